@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What a front end hands to the compiler: the graphs of one network, and what surrounds them.
+#ifndef NNC_IR_PROGRAM_H
+#define NNC_IR_PROGRAM_H
+
+#include "ir/graph.h"
+#include "nnc.h"
+
+typedef struct InputInfo {
+    const char *name;
+    DType dtype; // f32; i32 for an index
+    Shape shape; // its first axis is N
+    int64_t classes; // > 0: an index below it
+    bool is_target;
+} InputInfo;
+
+// A named part of a state leaf: elements offset .. of the leaf `leaf` (rank 1), or all of it.
+typedef struct TensorInfo {
+    const char *name; // conv2d_1.weight; adam.m/conv2d_1.weight
+    NncTensorKind kind;
+    const char *leaf;
+    int64_t offset; // elements
+    Shape shape;
+} TensorInfo;
+
+// Roots: INIT has one ROOT_STATE a leaf. TRAIN has output "loss" and a ROOT_STATE for what it changes.
+// EVAL has outputs "loss" and the metrics, each rank 0. PREDICT has the model's outputs.
+// In all of them parameters are slices of OP_state leaves, one leaf for each parameter group ("params").
+typedef struct Module {
+    const char *model;
+    const Source *source;
+    int batch, epochs;
+    int64_t seed;
+    bool shuffle;
+    Graph *graph[NNC_FUNCTIONS]; // NULL where there is none (no data or train block: TRAIN; no loss: EVAL)
+    VEC(InputInfo) input;
+    VEC(TensorInfo) tensor;
+    VEC(NncHyper) hyper;
+    NncCall data;
+    VEC(NncCall) augment;
+} Module;
+
+#endif

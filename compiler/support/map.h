@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Hash map from bytes to a pointer, in an arena (xxHash, open addressing). Keys are copied.
+#ifndef NNC_SUPPORT_MAP_H
+#define NNC_SUPPORT_MAP_H
+
+#include "support/arena.h"
+#include <stdbool.h>
+
+typedef struct Map Map;
+
+Map *map_new(Arena *arena);
+void *map_get(const Map *map, const char *key);          // NULL where absent
+void map_put(Map *map, const char *key, void *value);    // replaces
+void *map_get_bytes(const Map *map, const void *key, size_t size);
+void map_put_bytes(Map *map, const void *key, size_t size, void *value);
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// The runtime's public header: the only thing that a compiled program links with, and what `nnc` itself
+// runs a program with after compiling it in memory.
+//
+// A program is one constant table, NncProgram: its functions, where each tensor lies, what it trains on.
+// `nnc train` fills one in memory, `nnc build` and `nnc emit` print the same one as C.
+//
+// Nothing here exits or prints to standard output on its own account but nnc_main; errors are a code and a
+// sentence in NncError.
+#ifndef NNC_H
+#define NNC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "nnc_ctx.h"
+
+enum { NNC_ABI = 1, NNC_MAX_RANK = 8, NNC_ALIGN = 64 };
+
+typedef enum NncStatus {
+    NNC_OK,
+    NNC_ERROR_FILE,   // cannot be opened, read, written
+    NNC_ERROR_FORMAT, // is not what it says it is; truncated
+    NNC_ERROR_MATCH,  // does not belong to this program (shapes, names)
+    NNC_ERROR_VALUE,  // out of range (a label, an option)
+    NNC_ERROR_MEMORY,
+    NNC_ERROR_NUMBER, // the loss is not finite
+    NNC_INTERRUPTED,
+} NncStatus;
+
+typedef struct NncError {
+    NncStatus status;
+    char text[512]; // one sentence, the file and offset in it; no newline
+} NncError;
+
+// Sets *error and returns its status, so that `return nnc_error(e, NNC_ERROR_FILE, ...)` reads well.
+NncStatus nnc_error(NncError *error, NncStatus status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+typedef enum NncType { NNC_F32, NNC_I32, NNC_BOOL, NNC_F64 } NncType; // as DType in the compiler
+
+// --- The program
+
+typedef enum NncTensorKind { NNC_PARAMETER, NNC_LAYER_STATE, NNC_OPTIMIZER_STATE } NncTensorKind;
+
+typedef struct NncTensor { // in the state arena; goes into the checkpoint under its name
+    const char *name;      // conv2d_1.weight; adam.m/conv2d_1.weight
+    NncTensorKind kind;
+    NncType type;
+    int rank;
+    long long extent[NNC_MAX_RANK];
+    long long offset; // bytes from the arena's start
+} NncTensor;
+
+typedef struct NncColumn { // an input in the batch arena, or an output in the output arena
+    const char *name;
+    NncType type;
+    int rank;                       // axes, the first of an input being N
+    long long extent[NNC_MAX_RANK]; // with N = the program's batch
+    long long offset;               // bytes
+    long long classes;              // > 0: an index, 0 .. classes - 1
+    bool is_target;                 // not needed to predict
+    bool per_example;               // its first axis is N (an output: else it is a value of the batch)
+} NncColumn;
+
+typedef enum NncFunctionKind { NNC_INIT, NNC_TRAIN, NNC_EVAL, NNC_PREDICT, NNC_FUNCTIONS } NncFunctionKind;
+
+typedef struct NncFunction {
+    void (*run)(NncCtx *);
+    // What is evaluated in double once a step: learning rate, schedules, bias correction.
+    // hyper: by program->hyper; n: examples in this batch.
+    void (*scalars)(const double *hyper, double step, double epoch, double n, float *out);
+    int scalar_count;
+    long long work_bytes, output_bytes;
+    const NncColumn *output; // TRAIN: "loss" first. EVAL: "loss", then the metrics. PREDICT: the outputs
+    int output_count;
+} NncFunction;
+
+typedef struct NncHyper { // set on the command line as --set NAME=VALUE; "lr" also as --lr
+    const char *name;
+    double value;
+} NncHyper;
+
+typedef struct NncArgument { // of a data source or an augmentation: a number, or a text
+    const char *name; // "" : positional
+    const char *text; // NULL: number
+    double number;
+} NncArgument;
+
+typedef struct NncCall { // cifar10("data"), random_crop(image, padding = 4)
+    const char *name;
+    const char *column; // augmentation: the column it works on; else NULL
+    const NncArgument *argument;
+    int argument_count;
+} NncCall;
+
+typedef struct NncProgram {
+    int abi;
+    const char *model, *file; // Net, net.nnd
+    const char *source;       // the text of the .nnd file, kept in the checkpoint
+    const char *plan;         // plan id: 16 hexadecimal digits
+    const char *jit;          // native, tcc
+    int batch, epochs;
+    long long seed;
+    bool shuffle;
+    long long state_bytes, input_bytes;
+    const NncTensor *tensor;
+    int tensor_count;
+    const NncColumn *input;
+    int input_count;
+    const NncHyper *hyper;
+    int hyper_count;
+    NncFunction function[NNC_FUNCTIONS];
+    NncCall data; // name NULL: none
+    const NncCall *augment;
+    int augment_count;
+} NncProgram;
+
+// --- Running one
+
+typedef struct NncOptions { // zero: the program's own value
+    int epochs, threads;    // threads 0: one a processor
+    long long steps, limit, report_every; // report_every 0: 100
+    bool has_seed;
+    long long seed;
+    const char *data;       // folder that data paths start from
+    const char *out;        // folder of the checkpoint; default "out"
+    bool resume, json, quiet;
+    const char *checkpoint; // eval, predict
+    const char *const *set_name; // hyper-parameters set by the user
+    const double *set_value;
+    int set_count;
+    FILE *report;           // where lines go; NULL: stdout
+} NncOptions;
+
+// The run's events go to options->report: a progress bar on a terminal, plain lines otherwise, JSON with json.
+NncStatus nnc_train(const NncProgram *, const NncOptions *, NncError *);
+NncStatus nnc_eval(const NncProgram *, const NncOptions *, NncError *);
+// Inputs: an image file (PNG), or test:17, train:17 for an example of the data source.
+NncStatus nnc_predict(const NncProgram *, const NncOptions *, const char *const *inputs, int count, NncError *);
+// main() of a built program: train, eval, predict with their options, --help; its exit status.
+int nnc_main(const NncProgram *, int argc, char **argv);
+
+// --- What the compiler asks about data sources (runtime/source.c)
+
+typedef struct NncSourceInfo {
+    const char *name;          // cifar10, idx, shapes
+    const char *arguments;     // for messages: "FOLDER"
+    int least_arguments, most_arguments;
+    int rank;                  // of an image, without N; 0: known from the file alone
+    long long extent[NNC_MAX_RANK];
+    long long classes;
+} NncSourceInfo;
+
+const NncSourceInfo *nnc_source_info(const char *name); // NULL where there is none
+const char *const *nnc_source_names(int *count);
+bool nnc_augmentation_exists(const char *name);         // random_flip, random_crop
+
+// --- Threads (runtime/pool.c)
+
+typedef struct NncPool NncPool;
+NncPool *nnc_pool_new(int threads); // NULL where memory or threads are not to be had
+void nnc_pool_free(NncPool *);
+int nnc_pool_threads(const NncPool *); // NULL: 1
+
+// --- Random numbers (runtime/rng.h has the generator itself, which emitted code repeats)
+
+#endif

@@ -1,0 +1,26 @@
+// What one call of a compiled function sees. Included by the runtime and, word for word, by the emitted
+// source, which includes nothing else: so no headers here, and only types that every C compiler has.
+typedef struct NncCtx {
+    char *state;         // persistent arena: parameters, optimizer state, the layers' state
+    char *work;          // scratch arena of this function; aligned to 64 bytes, as all of them
+    const char *input;   // the batch: input columns
+    char *output;        // the outputs
+    const float *scalar; // what the function's scalar function gave for this step
+    long long n;         // examples in this batch, 1 .. the program's batch
+    unsigned seed_low, seed_high; // of random numbers
+    unsigned step;       // likewise; steps done before this one
+    struct NncPool *pool; // NULL: one thread
+} NncCtx;
+
+// A kernel: indices low .. high - 1 of its outermost dimension. `thread` is which of the pool's it runs on.
+typedef void NncKernel(const NncCtx *ctx, long long low, long long high, int thread);
+
+// Runs kernel(ctx, low, high) over 0 .. count - 1 in parts of `grain`, split statically among the
+// threads, and waits. What is computed does not depend on the number of threads.
+void nnc_parallel(const NncCtx *ctx, NncKernel *kernel, long long count, long long grain);
+
+// c[m, n] (row stride ldc) = (accumulate ? c : 0) + a[m, k] b[k, n]; transpose_a: a is stored [k, m].
+// Strides are in elements. Single-threaded; the same bits for the same arguments on one machine.
+void nnc_product(int transpose_a, int transpose_b, long long m, long long n, long long k,
+                 const float *a, long long lda, const float *b, long long ldb, float *c, long long ldc,
+                 int accumulate);
