@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The compiler as one call: from a front end's Module to C source and the program table.
+//
+//     Compiled *c = compile(arena, module, &(CompileOptions){.stop_after = NULL}, diag);
+//     jit_load(c, JIT_AUTO, ...);  nnc_train(&c->program, &options, &error);
+#ifndef NNC_COMPILE_H
+#define NNC_COMPILE_H
+
+#include "ir/program.h"
+
+typedef struct Plan Plan; // pass/plan.h
+
+typedef struct Compiled {
+    const Module *module;
+    const Graph *lowered[NNC_FUNCTIONS]; // NULL where the module has no such function
+    const Plan *plan[NNC_FUNCTIONS];
+    NncProgram program; // complete but for function[].run, function[].scalars (jit_load fills them in) and jit
+    const char *source; // C: void nnc_init(NncCtx *), nnc_init_scalars(..), nnc_train(..) .. as in NncFunction.
+                        // Functions are `nnc_NAME` and `nnc_NAME_scalars`, NAME from function_name()
+    double seconds;     // what compile() took
+} Compiled;
+
+// init, train, eval, predict
+const char *function_name(NncFunctionKind kind);
+
+// Runs every pass on every graph of the module and emits C. NULL after an error (reported in diag).
+Compiled *compile(Arena *arena, const Module *module, Diag *diag);
+
+// The C text of the program table, for `nnc build` and `nnc emit`:
+//     #include "nnc.h" ... const NncProgram nnc_program = {...};
+void emit_table(Buf *out, const NncProgram *program);
+
+// The stages that `nnc graph --stage` knows, in order, with a line of help each: elab, simplify, grad .. plan.
+// A dump of one function of the module after that stage, as text.
+typedef struct StageInfo {
+    const char *name, *help;
+} StageInfo;
+const StageInfo *stage_list(int *count);
+bool stage_dump(Buf *out, const Module *module, NncFunctionKind function, const char *stage);
+
+#endif
