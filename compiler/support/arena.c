@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// Arenas as a chain of blocks: memory is handed out from the newest block by moving a pointer, and
+// a request that does not fit starts a new one. Blocks double in size, so a large compilation makes
+// few.
+#include "support/arena.h"
+#include "support/diag.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 16, FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20 };
+
+typedef struct Block {
+    struct Block *older;
+    size_t used, size; // of data
+    alignas(ALIGN) char data[];
+} Block;
+
+struct Arena {
+    Block *newest;
+};
+
+Arena *arena_new(void) {
+    Arena *arena = calloc(1, sizeof *arena);
+    if (!arena) bug("out of memory");
+    return arena;
+}
+
+void arena_free(Arena *arena) {
+    if (!arena) return;
+    for (Block *block = arena->newest, *older; block; block = older) {
+        older = block->older;
+        free(block);
+    }
+    free(arena);
+}
+
+// calloc, because what it takes fresh from the system is zero already.
+static void add_block(Arena *arena, size_t least) {
+    size_t size = arena->newest ? arena->newest->size * 2 : FIRST_BLOCK;
+    if (size > LARGEST_BLOCK) size = LARGEST_BLOCK;
+    if (size < least) size = least;
+    Block *block = calloc(1, sizeof *block + size);
+    if (!block) bug("out of memory: %zu bytes", size);
+    block->older = arena->newest;
+    block->size = size;
+    arena->newest = block;
+}
+
+void *arena_alloc(Arena *arena, size_t bytes) {
+    if (bytes > PTRDIFF_MAX / 2) bug("out of memory: %zu bytes", bytes);
+    bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    Block *block = arena->newest;
+    if (!block || block->size - block->used < bytes) {
+        add_block(arena, bytes);
+        block = arena->newest;
+    }
+    void *memory = block->data + block->used;
+    block->used += bytes;
+    return memory;
+}
+
+char *arena_strndup(Arena *arena, const char *text, size_t length) {
+    char *copy = arena_alloc(arena, length + 1);
+    if (length) memcpy(copy, text, length);
+    return copy; // the rest is zero
+}
+
+char *arena_strdup(Arena *arena, const char *text) {
+    return arena_strndup(arena, text, strlen(text));
+}
+
+char *arena_vprintf(Arena *arena, const char *format, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    if (length < 0) bug("bad format: %s", format);
+    char *text = arena_alloc(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *arena_printf(Arena *arena, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vprintf(arena, format, args);
+    va_end(args);
+    return text;
+}
+
+void *arena_grow(Arena *arena, void *old, size_t item_size, int count, int *capacity) {
+    if (*capacity > INT32_MAX / 2) bug("out of memory: %d items", *capacity);
+    *capacity = *capacity ? *capacity * 2 : 8;
+    if ((size_t)*capacity > SIZE_MAX / item_size) bug("out of memory: %d items", *capacity);
+    void *grown = arena_alloc(arena, (size_t)*capacity * item_size);
+    if (count) memcpy(grown, old, (size_t)count * item_size);
+    return grown;
+}

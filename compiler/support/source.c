@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Source texts and places in them.
+#include "support/diag.h"
+
+#include <errno.h>
+#include <string.h>
+
+// Spans are 32 bits, and a network of more text than this is a mistaken file name.
+enum { LARGEST_SOURCE = 64 << 20 };
+
+Span span_join(Span first, Span last) {
+    if (!first.source) return last;
+    if (last.source != first.source) return first;
+    return (Span){first.source, first.start < last.start ? first.start : last.start,
+                  first.end > last.end ? first.end : last.end};
+}
+
+int span_line(Span span) {
+    int line = 1;
+    for (unsigned i = 0; span.source && i < span.start && i < span.source->length; i++)
+        line += span.source->text[i] == '\n';
+    return line;
+}
+
+int span_column(Span span) {
+    unsigned start = span.start;
+    if (span.source && start > span.source->length) bug("span outside of %s", span.source->name);
+    while (span.source && start > 0 && span.source->text[start - 1] != '\n')
+        start--;
+    return (int)(span.start - start) + 1;
+}
+
+static Source *source_new(Arena *arena, const char *name, const char *text, size_t length) {
+    Source *source = ARENA_NEW(arena, Source);
+    *source = (Source){arena_strdup(arena, name), text, length};
+    return source;
+}
+
+Source *source_from_text(Arena *arena, const char *name, const char *text) {
+    return source_new(arena, name, arena_strdup(arena, text), strlen(text));
+}
+
+// NULL with *error set where `file` cannot be read or is no text.
+static char *read_all(Arena *arena, FILE *file, size_t *length, const char **error) {
+    VEC(char) text = {0};
+    char chunk[1 << 14];
+    size_t got;
+    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0) {
+        if ((size_t)text.count + got > LARGEST_SOURCE) {
+            *error = arena_printf(arena, "is larger than %d MiB", LARGEST_SOURCE >> 20);
+            return NULL;
+        }
+        if (memchr(chunk, '\0', got)) {
+            *error = "is no text: it holds a zero byte";
+            return NULL;
+        }
+        while ((size_t)text.capacity < (size_t)text.count + got + 1)
+            text.at = arena_grow(arena, text.at, 1, text.count, &text.capacity);
+        memcpy(text.at + text.count, chunk, got);
+        text.count += (int)got;
+    }
+    if (ferror(file)) {
+        *error = arena_printf(arena, "cannot be read: %s", strerror(errno));
+        return NULL;
+    }
+    *length = (size_t)text.count;
+    return text.at ? text.at : arena_strdup(arena, "");
+}
+
+Source *source_read(Arena *arena, const char *path, const char **error) {
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        *error = arena_printf(arena, "cannot be opened: %s", strerror(errno));
+        return NULL;
+    }
+    size_t length = 0;
+    char *text = read_all(arena, file, &length, error);
+    fclose(file);
+    if (!text) return NULL;
+    text[length] = '\0';
+    return source_new(arena, path, text, length);
+}
