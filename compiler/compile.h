@@ -15,8 +15,9 @@ typedef struct Compiled {
     const Graph *lowered[NNC_FUNCTIONS]; // NULL where the module has no such function
     const Plan *plan[NNC_FUNCTIONS];
     NncProgram program; // complete but for function[].run, function[].scalars (jit_load fills them in) and jit
-    const char *source; // C: void nnc_init(NncCtx *), nnc_init_scalars(..), nnc_train(..) .. as in NncFunction.
-                        // Functions are `nnc_NAME` and `nnc_NAME_scalars`, NAME from function_name()
+    const char *source; // C: void nnc_run_init(NncCtx *), nnc_scalars_init(..), nnc_run_train(..) .. as in
+                        // NncFunction: `nnc_run_NAME` and `nnc_scalars_NAME`, NAME from function_name()
+                        // (nnc_train itself is the runtime's, and a built program links both)
     double seconds;     // what compile() took
 } Compiled;
 

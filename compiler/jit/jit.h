@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // From C source in memory to functions in this process.
 //
-//     Jit *jit = jit_load(compiled->source, JIT_AUTO, diag_text_out, ..);
-//     void *run = jit_symbol(jit, "nnc_train");
+//     Jit *jit = jit_load(arena, compiled->source, &(JitOptions){.tier = JIT_AUTO}, &error);
+//     void *run = jit_symbol(jit, "nnc_run_train");
+//
+// The source includes nothing; what it may call of the runtime and of libm is the table in jit/symbols.c.
+// Source that does not compile is our own mistake: bug(), with the path of the source that was kept.
 #ifndef NNC_JIT_H
 #define NNC_JIT_H
 
@@ -11,7 +14,7 @@
 
 typedef enum JitTier {
     JIT_AUTO,   // native where there is a C compiler, else tcc
-    JIT_NATIVE, // the system's C compiler ($CC, cc, gcc, clang), into a shared object cached by content
+    JIT_NATIVE, // the system's C compiler ($CC, or cc, gcc, clang), into a shared object cached by content
     JIT_TCC,    // libtcc, in process
 } JitTier;
 
@@ -31,10 +34,28 @@ JitTier jit_tier(const Jit *jit);                   // the one that was taken
 bool jit_from_cache(const Jit *jit);
 void jit_free(Jit *jit);
 
-bool jit_has_tcc(void);                               // built with libtcc
-const char *jit_find_compiler(Arena *arena);          // path, or NULL
-// Compiles C files (paths) and links them with what a built program carries into `output`, atomically.
+const char *jit_tier_name(JitTier tier);     // auto, native, tcc
+bool jit_has_tcc(void);                      // built with libtcc
+const char *jit_find_compiler(Arena *arena); // path, or NULL
+
+// Native tier: source may come in parts, so that they are compiled at the same time. A line that starts
+// with this ends the part before it; the first part stands before each of the others.
+#define JIT_UNIT_MARKER "// --- unit"
+
+// --- Programs (jit/build.c)
+
+// What built and emitted programs carry: the build tree's where nnc runs from there, else prefix/lib/nnc.
+typedef struct RuntimeFiles {
+    const char *library; // path of libnnc_program.a
+    const char *sources; // folder of the runtime's .c and .h files
+} RuntimeFiles;
+
+// $NNC_RUNTIME_DIR alone where it is set. False with *error naming what was tried.
+bool runtime_find(Arena *arena, RuntimeFiles *files, const char **error);
+
+// Compiles C files (paths) and links them with the runtime into `output`, which appears whole or not at all.
+// march NULL: native.
 bool jit_build_program(Arena *arena, const char *const *sources, int count, const char *output,
-                       const char *runtime_dir, const char **error);
+                       const RuntimeFiles *runtime, const char *march, const char **error);
 
 #endif

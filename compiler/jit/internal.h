@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// What the files of jit/ share.
+#ifndef NNC_JIT_INTERNAL_H
+#define NNC_JIT_INTERNAL_H
+
+#include "jit/jit.h"
+#include "support/buf.h"
+#include <stdio.h>
+
+struct Jit {
+    JitTier tier;
+    bool from_cache;
+    void *handle; // of dlopen, or a TCCState
+};
+
+// --- process.c
+
+// A growing, NULL-terminated argument list.
+typedef struct Args {
+    Arena *arena;
+    VEC(const char *) list;
+} Args;
+
+Args args_new(Arena *arena);
+void args_add(Args *args, const char *arg);
+void args_add_words(Args *args, const char *words); // split at blanks
+
+typedef struct Process { // one that was started
+    int pid;             // -1: could not be started
+    const char *log;     // path of what it prints
+} Process;
+
+Process process_start(const Args *args, const char *log);
+bool process_wait(Process process); // true where it ended with status 0
+
+// --- files.c
+
+const char *path_join(Arena *arena, const char *folder, const char *name);
+bool folder_make(const char *path); // and those above it
+bool file_write(const char *path, const char *text, size_t length);
+char *file_read(Arena *arena, const char *path, size_t *length); // NULL where it cannot be read
+void folder_remove(const char *path);                            // and the files in it
+const char *temporary_folder(Arena *arena, const char *parent);  // new, for us alone; NULL
+
+// --- compiler.c
+
+typedef struct CCompiler {
+    const char *command;  // path, then words that $CC had after it
+    const char *identity; // differs where another program would run: path, version, size, time
+} CCompiler;
+
+// False with *error set where there is none.
+bool compiler_find(Arena *arena, CCompiler *compiler, const char **error);
+// The first words of each call: command and flags; march NULL: native.
+Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug);
+// Compiles and links a line of C. A compiler that cannot do that is not our mistake.
+bool compiler_works(Arena *arena, const CCompiler *compiler, const char *folder);
+
+// --- cache.c
+
+typedef struct Cache {
+    const char *folder; // NULL: none that we may trust or write to
+} Cache;
+
+typedef struct CacheKey {
+    char hex[33];
+} CacheKey;
+
+Cache cache_open(Arena *arena, const char *folder);
+CacheKey cache_key(Arena *arena, const CCompiler *compiler, const JitOptions *options, const char *source);
+const char *cache_path(Arena *arena, Cache cache, CacheKey key);
+// True where the file at `path` is a whole object that was stored under `key`, by us.
+bool cache_check(Arena *arena, const char *path, CacheKey key);
+// Seals the object at `object` and moves it to `path`; then takes out the oldest over the limit.
+bool cache_store(Arena *arena, Cache cache, const char *object, const char *path, CacheKey key);
+
+// C source without comments and #line, which change no code.
+char *source_normalize(Arena *arena, const char *source);
+
+// --- native.c, tcc.c, symbols.c
+
+Jit *native_load(Arena *arena, const CCompiler *compiler, const char *source, const JitOptions *options,
+                 const char **error);
+void native_free(Jit *jit);
+void *native_symbol(const Jit *jit, const char *name);
+
+Jit *tcc_load(Arena *arena, const char *source, const char **error);
+void tcc_free(Jit *jit);
+void *tcc_symbol(const Jit *jit, const char *name);
+
+typedef struct RuntimeSymbol {
+    const char *name;
+    void *address;
+} RuntimeSymbol;
+
+const RuntimeSymbol *runtime_symbols(int *count);
+
+#endif
