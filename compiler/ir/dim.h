@@ -29,7 +29,9 @@ int64_t dim_eval(Dim dim, int64_t n);
 bool dim_add(Dim *sum, Dim a, Dim b);
 bool dim_sub(Dim *difference, Dim a, Dim b);
 bool dim_mul(Dim *product, Dim a, Dim b);
-bool dim_div(Dim *quotient, Dim a, Dim b); // exact; b a constant or a monomial
+bool dim_div(Dim *quotient, Dim a, Dim b); // exact: quotient * b is a
+// Whether it is at least `least` for every n >= 1. May say no where it holds (degree above 1).
+bool dim_at_least(Dim dim, int64_t least);
 void dim_print(Buf *out, Dim dim);         // 64, N, 2*N + 1, N^2
 
 Shape shape_of(int rank, const Dim *dims);
