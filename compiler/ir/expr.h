@@ -10,6 +10,7 @@
 #ifndef NNC_IR_EXPR_H
 #define NNC_IR_EXPR_H
 
+#include "support/buf.h"
 #include "support/diag.h"
 #include <stdint.h>
 
@@ -38,10 +39,14 @@ typedef struct Lexer Lexer;
 Lexer *lexer_new(Arena *arena, const Source *source, Diag *diag);
 const Token *lexer_peek(Lexer *lexer);
 const Token *lexer_peek_second(Lexer *lexer);
+// The token behind the first ( ) or [ ] from here and what is in it; END where it is not closed.
+const Token *lexer_peek_past_brackets(Lexer *lexer);
 const Token *lexer_next(Lexer *lexer);
+unsigned lexer_last_end(const Lexer *lexer); // offset behind the token that was read last
 bool lexer_is(Lexer *lexer, const char *punct_or_name); // the next token is this text (not a string)
 bool lexer_take(Lexer *lexer, const char *punct_or_name);
 bool lexer_expect(Lexer *lexer, const char *punct_or_name, const char *where); // reports where it is not
+void lexer_unexpected(Lexer *lexer, const char *expected); // "expected .., found .." about the next token
 void lexer_skip_statement(Lexer *lexer); // to after the next newline outside brackets, or before a closing }
 void lexer_skip_newlines(Lexer *lexer);
 
@@ -59,6 +64,8 @@ typedef enum ExprKind {
     EXPR_LIST,   // in[0..]
 } ExprKind;
 
+enum { EXPR_HEIGHT = 1000 };
+
 typedef struct IndexName { // h   or   h: extent
     const char *name;
     Span span;
@@ -68,6 +75,7 @@ typedef struct IndexName { // h   or   h: extent
 typedef struct Expr {
     ExprKind kind;
     Span span;     // the whole expression
+    int height;    // levels of the tree, at most EXPR_HEIGHT: a walk may recurse
     Span operator_span; // BINARY: the operator; CALL: the callee's name
     const char *text;
     double number;
@@ -86,6 +94,14 @@ typedef struct Expr {
 // Reports a mistake and returns NULL; the caller skips to the next statement.
 Expr *expr_parse(Arena *arena, Lexer *lexer, Diag *diag);
 Expr *expr_parse_text(Arena *arena, const Source *source, Diag *diag); // the whole text is one expression
-void expr_print(Buf *out, const Expr *expr); // with as few brackets as it needs; reads back as equal
+// The rest of `if condition then a else b` from `then` on, for a reader of `if condition {` as well.
+Expr *expr_parse_then(Arena *arena, Lexer *lexer, Diag *diag, Span start, Expr *condition);
+// "[i, j: extent]"; with `dots`, ".." counts as a name. False after a mistake.
+bool expr_parse_indices(Arena *arena, Lexer *lexer, Diag *diag, bool dots, IndexName **index, int *count);
+bool name_is_reserved(const char *name); // and or not if then else: no names
+bool name_is_reduction(const char *name);
+void expr_print(Buf *out, const Expr *expr); // with few brackets; reads back as equal
+void indices_print(Buf *out, const IndexName *index, int count); // [i, j: extent]
+void text_print(Buf *out, const char *text);                     // quoted, with escapes
 
 #endif

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: MIT
+// The lexer of expressions, of the language and of the graph's text form.
+//
+//     y = x            NAME y, PUNCT =, NAME x, PUNCT |>, NAME relu, NEWLINE, END
+//       |> relu
+//
+// lexer_new scans the whole text into an array; which of the line breaks are NEWLINE tokens is
+// decided when they are read, because that depends on the brackets that are open. Hostile input
+// costs memory in proportion to its size and no more: tokens have a greatest length, and a text
+// that is no text ends the scan after a few errors.
+#include "ir/expr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_SOURCE = 64 << 20, // bytes
+    MAX_NAME = 255,
+    MAX_NUMBER = 63,
+    MAX_STRING = 4095,
+    MAX_SCAN_ERRORS = 20, // then the rest of the text is not looked at
+};
+
+typedef struct Scanned {
+    Token token;
+    bool first;      // on its line
+    unsigned column; // from 0
+} Scanned;
+
+struct Lexer {
+    Arena *arena;
+    const Source *source;
+    Diag *diag;
+    VEC(Scanned) token; // the last one is END
+    int at;             // the next token
+    int open;           // ( and [ that are open there
+    bool past_break;    // the NEWLINE before it was read
+    int statement;      // where the statement began
+    Token newline[2];   // what peek, and peek_second, return for a line break
+};
+
+// --- Scanning
+
+typedef struct Scanner {
+    Lexer *lexer;
+    const char *text;
+    unsigned at, end, line_start;
+    bool first;
+    int errors;
+} Scanner;
+
+// Every operator and bracket; a longer one before its beginnings.
+static const char *const punctuation[] = {
+    "//", "|>", "==", "!=", "<=", ">=", "->", "..", "+", "-", "*", "/", "%", "^",
+    "<",  ">",  "=",  "~",  ",",  ":",  ";",  "'",  "(", ")", "[", "]", "{", "}",
+};
+
+static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static char char_at(const Scanner *s, unsigned offset) {
+    return offset < s->end ? s->text[offset] : '\0';
+}
+
+static Token *push_token(Scanner *s, TokenKind kind, unsigned start) {
+    Lexer *l = s->lexer;
+    VEC_PUSH(l->arena, l->token, ((Scanned){.first = s->first, .column = start - s->line_start}));
+    Token *token = &l->token.at[l->token.count - 1].token;
+    token->kind = kind;
+    token->text = "";
+    token->span = (Span){l->source, start, s->at};
+    s->first = false;
+    return token;
+}
+
+static Span span_from(const Scanner *s, unsigned start) {
+    return (Span){s->lexer->source, start, s->at};
+}
+
+// The token that stands where an error was reported.
+static void push_error(Scanner *s, unsigned start) {
+    push_token(s, TOKEN_ERROR, start);
+    s->errors++;
+}
+
+static void scan_name(Scanner *s) {
+    unsigned start = s->at;
+    while (is_letter(char_at(s, s->at)) || is_digit(char_at(s, s->at)))
+        s->at++;
+    if (s->at - start > MAX_NAME) {
+        diag_error(s->lexer->diag, span_from(s, start), "a name of more than %d characters",
+                   MAX_NAME);
+        push_error(s, start);
+        return;
+    }
+    Token *token = push_token(s, TOKEN_NAME, start);
+    token->length = s->at - start;
+    token->text = arena_strndup(s->lexer->arena, s->text + start, token->length);
+}
+
+static void skip_digits(Scanner *s) {
+    while (is_digit(char_at(s, s->at)))
+        s->at++;
+}
+
+// number = digits [ "." digits ] [ ("e" | "E") [ "+" | "-" ] digits ]
+// False where it was an integer, without point and exponent.
+static bool skip_number(Scanner *s) {
+    bool is_real = false;
+    skip_digits(s);
+    if (char_at(s, s->at) == '.' && is_digit(char_at(s, s->at + 1))) {
+        is_real = true;
+        s->at++;
+        skip_digits(s);
+    }
+    if (char_at(s, s->at) == 'e' || char_at(s, s->at) == 'E') {
+        char next = char_at(s, s->at + 1);
+        unsigned digits = s->at + (next == '+' || next == '-' ? 2 : 1);
+        if (is_digit(char_at(s, digits))) {
+            is_real = true;
+            s->at = digits;
+            skip_digits(s);
+        }
+    }
+    return is_real;
+}
+
+static void scan_number(Scanner *s) {
+    const double greatest_integer =
+        9007199254740992.0; // 2^53: below it a double holds every integer
+    unsigned start = s->at;
+    bool is_integer = !skip_number(s);
+    unsigned length = s->at - start;
+    const char *wrong = NULL;
+    double value = 0;
+    if (is_letter(char_at(s, s->at))) {
+        while (is_letter(char_at(s, s->at)) || is_digit(char_at(s, s->at)))
+            s->at++;
+        wrong = "a number runs into letters";
+    } else if (length > MAX_NUMBER) {
+        wrong = "a number of more than 63 digits";
+    } else {
+        char copy[MAX_NUMBER + 1] = {0};
+        memcpy(copy, s->text + start, length);
+        value = strtod(copy, NULL);
+        if (is_integer ? value > greatest_integer : value > 1e300)
+            wrong = is_integer ? "an integer over 9007199254740992 (2^53)" : "a number over 1e300";
+    }
+    if (wrong) {
+        diag_error(s->lexer->diag, span_from(s, start), "%s", wrong);
+        push_error(s, start);
+        return;
+    }
+    Token *token = push_token(s, TOKEN_NUMBER, start);
+    token->number = value;
+    token->is_integer = is_integer;
+    token->length = length;
+    token->text = arena_strndup(s->lexer->arena, s->text + start, length);
+}
+
+static char unescape(char c) {
+    switch (c) {
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case '"':
+    case '\\':
+        return c;
+    }
+    return '\0';
+}
+
+// To behind the closing quote, or to the end of the line where there is none.
+// Returns what is wrong with the string, or NULL.
+static const char *skip_string(Scanner *s, char *out, size_t *length) {
+    const char *wrong = NULL;
+    for (s->at++; s->at < s->end; s->at++) {
+        char c = s->text[s->at];
+        if (c == '\n' || c == '\r') break;
+        if (c == '"') {
+            s->at++;
+            return wrong;
+        }
+        if (c == '\\') {
+            c = unescape(char_at(s, s->at + 1));
+            if (c)
+                s->at++;
+            else
+                wrong = "an unknown escape in a string: there are \\n \\t \\\" \\\\";
+        } else if ((unsigned char)c < 32 || c == 127) {
+            wrong = "a control character in a string";
+        }
+        if (*length < MAX_STRING)
+            out[(*length)++] = c;
+        else
+            wrong = "a string of more than 4095 bytes";
+    }
+    return "a string without closing quote";
+}
+
+static void scan_string(Scanner *s) {
+    unsigned start = s->at;
+    char text[MAX_STRING];
+    size_t length = 0;
+    const char *wrong = skip_string(s, text, &length);
+    if (wrong) {
+        diag_error(s->lexer->diag, span_from(s, start), "%s", wrong);
+        push_error(s, start);
+        return;
+    }
+    Token *token = push_token(s, TOKEN_STRING, start);
+    token->length = length;
+    token->text = arena_strndup(s->lexer->arena, text, length);
+}
+
+static bool scan_punctuation(Scanner *s) {
+    for (size_t i = 0; i < sizeof punctuation / sizeof *punctuation; i++) {
+        size_t length = strlen(punctuation[i]);
+        if (length > s->end - s->at || memcmp(s->text + s->at, punctuation[i], length) != 0)
+            continue;
+        unsigned start = s->at;
+        s->at += (unsigned)length;
+        Token *token = push_token(s, TOKEN_PUNCT, start);
+        token->text = punctuation[i];
+        token->length = length;
+        return true;
+    }
+    return false;
+}
+
+// A run of bytes that begin no token is one error.
+static void scan_unknown(Scanner *s) {
+    unsigned start = s->at;
+    char c = s->text[start];
+    do
+        s->at++;
+    while (s->at < s->end && (signed char)s->text[s->at] < 32 &&
+           !strchr(" \t\r\n", s->text[s->at]));
+    if ((signed char)c < 32 || c == 127) {
+        diag_error(
+            s->lexer->diag, span_from(s, start),
+            "an unexpected character (byte 0x%02x): outside of strings and comments there are "
+            "only ASCII letters, digits and signs",
+            (unsigned char)c);
+    } else {
+        s->at = start + 1;
+        diag_error(s->lexer->diag, span_from(s, start), "an unexpected '%c'", c);
+        if (c == '!') diag_hint(s->lexer->diag, "negation is written: not x");
+        if (c == '&' || c == '|')
+            diag_hint(s->lexer->diag, "the logical operators are: and, or, not");
+        if (c == '.')
+            diag_hint(s->lexer->diag, "a number has digits on both sides of its point: 0.5, 1.0");
+    }
+    push_error(s, start);
+}
+
+static void scan_token(Scanner *s) {
+    char c = s->text[s->at];
+    if (c == '\n') {
+        s->at++;
+        s->line_start = s->at;
+        s->first = true;
+    } else if (c == ' ' || c == '\t' || c == '\r') {
+        s->at++;
+    } else if (c == '#') {
+        while (s->at < s->end && s->text[s->at] != '\n')
+            s->at++;
+    } else if (is_letter(c)) {
+        scan_name(s);
+    } else if (is_digit(c)) {
+        scan_number(s);
+    } else if (c == '"') {
+        scan_string(s);
+    } else if (!scan_punctuation(s)) {
+        scan_unknown(s);
+    }
+}
+
+Lexer *lexer_new(Arena *arena, const Source *source, Diag *diag) {
+    Lexer *lexer = ARENA_NEW(arena, Lexer);
+    lexer->arena = arena;
+    lexer->source = source;
+    lexer->diag = diag;
+    Scanner s = {.lexer = lexer, .text = source->text, .first = true};
+    if (source->length > MAX_SOURCE)
+        diag_error(diag, (Span){source, 0, 0}, "a text of more than 64 MiB");
+    else
+        s.end = (unsigned)source->length;
+    if (s.end >= 3 && memcmp(s.text, "\xef\xbb\xbf", 3) == 0) // a byte order mark
+        s.at = s.line_start = 3;
+    while (s.at < s.end && s.errors < MAX_SCAN_ERRORS)
+        scan_token(&s);
+    Token *end = push_token(&s, TOKEN_END, s.at);
+    end->text = "the end of the file";
+    return lexer;
+}
+
+// --- Reading
+
+static bool token_is(const Token *token, const char *text) {
+    return (token->kind == TOKEN_NAME || token->kind == TOKEN_PUNCT) &&
+           strcmp(token->text, text) == 0;
+}
+
+static bool token_is_any(const Token *token, const char *const *texts) {
+    for (; *texts; texts++)
+        if (token_is(token, *texts)) return true;
+    return false;
+}
+
+// Is there a line break before token `at` that ends a statement?
+static bool ends_statement(const Lexer *lexer, int at, int open) {
+    static const char *const goes_on[] = {
+        "+",  "-", "*", "/", "//", "%",  "^",   "==", "!=",  "<",    "<=",   ">",  ">=",
+        "|>", "=", "~", ",", ":",  "->", "and", "or", "not", "then", "else", NULL,
+    };
+    static const char *const goes_on_before[] = {"|>", "else", NULL};
+    return at > 0 && lexer->token.at[at].first && open == 0 &&
+           !token_is_any(&lexer->token.at[at - 1].token, goes_on) &&
+           !token_is_any(&lexer->token.at[at].token, goes_on_before);
+}
+
+static int open_after(const Token *token, int open) {
+    if (token_is(token, "(") || token_is(token, "[")) return open + 1;
+    if (token_is(token, ")") || token_is(token, "]")) return open > 0 ? open - 1 : 0;
+    // No brace stands inside of ( ) or [ ]: what is open there was left open by mistake.
+    if (token_is(token, "{") || token_is(token, "}")) return 0;
+    return open;
+}
+
+// Token `at` as a reader gets it; *is_break: it is the line break before it.
+static const Token *token_at(Lexer *lexer, int at, int open, bool past_break, int slot,
+                             bool *is_break) {
+    Token *newline = &lexer->newline[slot];
+    const Token *token = &lexer->token.at[at].token;
+    *newline = (Token){.kind = TOKEN_NEWLINE, .text = "the end of the line", .span = token->span};
+    *is_break = !past_break && ends_statement(lexer, at, open);
+    if (*is_break) {
+        unsigned end = lexer->token.at[at - 1].token.span.end;
+        newline->span = (Span){lexer->source, end, end};
+        return newline;
+    }
+    if (open == 0 && token_is(token, ";")) {
+        newline->text = "';'";
+        return newline;
+    }
+    return token;
+}
+
+const Token *lexer_peek(Lexer *lexer) {
+    bool is_break;
+    return token_at(lexer, lexer->at, lexer->open, lexer->past_break, 0, &is_break);
+}
+
+const Token *lexer_peek_second(Lexer *lexer) {
+    bool is_break;
+    const Token *token = token_at(lexer, lexer->at, lexer->open, lexer->past_break, 0, &is_break);
+    if (is_break) return token_at(lexer, lexer->at, lexer->open, true, 1, &is_break);
+    if (token->kind == TOKEN_END) return token;
+    return token_at(lexer, lexer->at + 1, open_after(token, lexer->open), false, 1, &is_break);
+}
+
+const Token *lexer_next(Lexer *lexer) {
+    bool is_break;
+    const Token *token = token_at(lexer, lexer->at, lexer->open, lexer->past_break, 0, &is_break);
+    if (token->kind == TOKEN_END) return token;
+    lexer->past_break = is_break;
+    if (!is_break) {
+        lexer->open = open_after(token, lexer->open);
+        lexer->at++;
+    }
+    if (token->kind == TOKEN_NEWLINE || token_is(token, "{") || token_is(token, "}"))
+        lexer->statement = lexer->at;
+    return token;
+}
+
+const Token *lexer_peek_past_brackets(Lexer *lexer) {
+    int at = lexer->at, open = 0;
+    for (; at < lexer->token.count - 1; at++) {
+        const Token *token = &lexer->token.at[at].token;
+        if (token_is(token, "{") || token_is(token, "}")) break;
+        int before = open;
+        open = open_after(token, open);
+        if (before == 1 && open == 0) return &lexer->token.at[at + 1].token;
+    }
+    return &lexer->token.at[lexer->token.count - 1].token;
+}
+
+unsigned lexer_last_end(const Lexer *lexer) {
+    return lexer->at > 0 ? lexer->token.at[lexer->at - 1].token.span.end : 0;
+}
+
+bool lexer_is(Lexer *lexer, const char *punct_or_name) {
+    return token_is(lexer_peek(lexer), punct_or_name);
+}
+
+bool lexer_take(Lexer *lexer, const char *punct_or_name) {
+    bool is = lexer_is(lexer, punct_or_name);
+    if (is) lexer_next(lexer);
+    return is;
+}
+
+void lexer_unexpected(Lexer *lexer, const char *expected) {
+    const Token *token = lexer_peek(lexer);
+    switch (token->kind) {
+    case TOKEN_ERROR:
+        return;
+    case TOKEN_END:
+    case TOKEN_NEWLINE:
+        diag_error(lexer->diag, token->span, "expected %s, found %s", expected, token->text);
+        return;
+    case TOKEN_STRING:
+        diag_error(lexer->diag, token->span, "expected %s, found a string", expected);
+        return;
+    default:
+        diag_error(lexer->diag, token->span, "expected %s, found '%s'", expected, token->text);
+    }
+}
+
+bool lexer_expect(Lexer *lexer, const char *punct_or_name, const char *where) {
+    if (lexer_take(lexer, punct_or_name)) return true;
+    lexer_unexpected(lexer, arena_printf(lexer->arena, "'%s' %s", punct_or_name, where));
+    return false;
+}
+
+// Is token `at` the first of a line that is indented no more than the statement that is being
+// skipped? Then a bracket was left open there, and this is the next statement.
+static bool begins_anew(const Lexer *lexer, int at) {
+    static const char *const never[] = {")", "]", "}", "|>", "else", NULL};
+    const Scanned *token = &lexer->token.at[at];
+    return at > lexer->statement && token->first &&
+           token->column <= lexer->token.at[lexer->statement].column &&
+           !token_is_any(&token->token, never);
+}
+
+void lexer_skip_statement(Lexer *lexer) {
+    int braces = 0;
+    for (int from = lexer->at;; lexer->at++, lexer->past_break = false) {
+        const Token *token = &lexer->token.at[lexer->at].token;
+        bool moved = lexer->at > from || !lexer->past_break;
+        if (token->kind == TOKEN_END || (braces == 0 && token_is(token, "}"))) break;
+        if (begins_anew(lexer, lexer->at)) break;
+        if (braces == 0 && moved && ends_statement(lexer, lexer->at, lexer->open)) break;
+        if (braces == 0 && lexer->open == 0 && token_is(token, ";")) {
+            lexer->at++;
+            break;
+        }
+        lexer->open = open_after(token, lexer->open);
+        braces += token_is(token, "{") - token_is(token, "}");
+    }
+    lexer->open = 0;
+    lexer->past_break = true;
+    lexer->statement = lexer->at;
+}
+
+void lexer_skip_newlines(Lexer *lexer) {
+    while (lexer_peek(lexer)->kind == TOKEN_NEWLINE)
+        lexer_next(lexer);
+}
