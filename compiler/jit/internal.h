@@ -38,6 +38,7 @@ bool process_wait(Process process); // true where it ended with status 0
 const char *path_join(Arena *arena, const char *folder, const char *name);
 bool folder_make(const char *path); // and those above it
 bool file_write(const char *path, const char *text, size_t length);
+const char *first_line(Arena *arena, const char *path);          // "" where it cannot be read
 char *file_read(Arena *arena, const char *path, size_t *length); // NULL where it cannot be read
 void folder_remove(const char *path);                            // and the files in it
 const char *temporary_folder(Arena *arena, const char *parent);  // new, for us alone; NULL
@@ -54,7 +55,9 @@ bool compiler_find(Arena *arena, CCompiler *compiler, const char **error);
 // The first words of each call: command and flags; march NULL: native.
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug);
 // Compiles and links a line of C. A compiler that cannot do that is not our mistake.
-bool compiler_works(Arena *arena, const CCompiler *compiler, const char *folder);
+// Else *log is the first line of what it says.
+bool compiler_works(Arena *arena, const CCompiler *compiler, const char *march, const char *folder,
+                    const char **log);
 
 // --- cache.c
 
@@ -67,7 +70,8 @@ typedef struct CacheKey {
 } CacheKey;
 
 Cache cache_open(Arena *arena, const char *folder);
-CacheKey cache_key(Arena *arena, const CCompiler *compiler, const JitOptions *options, const char *source);
+CacheKey cache_key(Arena *arena, const CCompiler *compiler, const JitOptions *options,
+                   const char *source);
 const char *cache_path(Arena *arena, Cache cache, CacheKey key);
 // True where the file at `path` is a whole object that was stored under `key`, by us.
 bool cache_check(Arena *arena, const char *path, CacheKey key);
@@ -79,8 +83,8 @@ char *source_normalize(Arena *arena, const char *source);
 
 // --- native.c, tcc.c, symbols.c
 
-Jit *native_load(Arena *arena, const CCompiler *compiler, const char *source, const JitOptions *options,
-                 const char **error);
+Jit *native_load(Arena *arena, const CCompiler *compiler, const char *source,
+                 const JitOptions *options, const char **error);
 void native_free(Jit *jit);
 void *native_symbol(const Jit *jit, const char *name);
 

@@ -4,8 +4,9 @@
 //     Jit *jit = jit_load(arena, compiled->source, &(JitOptions){.tier = JIT_AUTO}, &error);
 //     void *run = jit_symbol(jit, "nnc_run_train");
 //
-// The source includes nothing; what it may call of the runtime and of libm is the table in jit/symbols.c.
-// Source that does not compile is our own mistake: bug(), with the path of the source that was kept.
+// The source includes nothing; what it may call of the runtime and of libm is the table in
+// jit/symbols.c. Source that does not compile is our own mistake: bug(), with the path of the
+// source that was kept.
 #ifndef NNC_JIT_H
 #define NNC_JIT_H
 
@@ -14,7 +15,8 @@
 
 typedef enum JitTier {
     JIT_AUTO,   // native where there is a C compiler, else tcc
-    JIT_NATIVE, // the system's C compiler ($CC, or cc, gcc, clang), into a shared object cached by content
+    JIT_NATIVE, // the system's C compiler ($CC, or cc, gcc, clang), into a shared object cached by
+                // content
     JIT_TCC,    // libtcc, in process
 } JitTier;
 
@@ -38,13 +40,14 @@ const char *jit_tier_name(JitTier tier);     // auto, native, tcc
 bool jit_has_tcc(void);                      // built with libtcc
 const char *jit_find_compiler(Arena *arena); // path, or NULL
 
-// Native tier: source may come in parts, so that they are compiled at the same time. A line that starts
-// with this ends the part before it; the first part stands before each of the others.
+// Native tier: source may come in parts, so that they are compiled at the same time. A line that
+// starts with this ends the part before it; the first part stands before each of the others.
 #define JIT_UNIT_MARKER "// --- unit"
 
 // --- Programs (jit/build.c)
 
-// What built and emitted programs carry: the build tree's where nnc runs from there, else prefix/lib/nnc.
+// What built and emitted programs carry: the build tree's where nnc runs from there, else
+// prefix/lib/nnc.
 typedef struct RuntimeFiles {
     const char *library; // path of libnnc_program.a
     const char *sources; // folder of the runtime's .c and .h files
@@ -53,8 +56,8 @@ typedef struct RuntimeFiles {
 // $NNC_RUNTIME_DIR alone where it is set. False with *error naming what was tried.
 bool runtime_find(Arena *arena, RuntimeFiles *files, const char **error);
 
-// Compiles C files (paths) and links them with the runtime into `output`, which appears whole or not at all.
-// march NULL: native.
+// Compiles C files (paths) and links them with the runtime into `output`, which appears whole or
+// not at all. march NULL: native.
 bool jit_build_program(Arena *arena, const char *const *sources, int count, const char *output,
                        const RuntimeFiles *runtime, const char *march, const char **error);
 

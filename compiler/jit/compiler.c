@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// The system's C compiler: which one, what it is told, and whether it works at all.
+#include "jit/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// What emitted C is compiled with. No contraction: where a product and a sum are one rounding, the
+// source says fmaf, so that every tier gives the same bits. errno and traps are nobody's, and both
+// stand in the way of vectors; nothing here lets a compiler reorder sums. -w: the source is ours,
+// not the user's.
+static const char *const compile_flags =
+    "-std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -fPIC -w";
+
+static const char *const default_compilers[] = {"cc", "gcc", "clang"};
+
+static bool is_program(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
+}
+
+static const char *find_in_path(Arena *arena, const char *name) {
+    if (strchr(name, '/')) return is_program(name) ? name : NULL;
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        size_t length = strcspn(path, ":");
+        const char *full = arena_printf(arena, "%.*s/%s", (int)length, path, name);
+        if (length > 0 && is_program(full)) return full;
+        path += length + (path[length] == ':');
+    }
+    return NULL;
+}
+
+// $CC may hold words after the program: "ccache gcc". The path stands for the first of them.
+static const char *find_command(Arena *arena, const char *command) {
+    command += strspn(command, " ");
+    size_t length = strcspn(command, " ");
+    const char *program = find_in_path(arena, arena_strndup(arena, command, length));
+    return program ? arena_printf(arena, "%s%s", program, command + length) : NULL;
+}
+
+// A symbolic link to a wrapper says little; what the compiler says of itself, and the file behind
+// its name, say the rest.
+static const char *identify(Arena *arena, const char *command) {
+    Args args = args_new(arena);
+    args_add_words(&args, command);
+    const char *program = args.list.at[0];
+    args_add(&args, "--version");
+    const char *folder = temporary_folder(arena, NULL), *version = "";
+    if (folder) {
+        const char *log = path_join(arena, folder, "version");
+        size_t length;
+        if (process_wait(process_start(&args, log))) version = file_read(arena, log, &length);
+        folder_remove(folder);
+    }
+    struct stat info = {0};
+    char *real = realpath(program, NULL);
+    stat(program, &info);
+    const char *text = arena_printf(arena, "%s\n%s\n%lld %lld.%09ld\n%s", command, real ? real : "",
+                                    (long long)info.st_size, (long long)info.st_mtim.tv_sec,
+                                    info.st_mtim.tv_nsec, version ? version : "");
+    free(real);
+    return text;
+}
+
+static const char *find_any(Arena *arena) {
+    const char *chosen = getenv("CC");
+    if (chosen && *chosen) return find_command(arena, chosen);
+    for (size_t i = 0; i < sizeof default_compilers / sizeof *default_compilers; i++) {
+        const char *found = find_in_path(arena, default_compilers[i]);
+        if (found) return found;
+    }
+    return NULL;
+}
+
+const char *jit_find_compiler(Arena *arena) { return find_any(arena); }
+
+bool compiler_find(Arena *arena, CCompiler *compiler, const char **error) {
+    const char *command = find_any(arena), *chosen = getenv("CC");
+    if (!command) {
+        *error = chosen && *chosen
+                     ? arena_printf(arena, "the C compiler named by $CC, '%s', is not to be found",
+                                    chosen)
+                     : "no C compiler: none of cc, gcc, clang is in $PATH (and $CC is not set)";
+        return false;
+    }
+    *compiler = (CCompiler){command, identify(arena, command)};
+    return true;
+}
+
+Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug) {
+    Args args = args_new(arena);
+    args_add_words(&args, compiler->command);
+    args_add_words(&args, compile_flags);
+    args_add(&args, arena_printf(arena, "-march=%s", march ? march : "native"));
+    if (debug) args_add(&args, "-g");
+    return args;
+}
+
+bool compiler_works(Arena *arena, const CCompiler *compiler, const char *march, const char *folder,
+                    const char **log) {
+    const char *source = path_join(arena, folder, "probe.c");
+    const char *printed = path_join(arena, folder, "probe.log");
+    const char *text = "int probe(int x) { return x + 1; }\n";
+    if (!file_write(source, text, strlen(text))) {
+        *log = arena_printf(arena, "%s cannot be written", source);
+        return false;
+    }
+    Args args = compiler_args(arena, compiler, march, false);
+    args_add_words(&args, "-shared -nostdlib -o");
+    args_add(&args, path_join(arena, folder, "probe.so"));
+    args_add(&args, source);
+    bool works = process_wait(process_start(&args, printed));
+    *log = first_line(arena, printed);
+    return works;
+}

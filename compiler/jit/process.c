@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Running other programs: the C compiler, a few at a time.
+//
+//     Args args = args_new(arena);
+//     args_add_words(&args, "cc -O3");
+//     args_add(&args, path);
+//     bool good = process_wait(process_start(&args, log_path));
+#include "jit/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+Args args_new(Arena *arena) {
+    Args args = {.arena = arena};
+    VEC_PUSH(arena, args.list, NULL);
+    return args;
+}
+
+void args_add(Args *args, const char *arg) {
+    args->list.at[args->list.count - 1] = arg;
+    VEC_PUSH(args->arena, args->list, NULL);
+}
+
+void args_add_words(Args *args, const char *words) {
+    for (;;) {
+        words += strspn(words, " \t\n");
+        size_t length = strcspn(words, " \t\n");
+        if (length == 0) return;
+        args_add(args, arena_strndup(args->arena, words, length));
+        words += length;
+    }
+}
+
+Process process_start(const Args *args, const char *log) {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    pid_t pid;
+    int failed = posix_spawnp(&pid, args->list.at[0], &actions, NULL,
+                              (char *const *)(void *)args->list.at, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return (Process){failed ? -1 : pid, log};
+}
+
+bool process_wait(Process process) {
+    int status;
+    if (process.pid < 0) return false;
+    while (waitpid(process.pid, &status, 0) < 0)
+        if (errno != EINTR) return false;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
