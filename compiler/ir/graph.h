@@ -124,6 +124,7 @@ typedef struct Graph {
     VEC(const char *) label;     // by id, or NULL: a name for a reader ("fc1.weight"); not part of equality
     Span here;                   // builders give it to the nodes they make or find again (SPAN_NONE: nothing)
     struct Map *interned, *conses; // names; nodes by content
+    VEC(int64_t) key;              // where the key of a node is written to look it up
 } Graph;
 
 Graph *graph_new(Arena *arena, const char *name);
@@ -205,6 +206,8 @@ int dtype_size(DType dtype);         // bytes in a buffer: 4, 4, 1, 8
 // --- Shape rules (ir/shape.c)
 // NULL where `node` keeps the rule of its operator, else a sentence saying what is wrong.
 const char *node_check(const Node *node, Arena *arena);
+// What padding makes of an extent; false where it does not fit.
+bool pad_extent(Dim *padded, Dim extent, PadAxis pad);
 
 // --- Verifier (ir/verify.c)
 // NULL where the graph is sound at `stage`: order, rules, operators legal there, roots; else a sentence.

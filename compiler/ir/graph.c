@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// Graphs: nodes, hash-consing, roots, side tables, copying from one graph to another. Every node is
+// made in node_rebuild(): its rule is checked there, equal ones are found there.
+#include "ir/graph.h"
+#include "support/map.h"
+
+#include <string.h>
+
+Graph *graph_new(Arena *arena, const char *name) {
+    Graph *graph = ARENA_NEW(arena, Graph);
+    graph->name = arena_strdup(arena, name);
+    graph->arena = arena;
+    graph->interned = map_new(arena);
+    graph->conses = map_new(arena);
+    return graph;
+}
+
+static const char *intern(Graph *graph, const char *name) {
+    char *known = map_get(graph->interned, name);
+    if (known) return known;
+    known = arena_strdup(graph->arena, name);
+    map_put(graph->interned, name, known);
+    return known;
+}
+
+static bool is_of(const Graph *graph, const Node *node) {
+    return node->id < (uint32_t)graph->node.count && graph->node.at[node->id] == node;
+}
+
+void graph_add_root(Graph *graph, RootKind kind, const char *name, const Node *leaf,
+                    const Node *value) {
+    if (!is_of(graph, value)) bug("root %s is a node of another graph", name);
+    if (kind == ROOT_STATE) {
+        if (!leaf || !is_of(graph, leaf) || (leaf->op != OP_state && leaf->op != OP_param))
+            bug("root %s: a state needs its leaf", name);
+        if (leaf->dtype != value->dtype || !shape_equal(&leaf->shape, &value->shape))
+            bug("root %s: the next value has another type than the state", name);
+    }
+    Root root = {kind, intern(graph, name), kind == ROOT_STATE ? leaf : NULL, value};
+    VEC_PUSH(graph->arena, graph->root, root);
+}
+
+// --- Side tables
+
+// The oldest first: that is where the node was made.
+void graph_add_span(Graph *graph, const Node *node, Span span) {
+    if (!span.source) return;
+    const SpanList **end = &graph->spans.at[node->id];
+    for (; *end; end = (const SpanList **)&(*end)->next)
+        if (!memcmp(&(*end)->span, &span, sizeof span)) return;
+    SpanList *item = ARENA_NEW(graph->arena, SpanList);
+    item->span = span;
+    *end = item;
+}
+
+void graph_set_label(Graph *graph, const Node *node, const char *label) {
+    graph->label.at[node->id] = label ? intern(graph, label) : NULL;
+}
+
+// --- Hash-consing: a node's key is what it is, written out as 64-bit words without any padding
+
+static void add(Graph *graph, int64_t word) { VEC_PUSH(graph->arena, graph->key, word); }
+
+static void add_pair(Graph *graph, int32_t high, int32_t low) {
+    add(graph, (int64_t)((uint64_t)(uint32_t)high << 32 | (uint32_t)low));
+}
+
+static void add_dim(Graph *graph, Dim dim) {
+    for (int i = 0; i <= DIM_DEGREE; i++)
+        add(graph, dim.c[i]);
+}
+
+static void add_shape(Graph *graph, const Shape *shape) {
+    add(graph, shape->rank);
+    for (int i = 0; i < shape->rank; i++)
+        add_dim(graph, shape->dim[i]);
+}
+
+static void add_accesses(Graph *graph, const Access *access, int count) {
+    for (int i = 0; i < count; i++) {
+        add_pair(graph, access[i].index[0], access[i].index[1]);
+        add_pair(graph, access[i].index[0] < 0 ? 0 : access[i].coef[0],
+                 access[i].index[1] < 0 ? 0 : access[i].coef[1]);
+        add_pair(graph, access[i].offset, access[i].divisor);
+    }
+}
+
+static void add_contract(Graph *graph, const Node *node) {
+    const ContractAttr *contract = node->attr->contract;
+    add(graph, contract->summed);
+    for (int i = 0; i < contract->summed; i++)
+        add_dim(graph, contract->extent[i]);
+    add_accesses(graph, contract->a, node->in[0]->shape.rank);
+    add_accesses(graph, contract->b, node->in[1]->shape.rank);
+}
+
+// Attributes by axis mean the axes of the input.
+static int attr_axes(const Node *node) { return node->in_count ? node->in[0]->shape.rank : 0; }
+
+static void add_attr(Graph *graph, const Node *node) {
+    const Attr *attr = node->attr;
+    int64_t bits; // so that 0 and -0 differ and a NaN is equal to itself
+    memcpy(&bits, &attr->value, sizeof bits);
+    add(graph, attr->name ? (int64_t)(intptr_t)intern(graph, attr->name) : 0);
+    add(graph, bits);
+    add_pair(graph, (int32_t)attr->axes, attr->axis);
+    add_dim(graph, attr->extent);
+    for (int i = 0; i < attr_axes(node); i++) {
+        add_pair(graph, attr->perm[i], attr->pad[i].interior);
+        add_pair(graph, attr->pad[i].low, attr->pad[i].high);
+        add_pair(graph, attr->slice[i].start, attr->slice[i].step);
+    }
+    add_pair(graph, attr->window.stride, attr->window.dilation);
+    add_dim(graph, attr->window.extent);
+    add_pair(graph, attr->window.axis, attr->product.transpose_a * 2 + attr->product.transpose_b);
+    if (node->op == OP_contract) add_contract(graph, node);
+}
+
+// Into graph->key.
+static void write_key(Graph *graph, const Node *node) {
+    graph->key.count = 0;
+    add_pair(graph, node->op, node->dtype);
+    add_shape(graph, &node->shape);
+    add(graph, node->in_count);
+    for (int i = 0; i < node->in_count; i++)
+        add(graph, node->in[i]->id);
+    if (!op_info(node->op)->pointwise) add_attr(graph, node);
+}
+
+// --- Making a node
+
+// Field by field into zeroed memory, and no more accesses than there are axes: equal attributes are
+// equal bytes, whatever the padding and the unused part of what the caller handed in.
+static void copy_accesses(Access *to, const Access *from, int count) {
+    for (int i = 0; i < count; i++) {
+        memcpy(to[i].index, from[i].index, sizeof to[i].index);
+        for (int k = 0; k < 2; k++)
+            to[i].coef[k] = from[i].index[k] < 0 ? 0 : from[i].coef[k];
+        to[i].offset = from[i].offset;
+        to[i].divisor = from[i].divisor;
+    }
+}
+
+static const ContractAttr *copy_contract(Graph *graph, const Node *node) {
+    const ContractAttr *from = node->attr->contract;
+    ContractAttr *to = ARENA_NEW(graph->arena, ContractAttr);
+    to->summed = from->summed;
+    for (int i = 0; i < from->summed; i++)
+        to->extent[i] = from->extent[i];
+    copy_accesses(to->a, from->a, node->in[0]->shape.rank);
+    copy_accesses(to->b, from->b, node->in[1]->shape.rank);
+    return to;
+}
+
+static const Attr *copy_attr(Graph *graph, const Node *node) {
+    static const Attr none;
+    if (op_info(node->op)->pointwise) return &none;
+    const Attr *from = node->attr;
+    Attr *to = ARENA_NEW(graph->arena, Attr);
+    to->name = from->name ? intern(graph, from->name) : NULL;
+    to->value = from->value;
+    to->axes = from->axes;
+    to->axis = from->axis;
+    to->extent = from->extent;
+    for (int i = 0; i < attr_axes(node); i++) {
+        to->perm[i] = from->perm[i];
+        to->pad[i] = from->pad[i];
+        to->slice[i] = from->slice[i];
+    }
+    to->window.axis = from->window.axis;
+    to->window.stride = from->window.stride;
+    to->window.dilation = from->window.dilation;
+    to->window.extent = from->window.extent;
+    to->product = from->product;
+    if (node->op == OP_contract) to->contract = copy_contract(graph, node);
+    return to;
+}
+
+static const Node *append(Graph *graph, const Node *node) {
+    Node *copy = ARENA_NEW(graph->arena, Node);
+    const Node **in = ARENA_ARRAY(graph->arena, const Node *, node->in_count);
+    for (int i = 0; i < node->in_count; i++)
+        in[i] = node->in[i];
+    copy->id = (uint32_t)graph->node.count;
+    copy->op = node->op;
+    copy->dtype = node->dtype;
+    copy->shape = shape_of(node->shape.rank, node->shape.dim);
+    copy->in_count = node->in_count;
+    copy->in = in;
+    copy->attr = copy_attr(graph, node);
+    VEC_PUSH(graph->arena, graph->node, copy);
+    VEC_PUSH(graph->arena, graph->spans, NULL);
+    VEC_PUSH(graph->arena, graph->label, NULL);
+    return copy;
+}
+
+const Node *node_rebuild(Graph *graph, const Node *node, const Node *const *in) {
+    Node wanted = *node;
+    wanted.in = in;
+    for (int i = 0; i < wanted.in_count; i++)
+        if (!is_of(graph, in[i])) bug("%s of a node of another graph", op_info(node->op)->name);
+    const char *wrong = node_check(&wanted, graph->arena);
+    if (wrong) bug("%s", wrong);
+
+    write_key(graph, &wanted);
+    size_t size = sizeof *graph->key.at * (size_t)graph->key.count;
+    const Node *made = map_get_bytes(graph->conses, graph->key.at, size);
+    if (!made) {
+        made = append(graph, &wanted);
+        map_put_bytes(graph->conses, graph->key.at, size, (void *)made);
+    }
+    graph_add_span(graph, made, graph->here);
+    return made;
+}
+
+// --- From one graph to another
+
+static const Node *import_node(Graph *to, const Graph *from, const Node *node, const Node **done) {
+    const Node **in = ARENA_ARRAY(to->arena, const Node *, node->in_count);
+    for (int i = 0; i < node->in_count; i++)
+        in[i] = done[node->in[i]->id];
+    const Node *made = node_rebuild(to, node, in);
+    for (const SpanList *item = from->spans.at[node->id]; item; item = item->next)
+        graph_add_span(to, made, item->span);
+    if (from->label.at[node->id] && !to->label.at[made->id])
+        graph_set_label(to, made, from->label.at[node->id]);
+    return made;
+}
+
+const Node *graph_import(Graph *to, const Graph *from, const Node *value, const Node **done) {
+    Arena *scratch = arena_new();
+    bool *needed = ARENA_ARRAY(scratch, bool, value->id + 1);
+    needed[value->id] = true;
+    for (int id = (int)value->id; id >= 0; id--) {
+        const Node *node = from->node.at[id];
+        for (int i = 0; needed[id] && !done[id] && i < node->in_count; i++)
+            needed[node->in[i]->id] = true;
+    }
+    for (uint32_t id = 0; id <= value->id; id++)
+        if (needed[id] && !done[id]) done[id] = import_node(to, from, from->node.at[id], done);
+    arena_free(scratch);
+    return done[value->id];
+}
