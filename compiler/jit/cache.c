@@ -63,8 +63,9 @@ static bool starts(const char *at, const char *text) {
     return strncmp(at, text, strlen(text)) == 0;
 }
 
-// How many bytes from here change no code. (A marker of parts does: inlining stops there.)
-static size_t skip_idle(const char *at, bool line_start, bool after_newline) {
+// How many bytes from here change no code: blanks, a comment, a #line. (A marker of parts changes
+// code: inlining stops there.)
+static size_t skip_idle(const char *at, bool line_start) {
     if (line_start && starts(at, JIT_UNIT_MARKER)) return 0;
     if ((line_start && (starts(at, "#line ") || starts(at, "# "))) || starts(at, "//"))
         return strcspn(at, "\n");
@@ -72,27 +73,30 @@ static size_t skip_idle(const char *at, bool line_start, bool after_newline) {
         const char *end = strstr(at + 2, "*/");
         return end ? (size_t)(end + 2 - at) : strlen(at);
     }
-    return *at == '\n' && after_newline;
+    return *at == ' ' || *at == '\t' || *at == '\n';
+}
+
+static size_t count_kept(const char *at) {
+    if (*at == '"' || *at == '\'') return skip_quoted(at);
+    return starts(at, JIT_UNIT_MARKER) ? strlen(JIT_UNIT_MARKER) : 1;
 }
 
 char *source_normalize(Arena *arena, const char *source) {
-    char *out = arena_alloc(arena, strlen(source) + 1), *to = out;
-    bool line_start = true;
+    char *out = arena_alloc(arena, 2 * strlen(source) + 1), *to = out;
+    bool line_start = true, gap = false; // gap: something idle since what was kept last
     while (*source) {
-        size_t skip = skip_idle(source, line_start, to > out && to[-1] == '\n');
+        size_t skip = skip_idle(source, line_start), keep = count_kept(source);
         if (skip) {
-            if (starts(source, "/*")) *to++ = ' ';
+            line_start = line_start || *source == '\n';
+            gap = true;
             source += skip;
             continue;
         }
-        bool blank = *source == ' ' || *source == '\t';
-        size_t keep = *source == '"' || *source == '\'' ? skip_quoted(source)
-                      : starts(source, "//")            ? strlen(JIT_UNIT_MARKER)
-                                                        : 1;
-        line_start = *source == '\n' || (line_start && blank);
+        if (gap && to > out) *to++ = line_start ? '\n' : ' ';
         memcpy(to, source, keep);
         to += keep;
         source += keep;
+        line_start = gap = false;
     }
     *to = 0;
     return out;

@@ -88,9 +88,9 @@ Jit *native_load(Arena *arena, const CCompiler *compiler, const char *source,
 void native_free(Jit *jit);
 void *native_symbol(const Jit *jit, const char *name);
 
-Jit *tcc_load(Arena *arena, const char *source, const char **error);
-void tcc_free(Jit *jit);
-void *tcc_symbol(const Jit *jit, const char *name);
+Jit *instant_load(Arena *arena, const char *source, const char **error);
+void instant_free(Jit *jit);
+void *instant_symbol(const Jit *jit, const char *name);
 
 typedef struct RuntimeSymbol {
     const char *name;

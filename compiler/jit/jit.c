@@ -9,7 +9,7 @@ static Jit *load_auto(Arena *arena, const char *source, const JitOptions *option
     Jit *jit = NULL;
     if (compiler_find(arena, &compiler, &native_error))
         jit = native_load(arena, &compiler, source, options, &native_error);
-    if (!jit) jit = tcc_load(arena, source, &tcc_error);
+    if (!jit) jit = instant_load(arena, source, &tcc_error);
     if (!jit)
         *error =
             arena_printf(arena, "%s; and %s; install a C compiler (on Debian: apt install gcc)",
@@ -24,7 +24,7 @@ Jit *jit_load(Arena *arena, const char *source, const JitOptions *options, const
         if (!compiler_find(arena, &compiler, error)) return NULL;
         return native_load(arena, &compiler, source, options, error);
     case JIT_TCC:
-        return tcc_load(arena, source, error);
+        return instant_load(arena, source, error);
     case JIT_AUTO:
         break;
     }
@@ -32,13 +32,13 @@ Jit *jit_load(Arena *arena, const char *source, const JitOptions *options, const
 }
 
 void *jit_symbol(const Jit *jit, const char *name) {
-    return jit->tier == JIT_TCC ? tcc_symbol(jit, name) : native_symbol(jit, name);
+    return jit->tier == JIT_TCC ? instant_symbol(jit, name) : native_symbol(jit, name);
 }
 
 void jit_free(Jit *jit) {
     if (!jit) return;
     if (jit->tier == JIT_TCC)
-        tcc_free(jit);
+        instant_free(jit);
     else
         native_free(jit);
 }

@@ -38,7 +38,7 @@ static void report_failure(Arena *arena, const char *source, const char *message
         is_kept ? "it" : "none of it", kept);
 }
 
-Jit *tcc_load(Arena *arena, const char *source, const char **error) {
+Jit *instant_load(Arena *arena, const char *source, const char **error) {
     Buf messages = buf_new(arena);
     pthread_mutex_lock(&one_at_a_time);
     TCCState *state = tcc_new();
@@ -54,9 +54,9 @@ Jit *tcc_load(Arena *arena, const char *source, const char **error) {
     return jit;
 }
 
-void *tcc_symbol(const Jit *jit, const char *name) { return tcc_get_symbol(jit->handle, name); }
+void *instant_symbol(const Jit *jit, const char *name) { return tcc_get_symbol(jit->handle, name); }
 
-void tcc_free(Jit *jit) {
+void instant_free(Jit *jit) {
     pthread_mutex_lock(&one_at_a_time);
     tcc_delete(jit->handle);
     pthread_mutex_unlock(&one_at_a_time);
@@ -66,17 +66,17 @@ void tcc_free(Jit *jit) {
 
 bool jit_has_tcc(void) { return false; }
 
-Jit *tcc_load(Arena *arena, const char *source, const char **error) {
+Jit *instant_load(Arena *arena, const char *source, const char **error) {
     (void)arena, (void)source;
     *error = "this nnc was built without libtcc";
     return NULL;
 }
 
-void *tcc_symbol(const Jit *jit, const char *name) {
+void *instant_symbol(const Jit *jit, const char *name) {
     (void)jit, (void)name;
     return NULL;
 }
 
-void tcc_free(Jit *jit) { (void)jit; }
+void instant_free(Jit *jit) { (void)jit; }
 
 #endif

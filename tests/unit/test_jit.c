@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// Both tiers on C written by hand; the cache on files that someone damaged.
+#include "jit/internal.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef float FloatFunction(float);
+
+static const char *const half = "float half(float x) { return x * 0.5f; }\n";
+
+static const char *const in_parts = "float power(float, float);\n"
+                                    "#define SIX 6.0f\n"
+                                    "float twice(float x);\n"
+                                    "// --- unit\n"
+                                    "float twice(float x) { return x + x; }\n"
+                                    "// --- unit\n"
+                                    "float twelve(float x) { return twice(x) * SIX; }\n"
+                                    "// --- unit\n"
+                                    "float third(float x) { return x / 3; }\n";
+
+static Arena *arena;
+static char folder[] = "/tmp/nnc-test-jit-XXXXXX";
+
+static void set_up(void) {
+    arena = arena_new();
+    cr_assert(mkdtemp(folder));
+    setenv("NNC_CACHE", folder, 1);
+    unsetenv("CC");
+}
+
+static void tear_down(void) {
+    folder_remove(folder);
+    arena_free(arena);
+}
+
+TestSuite(jit, .init = set_up, .fini = tear_down);
+
+static Jit *load(JitTier tier, const char *source) {
+    const char *error = "no error";
+    Jit *jit = jit_load(arena, source, &(JitOptions){.tier = tier}, &error);
+    cr_assert(jit, "%s", error);
+    return jit;
+}
+
+static float call(const Jit *jit, const char *name, float x) {
+    FloatFunction *function = (FloatFunction *)(uintptr_t)jit_symbol(jit, name);
+    cr_assert(function);
+    return function(x);
+}
+
+// The path of the only object in the cache.
+static const char *only_object(void) {
+    const char *path = NULL;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_name[0] != '.') {
+            cr_assert_null(path, "more than an object is left: %s", entry->d_name);
+            path = path_join(arena, folder, entry->d_name);
+        }
+    closedir(dir);
+    cr_assert(path);
+    return path;
+}
+
+Test(jit, native_computes_and_caches) {
+    Jit *first = load(JIT_NATIVE, half);
+    cr_assert_float_eq(call(first, "half", 3), 1.5f, 0);
+    cr_assert_not(jit_from_cache(first));
+    jit_free(first);
+    Jit *second = load(JIT_NATIVE, half);
+    cr_assert(jit_from_cache(second));
+    cr_assert_float_eq(call(second, "half", 3), 1.5f, 0);
+    jit_free(second);
+}
+
+Test(jit, native_parts_call_each_other) {
+    Jit *jit = load(JIT_NATIVE, in_parts);
+    cr_assert_float_eq(call(jit, "twelve", 2), 24, 0);
+    cr_assert_float_eq(call(jit, "third", 9), 3, 0);
+    cr_assert_null(jit_symbol(jit, "fourth"));
+    jit_free(jit);
+}
+
+Test(jit, tcc_computes) {
+    if (!jit_has_tcc()) cr_skip_test("built without libtcc");
+    Jit *jit = load(JIT_TCC, in_parts);
+    cr_assert_eq(jit_tier(jit), JIT_TCC);
+    cr_assert_float_eq(call(jit, "twelve", 2), 24, 0);
+    jit_free(jit);
+}
+
+Test(jit, both_tiers_reach_the_listed_symbols) {
+    const char *source =
+        "float fmaf(float, float, float); void *memset(void *, int, unsigned long);\n"
+        "float f(float x) { char b[4]; memset(b, 1, 4); return fmaf(x, 2, b[3]); }\n"
+        "float wide(float x) { unsigned long long u = (unsigned long long)x;"
+        " return (float)(u + 0x8000000000000000ull); }\n";
+    for (JitTier tier = JIT_NATIVE; tier <= (jit_has_tcc() ? JIT_TCC : JIT_NATIVE); tier++) {
+        Jit *jit = load(tier, source);
+        cr_assert_float_eq(call(jit, "f", 3), 7, 0);
+        cr_assert_float_eq(call(jit, "wide", 3), 9223372036854775808.0f, 0);
+        jit_free(jit);
+    }
+}
+
+// A function of the program's own that has the same name must not take its place.
+float twice(float x);
+float twice(float x) { return -x; }
+
+Test(jit, own_functions_come_first) {
+    Jit *jit = load(JIT_NATIVE, in_parts);
+    cr_assert_float_eq(call(jit, "twelve", 2), 24, 0);
+    jit_free(jit);
+}
+
+static void damage(const char *path, long at, long cut_to) {
+    FILE *file = fopen(path, "r+b");
+    cr_assert(file);
+    if (at >= 0) {
+        fseek(file, at, SEEK_SET);
+        putc('x', file);
+    }
+    fclose(file);
+    if (cut_to >= 0) cr_assert_eq(truncate(path, cut_to), 0);
+}
+
+Test(jit, damaged_objects_are_compiled_anew) {
+    jit_free(load(JIT_NATIVE, half));
+    const char *path = only_object();
+    struct stat whole;
+    stat(path, &whole);
+    const long cuts[] = {0, 10, 1000, (long)whole.st_size - 1, -1, -1, -1};
+    const long bytes[] = {-1, -1, -1, -1, 0, 600, (long)whole.st_size - 3};
+    for (int i = 0; i < 7; i++) {
+        damage(path, bytes[i], cuts[i]);
+        Jit *jit = load(JIT_NATIVE, half);
+        cr_assert_not(jit_from_cache(jit), "damage %d was loaded", i);
+        cr_assert_float_eq(call(jit, "half", 3), 1.5f, 0);
+        jit_free(jit);
+    }
+}
+
+Test(jit, renamed_object_is_not_loaded) {
+    jit_free(load(JIT_NATIVE, half));
+    const char *first = only_object(), *aside = path_join(arena, folder, ".aside");
+    rename(first, aside);
+    jit_free(load(JIT_NATIVE, "float half(float x) { return x * 0.25f; }\n"));
+    const char *second = only_object();
+    rename(aside, second);
+    Jit *jit = load(JIT_NATIVE, "float half(float x) { return x * 0.25f; }\n");
+    cr_assert_float_eq(call(jit, "half", 4), 1, 0);
+    jit_free(jit);
+}
+
+Test(jit, objects_others_may_write_are_not_loaded) {
+    jit_free(load(JIT_NATIVE, half));
+    chmod(only_object(), 0666);
+    Jit *jit = load(JIT_NATIVE, half);
+    cr_assert_not(jit_from_cache(jit));
+    jit_free(jit);
+}
+
+Test(jit, unusable_cache_folder_is_done_without) {
+    setenv("NNC_CACHE", "/dev/null/cache", 1);
+    Jit *jit = load(JIT_NATIVE, half);
+    cr_assert_float_eq(call(jit, "half", 3), 1.5f, 0);
+    jit_free(jit);
+}
+
+Test(jit, missing_compiler_is_an_error_or_tcc) {
+    const char *error = NULL;
+    setenv("CC", "/no/such/compiler", 1);
+    cr_assert_null(jit_load(arena, half, &(JitOptions){.tier = JIT_NATIVE}, &error));
+    cr_assert(strstr(error, "/no/such/compiler"), "%s", error);
+    cr_assert_null(jit_find_compiler(arena));
+    if (!jit_has_tcc()) return;
+    Jit *jit = load(JIT_AUTO, half);
+    cr_assert_eq(jit_tier(jit), JIT_TCC);
+    jit_free(jit);
+}
+
+Test(jit, compiler_that_does_not_work_is_no_bug_of_ours) {
+    const char *error = NULL;
+    setenv("CC", "false", 1);
+    cr_assert_null(jit_load(arena, half, &(JitOptions){.tier = JIT_NATIVE}, &error));
+    cr_assert(strstr(error, "does not work"), "%s", error);
+}
+
+Test(jit, wrong_c_is_a_bug_of_ours, .exit_code = 3) {
+    freopen("/dev/null", "w", stderr);
+    setenv("TMPDIR", folder, 1);
+    const char *error;
+    jit_load(arena, "float half(float x) { return y; }\n", &(JitOptions){.tier = JIT_NATIVE},
+             &error);
+}
+
+Test(jit, comments_and_lines_change_no_key) {
+    const char *plain =
+        source_normalize(arena, "int a;\nchar *b = \"// no /* comment\";\nint c = 'a';\n");
+    const char *dressed = source_normalize(arena, "// the first\nint a;\n#line 7 \"x.nnd\"\n"
+                                                  "char *b = \"// no /* comment\";\n/* more\n */\n"
+                                                  "int c = 'a';\n");
+    cr_assert(strstr(plain, "// no /* comment"));
+    cr_assert_str_eq(plain, dressed);
+    cr_assert_str_neq(source_normalize(arena, "int a = 1;"), source_normalize(arena, "int a = 2;"));
+    cr_assert(strstr(source_normalize(arena, "a\n// --- unit\nb\n"), "// --- unit"));
+}
+
+Test(jit, same_source_with_other_comments_is_cached) {
+    jit_free(load(JIT_NATIVE, half));
+    const char *dressed = arena_printf(arena, "// half of it\n%s// end", half);
+    Jit *jit = load(JIT_NATIVE, dressed);
+    cr_assert(jit_from_cache(jit));
+    jit_free(jit);
+}
