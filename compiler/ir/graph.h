@@ -218,9 +218,8 @@ const char *graph_verify(const Graph *graph, Stage stage, Arena *arena);
 //     graph train {
 //       %0 = input "x" : f32[N, 4]
 //       %1 = tanh %0 : f32[N, 4]
-//       %2 = reduce_sum %1 {axes = 1} : f32[N]        // fc1.weight, net.nnd:7
+//       %2 = reduce_sum %1 {axes = 1} : f32[N]   # fc1.weight, net.nnd:7
 //       output "y" = %2
-//       state "v" %5 = %9
 //     }
 void graph_print(Buf *out, const Graph *graph); // labels and lines are comments
 Graph *graph_read(Arena *arena, const Source *text, Diag *diag); // NULL after an error
