@@ -23,6 +23,13 @@ typedef struct TensorInfo {
     Shape shape;
 } TensorInfo;
 
+// An application of a layer, for `nnc check`: what came out of it where the network was elaborated.
+typedef struct LayerInfo {
+    const char *name;  // of the instance: conv2d_1; block.fc1
+    const char *layer; // conv2d
+    Shape output;
+} LayerInfo;
+
 // Roots: INIT has one ROOT_STATE a leaf. TRAIN has output "loss" and a ROOT_STATE for what it changes.
 // EVAL has outputs "loss" and the metrics, each rank 0. PREDICT has the model's outputs.
 // In all of them parameters are slices of OP_state leaves, one leaf for each parameter group ("params").
@@ -35,6 +42,7 @@ typedef struct Module {
     Graph *graph[NNC_FUNCTIONS]; // NULL where there is none (no data or train block: TRAIN; no loss: EVAL)
     VEC(InputInfo) input;
     VEC(TensorInfo) tensor;
+    VEC(LayerInfo) layer; // in the order of application
     VEC(NncHyper) hyper;
     NncCall data;
     VEC(NncCall) augment;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// The `nnc` program: one function a subcommand, one table of all options.
+//
+// Exit statuses: 0 done, 1 the user's mistake (said with its place), 2 wrong usage, 3 our own
+// mistake.
+#ifndef NNC_CLI_H
+#define NNC_CLI_H
+
+#include "compile.h"
+#include "jit/jit.h"
+#include "nnc.h"
+#include "nnd/elab.h"
+
+enum { EXIT_DONE, EXIT_USER, EXIT_USAGE_ERROR, EXIT_BUG };
+
+typedef enum CommandId {
+    CMD_TRAIN,
+    CMD_EVAL,
+    CMD_PREDICT,
+    CMD_BUILD,
+    CMD_EMIT,
+    CMD_CHECK,
+    CMD_GRAPH,
+    CMD_VERIFY,
+    CMD_COUNT,
+} CommandId;
+
+typedef struct Settings { // what the command line says
+    Arena *arena;
+    CommandId command;
+    const char *file;
+    VEC(const char *) input; // predict
+    NncOptions run;
+    JitOptions jit;
+    ElabOptions elab;
+    const char *output; // -o
+    const char *stage, *format, *function, *target;
+    VEC(const char *) set_name;
+    VEC(double) set_value;
+} Settings;
+
+// Ends the process with EXIT_USAGE_ERROR, after a message, where the line is wrong (cli/options.c).
+void settings_parse(Settings *settings, CommandId command, int argc, char **argv);
+
+// --- cli/model.c: the stations of the way; NULL or false after an error, which is printed
+
+Module *load_module(const Settings *settings);
+Compiled *load_compiled(const Settings *settings);
+// Compiled and loaded: program.function[].run and .scalars and program.jit are filled in.
+Jit *load_functions(const Settings *settings, Compiled *compiled);
+int report(const char *format, ...)
+    __attribute__((format(printf, 1, 2))); // nnc: error: ..; EXIT_USER
+
+// --- The subcommands: an exit status each
+
+int command_train(const Settings *settings);
+int command_eval(const Settings *settings);
+int command_predict(const Settings *settings);
+int command_build(const Settings *settings);
+int command_emit(const Settings *settings);
+int command_check(const Settings *settings);
+int command_graph(const Settings *settings);
+int command_verify(const Settings *settings);
+
+#endif

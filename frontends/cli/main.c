@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// nnc COMMAND FILE [OPTION...]
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <string.h>
+
+typedef struct Command {
+    const char *name, *help;
+    int (*run)(const Settings *settings);
+} Command;
+
+static const Command commands[CMD_COUNT] = {
+    [CMD_TRAIN] = {"train", "train the network and write a checkpoint", command_train},
+    [CMD_EVAL] = {"eval", "loss and metrics of a checkpoint on the test data", command_eval},
+    [CMD_PREDICT] = {"predict", "what a checkpoint says of images or examples", command_predict},
+    [CMD_BUILD] = {"build", "make one program that trains, evaluates and predicts", command_build},
+    [CMD_EMIT] = {"emit", "write that program as C source with a Makefile", command_emit},
+    [CMD_CHECK] = {"check", "show all errors, or the layers with shapes and parameters",
+                   command_check},
+    [CMD_GRAPH] = {"graph", "show what is computed, at any stage of the compiler", command_graph},
+    [CMD_VERIFY] = {"verify", "compare compiled code and gradients with slow references",
+                    command_verify},
+};
+
+static void print_usage(FILE *to) {
+    fprintf(to, "Usage: nnc COMMAND FILE [OPTION...]\n\n"
+                "Compiles the neural network in FILE (.nnd) to native code, and runs it.\n\n");
+    for (int i = 0; i < CMD_COUNT; i++)
+        fprintf(to, "  nnc %-8s FILE   %s\n", commands[i].name, commands[i].help);
+    fprintf(to, "\n`nnc COMMAND --help` lists a command's options.\n");
+}
+
+static CommandId find_command(const char *name) {
+    int i = 0;
+    while (i < CMD_COUNT && strcmp(commands[i].name, name) != 0)
+        i++;
+    return (CommandId)i;
+}
+
+static int unknown_command(const char *name) {
+    const char *names[CMD_COUNT];
+    for (int i = 0; i < CMD_COUNT; i++)
+        names[i] = commands[i].name;
+    const char *near = diag_nearest(name, names, CMD_COUNT);
+    fprintf(stderr, "nnc: there is no command '%s'%s%s%s; `nnc --help` lists them\n", name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return EXIT_USAGE_ERROR;
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE,
+           SIG_IGN); // a reader that goes away is an error of writing, not a death in a train run
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE_ERROR;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("nnc %s\n", NNC_VERSION);
+        return EXIT_DONE;
+    }
+    CommandId id = find_command(argv[1]);
+    if (id == CMD_COUNT) return unknown_command(argv[1]);
+    Settings settings = {.arena = arena_new()};
+    settings_parse(&settings, id, argc - 1, argv + 1);
+    int status = commands[id].run(&settings);
+    if (fflush(stdout) != 0 && status == EXIT_DONE)
+        status = report("standard output cannot be written");
+    arena_free(settings.arena);
+    return status;
+}

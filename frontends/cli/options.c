@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// The options: one table, with the commands that each belongs to; argp does the rest.
+#include "cli/cli.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BIT(id) (1u << (id))
+enum {
+    TRAIN = BIT(CMD_TRAIN),
+    RUN = BIT(CMD_TRAIN) | BIT(CMD_EVAL) | BIT(CMD_PREDICT),
+    ANY = BIT(CMD_COUNT) - 1,
+    // Options without a letter:
+    OPT_EPOCHS = 256,
+    OPT_BATCH,
+    OPT_LR,
+    OPT_SEED,
+    OPT_THREADS,
+    OPT_DATA,
+    OPT_LIMIT,
+    OPT_STEPS,
+    OPT_DEVICE,
+    OPT_JIT,
+    OPT_MARCH,
+    OPT_OUT,
+    OPT_RESUME,
+    OPT_SET,
+    OPT_REPORT_EVERY,
+    OPT_JSON,
+    OPT_QUIET,
+    OPT_CHECKPOINT,
+    OPT_TARGET,
+    OPT_STAGE,
+    OPT_FORMAT,
+    OPT_FUNCTION,
+    OPT_DEBUG,
+};
+
+typedef struct OptionRow {
+    unsigned commands;
+    struct argp_option option;
+} OptionRow;
+
+static const OptionRow option_table[] = {
+    {TRAIN, {"epochs", OPT_EPOCHS, "N", 0, "times through the training data", 0}},
+    {ANY, {"batch", OPT_BATCH, "N", 0, "examples in a step", 0}},
+    {TRAIN | BIT(CMD_BUILD) | BIT(CMD_EMIT),
+     {"lr", OPT_LR, "X", 0, "learning rate: --set lr=X", 0}},
+    {ANY, {"seed", OPT_SEED, "N", 0, "of all random numbers", 0}},
+    {ANY, {"set", OPT_SET, "NAME=VALUE", 0, "a parameter of the model or of its optimizer", 0}},
+    {RUN, {"threads", OPT_THREADS, "N", 0, "how many (default: one a processor)", 0}},
+    {RUN, {"data", OPT_DATA, "DIR", 0, "where the paths of data sources start", 0}},
+    {RUN, {"limit", OPT_LIMIT, "N", 0, "take the first N training examples", 0}},
+    {TRAIN, {"steps", OPT_STEPS, "N", 0, "stop after N steps", 0}},
+    {TRAIN, {"out", OPT_OUT, "DIR", 0, "where the checkpoint goes (default: out)", 0}},
+    {TRAIN, {"resume", OPT_RESUME, NULL, 0, "go on from the checkpoint in --out", 0}},
+    {TRAIN, {"report-every", OPT_REPORT_EVERY, "K", 0, "steps between reports (default: 100)", 0}},
+    {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
+    {RUN | BIT(CMD_VERIFY),
+     {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},
+    {RUN | BIT(CMD_BUILD) | BIT(CMD_VERIFY),
+     {"march", OPT_MARCH, "CPU", 0, "the processor to compile for (default: native, this one)", 0}},
+    {RUN, {"debug", OPT_DEBUG, NULL, 0, "let a debugger see the lines of FILE", 0}},
+    {RUN, {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
+    {RUN, {"quiet", OPT_QUIET, NULL, 0, "print results alone", 0}},
+    {BIT(CMD_EVAL) | BIT(CMD_PREDICT),
+     {"checkpoint", OPT_CHECKPOINT, "FILE", 0, "what was trained", 0}},
+    {BIT(CMD_BUILD), {"output", 'o', "PROGRAM", 0, "where the program goes", 0}},
+    {BIT(CMD_EMIT), {"output", 'o', "DIR", 0, "where the source goes", 0}},
+    {BIT(CMD_EMIT), {"target", OPT_TARGET, "c", 0, "what is written", 0}},
+    {BIT(CMD_GRAPH), {"stage", OPT_STAGE, "STAGE", 0, "after which pass (below)", 0}},
+    {BIT(CMD_GRAPH), {"format", OPT_FORMAT, "text|dot|svg", 0, "svg needs the program dot", 0}},
+    {BIT(CMD_GRAPH),
+     {"function", OPT_FUNCTION, "train|eval|predict|init", 0, "which one (default: train)", 0}},
+    {BIT(CMD_GRAPH), {"output", 'o', "FILE", 0, "instead of standard output", 0}},
+};
+
+enum { OPTION_COUNT = sizeof option_table / sizeof *option_table };
+
+static const char *const arguments[CMD_COUNT] = {
+    [CMD_PREDICT] = "FILE INPUT...",
+};
+
+static const char *const descriptions[CMD_COUNT] = {
+    [CMD_TRAIN] = "Trains the network in FILE and writes a checkpoint.",
+    [CMD_EVAL] = "Prints loss and metrics of a checkpoint on the test data.",
+    [CMD_PREDICT] =
+        "Prints what a checkpoint says of each INPUT: a PNG image, or test:17 or train:17 for an "
+        "example of the data source.",
+    [CMD_BUILD] =
+        "Makes one program that trains, evaluates and predicts, and needs neither nnc nor a "
+        "compiler where it runs.",
+    [CMD_EMIT] = "Writes that program as C source, with its runtime and a Makefile.",
+    [CMD_CHECK] = "Prints all errors of FILE, or its layers with their shapes and parameters.",
+    [CMD_GRAPH] = "Prints what is computed, after any pass of the compiler.",
+    [CMD_VERIFY] =
+        "Compares each compiled kernel with an interpreter in double precision, and each gradient "
+        "with finite differences.",
+};
+
+// --- Values
+
+static long long parse_integer(struct argp_state *state, const char *option, const char *text,
+                               long long least, long long most) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno || value < least || value > most)
+        argp_error(state, "--%s wants a whole number from %lld to %lld, not '%s'", option, least,
+                   most, text);
+    return value;
+}
+
+static double parse_real(struct argp_state *state, const char *option, const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    if (strcmp(text, "true") == 0) return 1;
+    if (strcmp(text, "false") == 0) return 0;
+    if (end == text || *end || !isfinite(value))
+        argp_error(state, "--%s wants a number, not '%s'", option, text);
+    return value;
+}
+
+static int parse_choice(struct argp_state *state, const char *option, const char *text,
+                        const char *const *choices, int count) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(choices[i], text) == 0) return i;
+    const char *near = diag_nearest(text, choices, count);
+    argp_error(state, "--%s: there is no '%s'%s%s%s", option, text, near ? "; did you mean '" : "",
+               near ? near : "", near ? "'?" : "");
+    return 0;
+}
+
+static void add_set(Settings *settings, const char *name, double value) {
+    VEC_PUSH(settings->arena, settings->set_name, name);
+    VEC_PUSH(settings->arena, settings->set_value, value);
+}
+
+static void parse_set(struct argp_state *state, Settings *settings, const char *text) {
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        argp_error(state, "--set wants NAME=VALUE, not '%s'", text);
+    else
+        add_set(settings, arena_strndup(settings->arena, text, (size_t)(equals - text)),
+                parse_real(state, "set", equals + 1));
+}
+
+static JitTier parse_tier(struct argp_state *state, const char *text) {
+    static const char *const tiers[] = {"auto", "native", "tcc"};
+    return (JitTier)parse_choice(state, "jit", text, tiers, 3);
+}
+
+static const char *parse_stage(struct argp_state *state, const char *text) {
+    int count;
+    const StageInfo *stage = stage_list(&count);
+    const char *names[64];
+    for (int i = 0; i < count && i < 64; i++)
+        names[i] = stage[i].name;
+    return names[parse_choice(state, "stage", text, names, count < 64 ? count : 64)];
+}
+
+static const char *parse_format(struct argp_state *state, const char *text) {
+    static const char *const formats[] = {"text", "dot", "svg"};
+    return formats[parse_choice(state, "format", text, formats, 3)];
+}
+
+static const char *parse_function(struct argp_state *state, const char *text) {
+    const char *names[NNC_FUNCTIONS];
+    for (int i = 0; i < NNC_FUNCTIONS; i++)
+        names[i] = function_name((NncFunctionKind)i);
+    return names[parse_choice(state, "function", text, names, NNC_FUNCTIONS)];
+}
+
+// --- The line
+
+static void parse_argument(struct argp_state *state, Settings *settings, const char *text) {
+    if (!settings->file)
+        settings->file = text;
+    else if (settings->command == CMD_PREDICT)
+        VEC_PUSH(settings->arena, settings->input, text);
+    else
+        argp_error(state, "one FILE, not also '%s'", text);
+}
+
+static void parse_end(struct argp_state *state, Settings *settings) {
+    bool needs_output = settings->command == CMD_BUILD || settings->command == CMD_EMIT;
+    bool needs_checkpoint = settings->command == CMD_EVAL || settings->command == CMD_PREDICT;
+    if (!settings->file)
+        argp_error(state, "which FILE?");
+    else if (needs_output && !settings->output)
+        argp_error(state, "-o says where the result goes, and is missing");
+    else if (needs_checkpoint && !settings->run.checkpoint)
+        argp_error(state, "--checkpoint says what was trained, and is missing");
+    else if (settings->command == CMD_PREDICT && settings->input.count == 0)
+        argp_error(state, "which INPUT?");
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state) {
+    Settings *settings = state->input;
+    NncOptions *run = &settings->run;
+    static const char *const devices[] = {"auto", "cpu"};
+    static const char *const targets[] = {"c"};
+    // clang-format off
+    switch (key) {
+    case OPT_EPOCHS: run->epochs = (int)parse_integer(state, "epochs", text, 1, INT_MAX); break;
+    case OPT_BATCH: settings->elab.batch = (int)parse_integer(state, "batch", text, 1, 1 << 24); break;
+    case OPT_LR: add_set(settings, "lr", parse_real(state, "lr", text)); break;
+    case OPT_SEED: run->has_seed = true; run->seed = parse_integer(state, "seed", text, 0, LLONG_MAX); break;
+    case OPT_SET: parse_set(state, settings, text); break;
+    case OPT_THREADS: run->threads = (int)parse_integer(state, "threads", text, 1, 1024); break;
+    case OPT_DATA: run->data = text; break;
+    case OPT_LIMIT: run->limit = parse_integer(state, "limit", text, 1, LLONG_MAX); break;
+    case OPT_STEPS: run->steps = parse_integer(state, "steps", text, 1, LLONG_MAX); break;
+    case OPT_OUT: run->out = text; break;
+    case OPT_RESUME: run->resume = true; break;
+    case OPT_REPORT_EVERY: run->report_every = parse_integer(state, "report-every", text, 1, LLONG_MAX); break;
+    case OPT_DEVICE: parse_choice(state, "device", text, devices, 2); break;
+    case OPT_JIT: settings->jit.tier = parse_tier(state, text); break;
+    case OPT_MARCH: settings->jit.march = text; break;
+    case OPT_DEBUG: settings->jit.debug = true; break;
+    case OPT_JSON: run->json = true; break;
+    case OPT_QUIET: run->quiet = true; break;
+    case OPT_CHECKPOINT: run->checkpoint = text; break;
+    case OPT_TARGET: settings->target = targets[parse_choice(state, "target", text, targets, 1)]; break;
+    case OPT_STAGE: settings->stage = parse_stage(state, text); break;
+    case OPT_FORMAT: settings->format = parse_format(state, text); break;
+    case OPT_FUNCTION: settings->function = parse_function(state, text); break;
+    case 'o': settings->output = text; break;
+    case ARGP_KEY_ARG: parse_argument(state, settings, text); break;
+    case ARGP_KEY_END: parse_end(state, settings); break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    // clang-format on
+    return 0;
+}
+
+// What stands below the options: the stages, which only the compiler knows.
+static const char *describe(Arena *arena, CommandId command) {
+    Buf text = buf_new(arena);
+    buf_printf(&text, "%s\v", descriptions[command]);
+    if (command == CMD_GRAPH) {
+        int count;
+        const StageInfo *stage = stage_list(&count);
+        buf_add(&text, "Stages, in order:\n");
+        for (int i = 0; i < count; i++)
+            buf_printf(&text, "  %-10s %s\n", stage[i].name, stage[i].help);
+    }
+    return text.text;
+}
+
+void settings_parse(Settings *settings, CommandId command, int argc, char **argv) {
+    struct argp_option options[OPTION_COUNT + 1] = {0};
+    int count = 0;
+    for (int i = 0; i < OPTION_COUNT; i++)
+        if (option_table[i].commands & BIT(command)) options[count++] = option_table[i].option;
+    struct argp argp = {
+        .options = options,
+        .parser = parse_option,
+        .args_doc = arguments[command] ? arguments[command] : "FILE",
+        .doc = describe(settings->arena, command),
+    };
+    argp_err_exit_status = EXIT_USAGE_ERROR;
+    settings->command = command;
+    argv[0] = arena_printf(settings->arena, "nnc %s", argv[0]);
+    argp_parse(&argp, argc, argv, 0, NULL, settings);
+    settings->elab.has_seed = settings->run.has_seed;
+    settings->elab.seed = settings->run.seed;
+    settings->elab.epochs = settings->run.epochs;
+    settings->elab.set_name = settings->set_name.at;
+    settings->elab.set_value = settings->set_value.at;
+    settings->elab.set_count = settings->set_name.count;
+}
