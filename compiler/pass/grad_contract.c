@@ -52,16 +52,10 @@ static bool mentions(const Access *a, int index) {
     return a->index[0] == index || a->index[1] == index;
 }
 
-// Whether a <= b for every N >= 1, as far as it shows.
+// Whether a <= b for every N, as far as it shows.
 static bool at_most(Dim a, Dim b) {
     Dim d;
-    if (!dim_sub(&d, b, a)) return false;
-    int64_t least = d.c[0];
-    for (int i = 1; i <= DIM_DEGREE; i++) {
-        if (d.c[i] < 0) return false;
-        least += d.c[i];
-    }
-    return least >= 0;
+    return dim_sub(&d, b, a) && dim_at_least(d, 0);
 }
 
 static Contraction contraction_of(const Node *z, int operand) {
