@@ -10,7 +10,7 @@
 // that is no text ends the scan after a few errors.
 #include "ir/expr.h"
 
-#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,26 +129,31 @@ static bool skip_number(Scanner *s) {
     return is_real;
 }
 
+// What is wrong with the number that begins at `start`, or NULL.
+static const char *number_value(const Scanner *s, unsigned start, bool is_integer, double *value) {
+    char copy[MAX_NUMBER + 1] = {0};
+    unsigned length = s->at - start;
+    if (length > MAX_NUMBER) return "a number of more than 63 digits";
+    memcpy(copy, s->text + start, length);
+    *value = strtod(copy, NULL);
+    if (isinf(*value)) return "a number too large for double precision";
+    // An integer has to be just what it says: up to 2^53, and some beyond that are printed so.
+    const double limit = 0x1p63;
+    if (is_integer && (*value >= limit || (uint64_t)*value != strtoull(copy, NULL, 10)))
+        return "an integer too large to be exact";
+    return NULL;
+}
+
 static void scan_number(Scanner *s) {
-    const double greatest_integer =
-        9007199254740992.0; // 2^53: below it a double holds every integer
     unsigned start = s->at;
     bool is_integer = !skip_number(s);
-    unsigned length = s->at - start;
-    const char *wrong = NULL;
     double value = 0;
+    const char *wrong = number_value(s, start, is_integer, &value);
+    unsigned length = s->at - start;
     if (is_letter(char_at(s, s->at))) {
         while (is_letter(char_at(s, s->at)) || is_digit(char_at(s, s->at)))
             s->at++;
         wrong = "a number runs into letters";
-    } else if (length > MAX_NUMBER) {
-        wrong = "a number of more than 63 digits";
-    } else {
-        char copy[MAX_NUMBER + 1] = {0};
-        memcpy(copy, s->text + start, length);
-        value = strtod(copy, NULL);
-        if (is_integer ? value > greatest_integer : value > 1e300)
-            wrong = is_integer ? "an integer over 9007199254740992 (2^53)" : "a number over 1e300";
     }
     if (wrong) {
         diag_error(s->lexer->diag, span_from(s, start), "%s", wrong);
