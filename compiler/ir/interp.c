@@ -80,12 +80,21 @@ static void eval_random(const Eval *eval) {
 
 // --- Element by element
 
+// Whole numbers wrap around, and x mod 0 is 0. A product of two has more bits than a double holds.
+static double i32_reference(Op op, double a, double b, double c) {
+    if (op == OP_mul) return (int32_t)((uint32_t)(int64_t)a * (uint32_t)(int64_t)b);
+    double value = op_reference(op, a, b, c);
+    return isnan(value) ? 0 : (int32_t)(uint32_t)(int64_t)value;
+}
+
 static void eval_pointwise(const Eval *eval) {
     int count = eval->node->in_count;
     const double *const *in = eval->in;
+    double (*reference)(Op, double, double, double) =
+        eval->node->dtype == DT_I32 ? i32_reference : op_reference;
     for (int64_t i = 0; i < eval->shape.size; i++)
-        eval->out[i] = op_reference(eval->node->op, in[0][i], count > 1 ? in[1][i] : 0,
-                                    count > 2 ? in[2][i] : 0);
+        eval->out[i] =
+            reference(eval->node->op, in[0][i], count > 1 ? in[1][i] : 0, count > 2 ? in[2][i] : 0);
 }
 
 static void eval_stop(const Eval *eval) {

@@ -37,7 +37,7 @@ static double ref_max(double a, double b) { return isnan(a) || a >= b ? a : b; }
 
 static double ref_min(double a, double b) { return isnan(a) || a <= b ? a : b; }
 
-static double ref_sign(double a) { return isnan(a) ? a : (a > 0) - (a < 0); }
+static double ref_sign(double a) { return a > 0 ? 1 : a < 0 ? -1 : a; } // NaN, 0 and -0 stay
 
 static double ref_mod(double a, double b) {
     double rest = fmod(a, b);

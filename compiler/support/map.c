@@ -2,11 +2,9 @@
 // Hash map with linear probing, at most half full; nothing is ever taken out. Text and byte keys
 // share it: a text's key is its bytes without the NUL.
 #include "support/map.h"
+#include "support/hash.h"
 
-#define XXH_INLINE_ALL
-#include <stdint.h>
 #include <string.h>
-#include <xxhash.h>
 
 typedef struct Entry {
     const void *key; // NULL: free
@@ -54,12 +52,12 @@ static void grow(Map *map) {
 }
 
 void *map_get_bytes(const Map *map, const void *key, size_t size) {
-    const Entry *entry = find(map, key, size, XXH3_64bits(key, size));
+    const Entry *entry = find(map, key, size, hash64(key, size));
     return entry->key ? entry->value : NULL;
 }
 
 void map_put_bytes(Map *map, const void *key, size_t size, void *value) {
-    uint64_t hash = XXH3_64bits(key, size);
+    uint64_t hash = hash64(key, size);
     Entry *entry = find(map, key, size, hash);
     if (!entry->key) {
         if (2 * (map->count + 1) > map->capacity) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hash map from bytes to a pointer, in an arena (xxHash, open addressing). Keys are copied.
+// Hash map from bytes to a pointer, in an arena (open addressing). Keys are copied.
 #ifndef NNC_SUPPORT_MAP_H
 #define NNC_SUPPORT_MAP_H
 
