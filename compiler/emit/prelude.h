@@ -75,15 +75,16 @@ NNC_MATH float nnc_floor(float a) { return floorf(a); }
 
 NNC_MATH float nnc_sqrt(float a) { return sqrtf(a); }
 
-// a - b * floor(a / b), between 0 and b: exact, but for one rounding where the signs differ, while
-// |a / b| < 2^24. Beyond that no digit of the result would be left: 0. By 0 and of infinity: NaN.
+// a - b * floor(a / b), from 0 to b: exact while |a / b| < 2^24, but for one rounding where the
+// signs differ. Beyond that the quotient has no last digit: 0. By 0 and of infinity: NaN.
 NNC_MATH float nnc_mod(float a, float b) {
     float quotient = floorf(a / b);
-    float product_less = fmaf(-quotient, b, a);
-    float rest = quotient == 0 ? a : product_less;
+    float rest = fmaf(-quotient, b, a);
+    rest = quotient == 0 ? a : rest; // b may be infinite
     float other_side = rest + b;
-    rest = (((rest < 0) & (b > 0)) | ((rest > 0) & (b < 0))) ? other_side : rest;
-    return nnc_abs(quotient) >= 16777216.0f ? product_less - product_less : rest;
+    int opposite = ((rest < 0) & (b > 0)) | ((rest > 0) & (b < 0));
+    rest = opposite ? other_side : rest;
+    return nnc_abs(quotient) >= 16777216.0f ? (a - a) / b : rest;
 }
 
 // Exponentials: e^x = 2^n e^r with n = round(x / ln 2) and r = x - n ln 2 in -ln 2 / 2 .. ln 2 / 2.
@@ -215,7 +216,7 @@ NNC_MATH float nnc_log_pair(float x, float *low) {
     p = fmaf(p, z, 0.284984857f);
     p = fmaf(p, z, 0.400009751f);
     p = fmaf(p, z, 0.666666627f);
-    float tail = fmaf(z * s, p, 2.0f * s_low);
+    float tail = fmaf(z * s, p, 2.0f * fmaf(s_low, z, s_low));
     float first = e * NNC_LN2_HIGH;
     float sum = first + 2.0f * s;
     float rest = 2.0f * s - (sum - first) + fmaf(e, NNC_LN2_LOW, tail);
