@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// Each kernel alone: its inputs are the oracle's values as floats, so that an error does not
+// travel, and the kernel that is off is the one that is named.
+#include "cli/verify.h"
+
+#include "pass/plan.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Where a value is 0 up to rounding, a float and a double may take different sides of a kink. So in
+// a large tensor a few elements may differ by more; one in this many.
+enum { ELEMENTS_PER_KINK = 2000 };
+
+static const double tolerance = 1e-4; // of a tensor's largest element
+
+typedef struct Run { // of one function
+    Check *check;
+    NncFunctionKind function;
+    const Plan *plan;
+    const Graph *graph;
+    int64_t n;
+    double **value; // the oracle's, by node id
+    NncCtx ctx;
+    char *arena[4]; // by BufferArena
+} Run;
+
+static char *new_arena(int64_t bytes) {
+    size_t size = ((size_t)(bytes > 0 ? bytes : 1) + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+    char *memory = aligned_alloc(NNC_ALIGN, size);
+    if (!memory) bug("no memory for %lld bytes", (long long)bytes);
+    memset(memory, 0, size);
+    return memory;
+}
+
+static char *address(const Run *run, const Storage *at, DType dtype) {
+    return run->arena[at->buffer->arena] + at->buffer->offset + at->offset * dtype_size(dtype);
+}
+
+static void put(const Run *run, const Node *node) {
+    const Storage *at = &run->plan->fusion->storage[node->id];
+    int64_t size = shape_eval(&node->shape, run->n);
+    if (!at->buffer) return;
+    char *to = address(run, at, node->dtype);
+    for (int64_t i = 0; i < size; i++) {
+        double value = run->value[node->id][i];
+        if (node->dtype == DT_F32)
+            ((float *)(void *)to)[i] = (float)value;
+        else if (node->dtype == DT_I32)
+            ((int32_t *)(void *)to)[i] = (int32_t)value;
+        else
+            to[i] = value != 0;
+    }
+}
+
+static double get(const char *from, DType dtype, int64_t i) {
+    if (dtype == DT_F32) return ((const float *)(const void *)from)[i];
+    return dtype == DT_I32 ? ((const int32_t *)(const void *)from)[i] : from[i];
+}
+
+// The largest error, as a part of the largest value; the few that may lie across a kink left out.
+static double compare(const Run *run, const Result *result) {
+    const Node *node = result->value;
+    int64_t size = shape_eval(&node->shape, run->n), kinks = size / ELEMENTS_PER_KINK;
+    const char *got = address(run, &result->to, node->dtype);
+    const double *want = run->value[node->id];
+    double scale = 1e-6, worst = 0;
+    for (int64_t i = 0; i < size; i++)
+        scale = isfinite(want[i]) ? fmax(scale, fabs(want[i])) : scale;
+    for (int64_t i = 0; i < size; i++) {
+        double have = get(got, node->dtype, i);
+        bool same = have == want[i] || (isnan(have) && isnan(want[i]));
+        double error = same ? 0 : fabs(have - want[i]) / scale;
+        if (!(error <= tolerance) && kinks-- > 0) continue;
+        worst = error <= worst ? worst : error; // a NaN stays
+    }
+    return worst;
+}
+
+// The range that the plan gives the kernel: of the loop that it stands in, if that is not its own.
+static const PlanNode *find_call(const PlanNode *node, const Kernel *kernel,
+                                 const PlanNode **around) {
+    if (node->kind == PLAN_CALL) return node->kernel == kernel ? node : NULL;
+    for (int i = 0; i < node->child.count; i++) {
+        const PlanNode *found = find_call(node->child.at[i], kernel, around);
+        if (found) {
+            if (node->kind == PLAN_PAR) *around = node;
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static int64_t kernel_count(const Run *run, const Kernel *kernel) {
+    const PlanNode *around = NULL, *call = find_call(run->plan->root, kernel, &around);
+    int64_t own = call ? dim_eval(call->count, run->n) : 0;
+    return own > 0 ? own : around ? dim_eval(around->count, run->n) : 1;
+}
+
+static void verify_kernel(Run *run, const Kernel *kernel) {
+    Check *check = run->check;
+    const char *symbol = kernel_symbol(check->arena, run->function, kernel);
+    void *address_of = jit_symbol(check->jit, symbol);
+    NncKernel *call;
+    memcpy(&call, &address_of, sizeof call);
+    if (!call) bug("emitted C has no kernel %s", symbol);
+    for (int i = 0; i < kernel->reads.count; i++)
+        put(run, kernel->reads.at[i]);
+    call(&run->ctx, 0, kernel_count(run, kernel), 0);
+    double worst = 0;
+    for (int i = 0; i < kernel->result.count; i++) {
+        double error = compare(run, &kernel->result.at[i]);
+        worst = error <= worst ? worst : error;
+    }
+    check_report(check, kernel->name, check_place(check, run->graph, kernel->result.at[0].value),
+                 worst, tolerance);
+}
+
+// Scalars of the step: the emitted function's in double, against the oracle's.
+static void verify_scalars(Run *run, float *scalar) {
+    const NncProgram *program = &run->check->compiled->program;
+    const NncFunction *function = &program->function[run->function];
+    const Fusion *fusion = run->plan->fusion;
+    double *hyper = ARENA_ARRAY(run->check->arena, double, program->hyper_count + 1), worst = 0;
+    for (int i = 0; i < program->hyper_count; i++)
+        hyper[i] = program->hyper[i].value;
+    if (function->scalars) function->scalars(hyper, 0, 0, (double)run->n, scalar);
+    for (int i = 0; i < fusion->scalar.count; i++) {
+        double want = run->value[fusion->scalar.at[i]->id][0];
+        double error = fabs(scalar[i] - want) / fmax(fabs(want), 1e-30);
+        worst = error <= worst ? worst : error;
+    }
+    if (fusion->scalar.count) check_report(run->check, "scalars of the step", "", worst, 1e-6);
+}
+
+void verify_function(Check *check, NncFunctionKind function, int64_t n) {
+    const NncProgram *program = &check->compiled->program;
+    const NncFunction *about = &program->function[function];
+    Run run = {.check = check, .function = function, .n = n};
+    run.plan = check->compiled->plan[function];
+    run.graph = run.plan->fusion->graph;
+    Arena *values = arena_new();
+    const double *const *leaf = (const double *const *)(void *)check_leaves(check, run.graph);
+    run.value = graph_interpret(run.graph, &(Interp){.n = n, .seed = 1, .leaf = leaf}, values);
+    int64_t bytes[4] = {[ARENA_STATE] = program->state_bytes,
+                        [ARENA_INPUT] = program->input_bytes,
+                        [ARENA_OUTPUT] = about->output_bytes,
+                        [ARENA_WORK] = about->work_bytes};
+    for (int i = 0; i < 4; i++)
+        run.arena[i] = new_arena(bytes[i]);
+    float *scalar = ARENA_ARRAY(check->arena, float, about->scalar_count + 1);
+    run.ctx = (NncCtx){.state = run.arena[ARENA_STATE],
+                       .input = run.arena[ARENA_INPUT],
+                       .output = run.arena[ARENA_OUTPUT],
+                       .work = run.arena[ARENA_WORK],
+                       .scalar = scalar,
+                       .n = n,
+                       .seed_low = 1};
+    printf("%s: %d kernels, %lld examples\n", function_name(function),
+           run.plan->fusion->kernel.count, (long long)n);
+    verify_scalars(&run, scalar);
+    for (int i = 0; i < run.plan->fusion->kernel.count; i++)
+        verify_kernel(&run, run.plan->fusion->kernel.at[i]);
+    for (int i = 0; i < 4; i++)
+        free(run.arena[i]);
+    arena_free(values);
+}
