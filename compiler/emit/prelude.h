@@ -123,7 +123,7 @@ NNC_MATH float nnc_exp_clamp(float x) {
     return x > 89.0f ? 89.0f : x;
 }
 
-// Error < 1 ulp, denormal results included; 0 and infinity at the ends.
+// Error < 1.05 ulp, denormal results included; 0 and infinity at the ends.
 NNC_MATH float nnc_exp(float x) {
     float r, shifted = nnc_exp_reduce(nnc_exp_clamp(x), &r);
     return nnc_scale(nnc_expm1_poly(r) + 1.0f, shifted);
@@ -136,14 +136,14 @@ NNC_MATH float nnc_expm1(float x) {
     return fmaf(power, nnc_expm1_poly(r), power - 1.0f);
 }
 
-// t / (t + 2) with t = e^(2 |x|) - 1, so that small x keep their digits. Error < 2 ulp.
+// t / (t + 2) with t = e^(2 |x|) - 1, so that small x keep their digits. Error < 2.5 ulp.
 NNC_MATH float nnc_tanh(float x) {
     float size = nnc_abs(x);
     float t = nnc_expm1(size > 10.0f ? 20.0f : size + size);
     return nnc_copysign(t / (t + 2.0f), x);
 }
 
-// Error < 2 ulp; falls to denormals and 0 as e^x does.
+// Error < 2.5 ulp; falls to denormals and 0 as e^x does.
 NNC_MATH float nnc_sigmoid(float x) {
     float e = nnc_exp(-nnc_abs(x));
     return (x < 0 ? e : 1.0f) / (1.0f + e);
@@ -226,7 +226,8 @@ NNC_MATH float nnc_log_pair(float x, float *low) {
 }
 
 // |a|^b as e^(b log |a|) with the product in two parts, then the cases and the sign as in C's pow:
-// a^0 = 1^b = 1 even of NaN, a negative a takes whole b alone. Error < 2 ulp.
+// a^0 = 1^b = 1 even of NaN, a negative a takes whole b alone. Error < 1.3 ulp
+// for results in e^-10 .. e^10, < 3 ulp for all.
 NNC_MATH float nnc_pow(float a, float b) {
     float size = nnc_abs(a);
     float log_low, log_high = nnc_log_pair(size, &log_low);
@@ -248,8 +249,8 @@ NNC_MATH float nnc_pow(float a, float b) {
     return ((b == 0) | (a == 1.0f)) ? 1.0f : result;
 }
 
-// Circular functions: |x| = n pi/2 + r, with pi/2 in three parts. Error < 2 ulp for |x| < 8192, and
-// nearly so up to 2^22. From there on, where neighbouring floats lie half a radian and more apart,
+// Circular functions: |x| = n pi/2 + r, with pi/2 in three parts. Error < 1.5 ulp for |x| <= 8192
+// and < 5 ulp to 2^22. From there on, where neighbouring floats lie half a radian and more apart,
 // the angle is taken as 0, so that sine and cosine still belong together. Of infinity: NaN.
 
 // Gives r in -pi/4 .. pi/4 (a little beyond for large n) and n, of which the lowest two bits count.
@@ -304,7 +305,7 @@ NNC_MATH int nnc_mod_i(int a, int b) { // dividing by 0 or INT_MIN by -1 would t
 // Double precision, for the scalars of a step: libm's own.
 
 double fabs(double), floor(double), exp(double), log(double), sqrt(double), sin(double),
-    cos(double), tanh(double), erf(double), pow(double, double);
+    cos(double), tanh(double), erf(double), pow(double, double), fmod(double, double);
 
 NNC_MATH double nnc_max_d(double a, double b) { return ((a >= b) | (a != a)) ? a : b; }
 
@@ -334,4 +335,7 @@ NNC_MATH double nnc_erf_d(double a) { return erf(a); }
 
 NNC_MATH double nnc_pow_d(double a, double b) { return pow(a, b); }
 
-NNC_MATH double nnc_mod_d(double a, double b) { return a - b * floor(a / b); }
+NNC_MATH double nnc_mod_d(double a, double b) {
+    double rest = fmod(a, b);
+    return (rest != 0 && (rest < 0) != (b < 0)) ? rest + b : rest;
+}
