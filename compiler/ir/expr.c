@@ -106,6 +106,7 @@ bool expr_parse_indices(Arena *arena, Lexer *lexer, Diag *diag, bool dots, Index
                         int *count) {
     Parser p = {arena, lexer, diag, 0};
     VEC(IndexName) names = {0};
+    Span open = lexer_peek(lexer)->span;
     if (!lexer_expect(lexer, "[", "before the indices")) return false;
     do {
         IndexName name = {.span = lexer_peek(lexer)->span};
@@ -121,13 +122,12 @@ bool expr_parse_indices(Arena *arena, Lexer *lexer, Diag *diag, bool dots, Index
     } while (lexer_take(lexer, ","));
     *index = names.at;
     *count = names.count;
-    return lexer_expect(lexer, "]", "after the indices");
+    return lexer_expect_close(lexer, "]", open, "after the indices");
 }
 
-// { expr "," } up to `close`, which is taken too; ".." counts as an expression where `dots`
-static bool parse_items(Parser *p, ExprVec *items, const char *close, bool dots,
-                        const char *where) {
-    while (!lexer_is(p->lexer, close)) {
+// { expr "," } up to "]", which is taken too; ".." counts as an expression where `dots`
+static bool parse_items(Parser *p, ExprVec *items, Span open, bool dots, const char *where) {
+    while (!lexer_is(p->lexer, "]")) {
         Expr *item;
         Span span = lexer_peek(p->lexer)->span;
         if (dots && lexer_take(p->lexer, "..")) {
@@ -140,7 +140,7 @@ static bool parse_items(Parser *p, ExprVec *items, const char *close, bool dots,
         VEC_PUSH(p->arena, *items, item);
         if (!lexer_take(p->lexer, ",")) break;
     }
-    return lexer_expect(p->lexer, close, where);
+    return lexer_expect_close(p->lexer, "]", open, where);
 }
 
 // primary = NUMBER | STRING | NAME | NAME "'" | "(" expr ")" | "[" [ expr { "," expr } ] "]"
@@ -151,13 +151,15 @@ static Expr *parse_primary(Parser *p) {
                                                   : EXPR_NAME;
     if (lexer_take(p->lexer, "(")) {
         Expr *expr = parse_expr(p);
-        if (!expr || !lexer_expect(p->lexer, ")", "after the expression in brackets")) return NULL;
+        if (!expr ||
+            !lexer_expect_close(p->lexer, ")", token->span, "after the expression in brackets"))
+            return NULL;
         expr->span = (Span){token->span.source, token->span.start, lexer_last_end(p->lexer)};
         return expr;
     }
     if (lexer_take(p->lexer, "[")) {
         ExprVec items = {0};
-        if (!parse_items(p, &items, "]", false, "after the list")) return NULL;
+        if (!parse_items(p, &items, token->span, false, "after the list")) return NULL;
         Span span = {token->span.source, token->span.start, lexer_last_end(p->lexer)};
         return expr_new(p, EXPR_LIST, span, items.count, items.at);
     }
@@ -217,12 +219,13 @@ static bool parse_arg(Parser *p, CallParts *parts) {
 
 // args = "(" [ arg { "," arg } [ "," ] ] ")"
 static bool parse_args(Parser *p, CallParts *parts) {
+    Span open = lexer_peek(p->lexer)->span;
     if (!lexer_expect(p->lexer, "(", "before the arguments")) return false;
     while (!lexer_is(p->lexer, ")")) {
         if (!parse_arg(p, parts)) return false;
         if (!lexer_take(p->lexer, ",")) break;
     }
-    return lexer_expect(p->lexer, ")", "after the arguments");
+    return lexer_expect_close(p->lexer, ")", open, "after the arguments");
 }
 
 // args [ "as" NAME ], where the name of what is called is in `parts`, and what was piped into it
@@ -272,7 +275,7 @@ static Expr *parse_postfix(Parser *p) {
         ExprVec in = {0};
         Span open = lexer_next(p->lexer)->span;
         VEC_PUSH(p->arena, in, expr);
-        if (!parse_items(p, &in, "]", true, "after the indices")) return NULL;
+        if (!parse_items(p, &in, open, true, "after the indices")) return NULL;
         if (in.count == 1) {
             diag_error(p->diag, open, "expected an index after '['");
             return NULL;

@@ -46,6 +46,8 @@ unsigned lexer_last_end(const Lexer *lexer); // offset behind the token that was
 bool lexer_is(Lexer *lexer, const char *punct_or_name); // the next token is this text (not a string)
 bool lexer_take(Lexer *lexer, const char *punct_or_name);
 bool lexer_expect(Lexer *lexer, const char *punct_or_name, const char *where); // reports where it is not
+// The same for the bracket that closes the one at `open`, which a note shows where it is on another line.
+bool lexer_expect_close(Lexer *lexer, const char *close, Span open, const char *where);
 void lexer_unexpected(Lexer *lexer, const char *expected); // "expected .., found .." about the next token
 void lexer_skip_statement(Lexer *lexer); // to after the next newline outside brackets, or before a closing }
 void lexer_skip_newlines(Lexer *lexer);

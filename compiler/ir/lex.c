@@ -433,6 +433,15 @@ bool lexer_expect(Lexer *lexer, const char *punct_or_name, const char *where) {
     return false;
 }
 
+bool lexer_expect_close(Lexer *lexer, const char *close, Span open, const char *where) {
+    int errors = diag_error_count(lexer->diag);
+    Span found = lexer_peek(lexer)->span;
+    if (lexer_expect(lexer, close, where)) return true;
+    if (diag_error_count(lexer->diag) > errors && span_line(open) != span_line(found))
+        diag_note(lexer->diag, open, "this bracket is open");
+    return false;
+}
+
 // Is token `at` the first of a line that is indented no more than the statement that is being
 // skipped? Then a bracket was left open there, and this is the next statement.
 static bool begins_anew(const Lexer *lexer, int at) {

@@ -112,9 +112,13 @@ static Decl *parse_declaration(Parser *p, const struct Head *head) {
     decl->kind = head->kind;
     bool sound = parse_head(p, head, decl);
     decl->span = parser_span_since(p, start);
+    if (sound && !lexer_is(p->lexer, "{")) {
+        lexer_unexpected(p->lexer, "'{' and the body after the head");
+        sound = false;
+    }
     if (!sound && !skip_to_block(p)) return NULL;
     Block block;
-    if (!parse_block(p, head->place, "and the body after the head", &block)) sound = false;
+    if (!parse_block(p, head->place, "after the head", &block)) sound = false;
     decl->body = block.stmt;
     decl->body_count = block.count;
     if (head->kind == DECL_FN) parse_derivative(p, decl);

@@ -29,7 +29,7 @@ static Expr *any_axes(Parser *p, Span span) {
 static bool parse_dims(Parser *p, Type *type) {
     VEC(Expr *) dims = {0};
     bool has_any = false;
-    lexer_next(p->lexer);
+    Span open = lexer_next(p->lexer)->span;
     while (!lexer_is(p->lexer, "]")) {
         Span span = lexer_peek(p->lexer)->span;
         Expr *dim;
@@ -48,7 +48,7 @@ static bool parse_dims(Parser *p, Type *type) {
     }
     type->dim = dims.at;
     type->dim_count = dims.count;
-    return lexer_expect(p->lexer, "]", "after the dimensions");
+    return lexer_expect_close(p->lexer, "]", open, "after the dimensions");
 }
 
 static int find_word(const char *name) {
@@ -115,6 +115,7 @@ static bool parse_parameter(Parser *p, Parameter *parameter) {
 // parameters = "(" [ parameter { "," parameter } [ "," ] ] ")"
 bool parse_parameters(Parser *p, Parameter **param, int *count) {
     VEC(Parameter) list = {0};
+    Span open = lexer_peek(p->lexer)->span;
     if (!lexer_expect(p->lexer, "(", "before the parameters")) return false;
     while (!lexer_is(p->lexer, ")")) {
         Parameter parameter;
@@ -124,5 +125,5 @@ bool parse_parameters(Parser *p, Parameter **param, int *count) {
     }
     *param = list.at;
     *count = list.count;
-    return lexer_expect(p->lexer, ")", "after the parameters");
+    return lexer_expect_close(p->lexer, ")", open, "after the parameters");
 }

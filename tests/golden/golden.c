@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Golden tests: what the compiler makes of a small file is compared with a file beside it, whose
+// extension says which stage is meant.
+//
+//     parse/pipe.nnd  beside  parse/pipe.ast          the tree, printed
+//     parse/bad.nnd   beside  parse/bad.err           all messages, in the order of their place
+//     graph/ops.graph                                 reads, and prints as the same text again
+//     graph/bad.graph beside  graph/bad.err
+//
+// A new stage is a row of `stages`. NNC_PROMOTE=1 writes what is there now into the expectations
+// that exist: `touch parse/new.ast`, promote, read the difference.
+#include "ir/graph.h"
+#include "nnd/ast.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_PATH = 512, MAX_CASES = 1024 };
+
+typedef struct Input {
+    Arena *arena;
+    const Source *source; // named without its folder, so that messages are the same everywhere
+    bool is_graph;        // .graph, not .nnd
+    Diag *diag;
+} Input;
+
+// --- Stages: each prints into `out`; mistakes are in input->diag
+
+static void dump_messages(Buf *out, const Input *input) {
+    if (input->is_graph)
+        graph_read(input->arena, input->source, input->diag);
+    else
+        nnd_parse(input->arena, input->source, input->diag);
+    buf_add(out, diag_text(input->diag, input->arena));
+}
+
+static void dump_tree(Buf *out, const Input *input) {
+    ast_print(out, nnd_parse(input->arena, input->source, input->diag));
+}
+
+static void dump_graph(Buf *out, const Input *input) {
+    const Graph *graph = graph_read(input->arena, input->source, input->diag);
+    if (graph) graph_print(out, graph);
+}
+
+typedef struct GoldenStage {
+    const char *extension;
+    void (*dump)(Buf *out, const Input *input);
+    bool may_fail; // mistakes are what is expected
+} GoldenStage;
+
+static const GoldenStage stages[] = {
+    {".ast", dump_tree, false},
+    {".graph", dump_graph, false}, // of a .graph: the file is its own expectation
+    {".err", dump_messages, true},
+};
+enum { STAGES = sizeof stages / sizeof *stages };
+
+// --- Cases. Criterion runs them in other processes: no pointers in a case.
+
+typedef struct Case {
+    char input[MAX_PATH], expected[MAX_PATH];
+    int stage;
+} Case;
+
+static const char *extension(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot ? dot : "";
+}
+
+static bool is_input(const char *path) {
+    return !strcmp(extension(path), ".nnd") || !strcmp(extension(path), ".graph");
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// The names in a folder, in order; hidden ones left out.
+static int list_folder(Arena *arena, const char *path, const char ***names) {
+    VEC(const char *) list = {0};
+    DIR *folder = opendir(path);
+    if (!folder) return 0;
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        if (entry->d_name[0] != '.') VEC_PUSH(arena, list, arena_strdup(arena, entry->d_name));
+    closedir(folder);
+    if (list.count) qsort(list.at, (size_t)list.count, sizeof *list.at, compare_names);
+    *names = list.at;
+    return list.count;
+}
+
+// The cases of one input: one for each expectation beside it. With none: a case of stage -1, which
+// fails.
+static int add_cases(Arena *arena, const char *path, Case *cases, int count) {
+    int stem = (int)(strlen(path) - strlen(extension(path))), before = count;
+    bool is_graph = !strcmp(extension(path), ".graph");
+    for (int i = 0; i < STAGES && count < MAX_CASES; i++) {
+        bool on_itself = !strcmp(stages[i].extension, ".graph");
+        const char *expected = arena_printf(arena, "%.*s%s", stem, path, stages[i].extension);
+        // A .graph with an .err beside it is one with mistakes.
+        if (on_itself && (!is_graph || count > before)) continue;
+        if (on_itself && !access(arena_printf(arena, "%.*s.err", stem, path), F_OK)) continue;
+        if (access(expected, F_OK)) continue;
+        Case *one = &cases[count++];
+        snprintf(one->input, MAX_PATH, "%s", path);
+        snprintf(one->expected, MAX_PATH, "%s", expected);
+        one->stage = i;
+    }
+    if (count == before && count < MAX_CASES) {
+        snprintf(cases[count].input, MAX_PATH, "%s", path);
+        cases[count++].stage = -1;
+    }
+    return count;
+}
+
+static int find_cases(Arena *arena, Case *cases) {
+    const char *root = getenv("NNC_TEST_DIR");
+    const char *top = arena_printf(arena, "%s/golden", root ? root : "tests");
+    const char **folders, **names;
+    int count = 0, folder_count = list_folder(arena, top, &folders);
+    for (int i = 0; i < folder_count; i++) {
+        const char *folder = arena_printf(arena, "%s/%s", top, folders[i]);
+        int name_count = list_folder(arena, folder, &names);
+        for (int k = 0; k < name_count; k++)
+            if (is_input(names[k]))
+                count =
+                    add_cases(arena, arena_printf(arena, "%s/%s", folder, names[k]), cases, count);
+    }
+    return count;
+}
+
+static void free_cases(struct criterion_test_params *params) { cr_free(params->params); }
+
+ParameterizedTestParameters(golden, file) {
+    Arena *arena = arena_new();
+    Case *found = ARENA_ARRAY(arena, Case, MAX_CASES);
+    size_t count = (size_t)find_cases(arena, found);
+    Case *cases = cr_malloc(sizeof *cases * (count + 1));
+    memcpy(cases, found, sizeof *cases * count);
+    arena_free(arena);
+    return cr_make_param_array(Case, cases, count, free_cases);
+}
+
+// --- Comparing
+
+static int first_difference(const char *a, const char *b) {
+    int line = 1;
+    for (; *a && *a == *b; a++, b++)
+        line += *a == '\n';
+    return line;
+}
+
+static void promote(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "cannot write %s", path);
+}
+
+ParameterizedTest(Case *one, golden, file) {
+    const char *error = NULL, *base = strrchr(one->input, '/');
+    Arena *arena = arena_new();
+    base = base ? base + 1 : one->input;
+    cr_assert_geq(one->stage, 0, "%s has no expectation beside it", one->input);
+    const GoldenStage *stage = &stages[one->stage];
+
+    Source *text = source_read(arena, one->input, &error);
+    cr_assert(text, "%s: %s", one->input, error);
+    Input input = {.arena = arena,
+                   .source = source_from_text(arena, base, text->text),
+                   .is_graph = !strcmp(extension(one->input), ".graph"),
+                   .diag = diag_new(arena)};
+    Buf out = buf_new(arena);
+    stage->dump(&out, &input);
+    if (stage->may_fail)
+        cr_assert(diag_error_count(input.diag) > 0, "%s has no mistakes", one->input);
+    else
+        cr_assert(diag_error_count(input.diag) == 0, "%s\n%s", one->input,
+                  diag_text(input.diag, arena));
+
+    const char *set = getenv("NNC_PROMOTE");
+    if (set && !strcmp(set, "1")) promote(one->expected, out.text);
+    Source *expected = source_read(arena, one->expected, &error);
+    cr_assert(expected, "%s: %s", one->expected, error);
+    cr_assert(!strcmp(out.text, expected->text),
+              "%s differs from line %d on; it is now:\n%s(NNC_PROMOTE=1 accepts it)", one->expected,
+              first_difference(out.text, expected->text), out.text);
+    arena_free(arena);
+}
+
+// What a tree prints as parses back to the same tree, for every input without mistakes.
+Test(golden, trees_print_and_parse_back) {
+    Arena *arena = arena_new();
+    Case *cases = ARENA_ARRAY(arena, Case, MAX_CASES);
+    int count = find_cases(arena, cases), checked = 0;
+    for (int i = 0; i < count; i++) {
+        const char *error = NULL;
+        Diag *diag = diag_new(arena);
+        if (strcmp(extension(cases[i].input), ".nnd")) continue;
+        Source *source = source_read(arena, cases[i].input, &error);
+        cr_assert(source, "%s: %s", cases[i].input, error);
+        Buf once = buf_new(arena), twice = buf_new(arena);
+        ast_print(&once, nnd_parse(arena, source, diag));
+        if (diag_error_count(diag)) continue;
+        ast_print(&twice, nnd_parse(arena, source_from_text(arena, "printed", once.text), diag));
+        cr_assert(diag_error_count(diag) == 0, "%s\n%s%s", cases[i].input, once.text,
+                  diag_text(diag, arena));
+        cr_assert(!strcmp(once.text, twice.text), "%s\n%s---\n%s", cases[i].input, once.text,
+                  twice.text);
+        checked++;
+    }
+    cr_assert_gt(checked, 0);
+    arena_free(arena);
+}
