@@ -2,7 +2,7 @@
 // nnc COMMAND FILE [OPTION...]
 #include "cli/cli.h"
 
-#include <signal.h>
+#include <errno.h>
 #include <string.h>
 
 typedef struct Command {
@@ -69,8 +69,8 @@ int main(int argc, char **argv) {
     Settings settings = {.arena = arena_new()};
     settings_parse(&settings, id, argc - 1, argv + 1);
     int status = commands[id].run(&settings);
-    if (fflush(stdout) != 0 && status == EXIT_DONE)
-        status = report("standard output cannot be written");
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE)
+        status = report("standard output cannot be written: %s", strerror(errno));
     arena_free(settings.arena);
     return status;
 }

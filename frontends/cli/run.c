@@ -2,7 +2,7 @@
 // nnc train, eval, predict: compile in memory, then the runtime does what a built program does.
 #include "cli/cli.h"
 
-#include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,6 +76,8 @@ int command_train(const Settings *settings) {
     NncError error = {0};
     Jit *jit = prepare(settings, NNC_TRAIN, &compiled);
     if (!jit) return EXIT_USER;
+    signal(SIGPIPE,
+           SIG_IGN); // a reader of the report that goes away takes nothing of the training with it
     int status = status_of(nnc_train(&compiled->program, &settings->run, &error), &error);
     jit_free(jit);
     return status;

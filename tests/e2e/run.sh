@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Training from outside: reports, resuming, interruption, the same bits.
+. "$2/tests/e2e/lib.sh"
+tiny=$e2e/tiny.nnd
+
+train() { # OUT OPTION...
+    out=$1
+    shift
+    "$nnc" train "$tiny" --json --out "$out" "$@" >"$out.json"
+}
+
+same_checkpoint() { cmp "$1"/*.safetensors "$2"/*.safetensors; }
+
+# --- What it reports
+ok "trains" train whole --threads 2
+ok "the first event is the start" sh -c "head -n 1 whole.json | grep -q '\"event\":\"start\".*\"jit\":\"'"
+ok "the last event is the end, with the checkpoint's hash" \
+    sh -c "tail -n 1 whole.json | grep -q '\"event\":\"done\".*\"hash\":\"[0-9a-f]'"
+ok "the loss falls" less "$(field whole.json epoch loss)" 2.31
+ok "every line is JSON" python3 -c 'import json; [json.loads(line) for line in open("whole.json")]'
+ok "evaluates its checkpoint" sh -c "'$nnc' eval '$tiny' --checkpoint whole/*.safetensors | grep -i accuracy"
+ok "predicts examples" sh -c "'$nnc' predict '$tiny' --checkpoint whole/*.safetensors test:0 test:1"
+ok "an example out of range is an error" \
+    fails 1 '96' "$nnc" predict "$tiny" --checkpoint whole/*.safetensors test:96
+
+# --- The same bits
+ok "trains on one thread" train single --threads 1
+ok "one thread and two give the same bits" same_checkpoint whole single
+ok "another seed trains" train other --threads 1 --seed 2
+ok "and gives other bits" not same_checkpoint whole other
+ok "with libtcc" train tcc --jit tcc --threads 2
+ok "a second run comes from the cache" sh -c "'$nnc' train '$tiny' --steps 1 --out cached | grep -q 'from the cache'"
+
+# --- Stopping and going on
+ok "stops after 25 steps, amid an epoch" train parts --threads 2 --steps 25
+ok "resumes" train parts --threads 1 --resume
+ok "and ends with the same bits" same_checkpoint whole parts
+
+interrupt() { # SIGNAL: a run that would take long is stopped after its first report
+    rm -rf stopped
+    "$nnc" train "$tiny" --epochs 100000 --report-every 10 --json --out stopped >stopped.json 2>stopped.err &
+    run=$!
+    for _ in $(seq 200); do
+        grep -q '"event":"step"' stopped.json && break
+        sleep 0.1
+    done
+    kill "-$1" "$run"
+    wait "$run"
+}
+ok "Ctrl-C ends it with status 1" fails 1 '' interrupt INT
+ok "and says how to go on" grep -q -- '--resume' stopped.err
+steps=$(grep -o 'step [0-9]*' stopped.err | grep -o '[0-9]*' | head -n 1)
+ok "from that step" "$nnc" train "$tiny" --resume --out stopped --steps "$((steps + 5))"
+ok "the straight run to there" "$nnc" train "$tiny" --epochs 100000 --out straight --steps "$((steps + 5))"
+ok "has the same bits" same_checkpoint stopped straight
+
+killed() {
+    train killed --epochs 1 || return 1
+    cp killed/*.safetensors before
+    "$nnc" train "$tiny" --epochs 100000 --out killed --resume --report-every 10 --json >killed.json &
+    run=$!
+    for _ in $(seq 200); do
+        grep -q '"event":"step"' killed.json && break
+        sleep 0.1
+    done
+    kill -KILL "$run"
+    wait "$run" 2>/dev/null
+    "$nnc" eval "$tiny" --checkpoint killed/*.safetensors
+}
+ok "kill -9 leaves a checkpoint that is whole" killed
+
+closed_pipe() { # the reader goes away at once; the training does not
+    ("$nnc" train "$tiny" --report-every 1 --out piped 2>/dev/null || :) | head -n 1 >/dev/null
+    ls piped/*.safetensors
+}
+ok "a closed pipe does not end the training" closed_pipe
+ok "a closed pipe ends a listing quietly" sh -c "'$nnc' graph '$tiny' --stage plan 2>listing.err | head -n 1 && ! [ -s listing.err ]"
+ok "leaves nothing but checkpoints" sh -c '[ "$(ls whole | grep -cv "\.safetensors$")" -eq 0 ]'
+plan
