@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Augmentations: see augment.h.
+#include "augment.h"
+#include "draw.h"
+#include <string.h>
+
+typedef struct Planes { // an image: planes of height x width bytes
+    long long count, height, width;
+} Planes;
+
+typedef struct Augmentation {
+    const char *name;
+    const char *const *arguments;
+    NncStatus (*check)(const NncCall *call, Planes planes, NncError *error);
+    void (*apply)(const NncCall *call, Planes planes, NncDraw *draw, unsigned char *image,
+                  unsigned char *spare);
+} Augmentation;
+
+static NncStatus check_flip(const NncCall *call, Planes planes, NncError *error) {
+    (void)call, (void)planes, (void)error;
+    return NNC_OK;
+}
+
+static void apply_flip(const NncCall *call, Planes planes, NncDraw *draw, unsigned char *image,
+                       unsigned char *spare) {
+    (void)call, (void)spare;
+    if (nnc_draw_below(draw, 2)) return;
+    for (unsigned char *row = image, *end = image + planes.count * planes.height * planes.width;
+         row < end; row += planes.width)
+        for (long long left = 0, right = planes.width - 1; left < right; left++, right--) {
+            unsigned char pixel = row[left];
+            row[left] = row[right];
+            row[right] = pixel;
+        }
+}
+
+static NncStatus crop_padding(const NncCall *call, Planes planes, long long *padding,
+                              NncError *error) {
+    *padding = 4;
+    long long most = planes.height < planes.width ? planes.height : planes.width;
+    return nnc_argument_integer(call, "padding", 1, 0, most, padding, error);
+}
+
+static NncStatus check_crop(const NncCall *call, Planes planes, NncError *error) {
+    long long padding;
+    return crop_padding(call, planes, &padding, error);
+}
+
+static void apply_crop(const NncCall *call, Planes planes, NncDraw *draw, unsigned char *image,
+                       unsigned char *spare) {
+    NncError ignored; // it was checked
+    long long padding;
+    crop_padding(call, planes, &padding, &ignored);
+    long long height = planes.height, width = planes.width;
+    long long down = nnc_draw_below(draw, (uint32_t)(2 * padding + 1)) - padding;
+    long long right = nnc_draw_below(draw, (uint32_t)(2 * padding + 1)) - padding;
+    long long from = right > 0 ? right : 0, kept = width - (right > 0 ? right : -right);
+    size_t size = (size_t)(planes.count * height * width);
+    memcpy(spare, image, size);
+    memset(image, 0, size);
+    for (long long plane = 0; plane < planes.count; plane++)
+        for (long long y = 0; y < height; y++)
+            if (y + down >= 0 && y + down < height)
+                memcpy(image + (plane * height + y) * width + from - right,
+                       spare + (plane * height + y + down) * width + from, (size_t)kept);
+}
+
+static const char *const no_arguments[] = {NULL};
+static const char *const crop_arguments[] = {"padding", NULL};
+
+static const Augmentation augmentations[] = {
+    {"random_flip", no_arguments, check_flip, apply_flip},
+    {"random_crop", crop_arguments, check_crop, apply_crop},
+};
+
+static const Augmentation *find(const char *name) {
+    for (size_t i = 0; i < sizeof augmentations / sizeof augmentations[0]; i++)
+        if (!strcmp(augmentations[i].name, name)) return &augmentations[i];
+    return NULL;
+}
+
+bool nnc_augmentation_exists(const char *name) { return find(name) != NULL; }
+
+static Planes planes_of(const NncSource *source) {
+    return (Planes){.count = source->rank == 3 ? source->extent[0] : 1,
+                    .height = source->extent[source->rank - 2],
+                    .width = source->extent[source->rank - 1]};
+}
+
+// Positional arguments: the column itself may stand first, where the front end passes it on.
+NncStatus nnc_augment_check(const NncProgram *program, const NncSource *source, NncError *error) {
+    for (int i = 0; i < program->augment_count; i++) {
+        const NncCall *call = &program->augment[i];
+        const Augmentation *kind = find(call->name);
+        if (!kind)
+            return nnc_error(error, NNC_ERROR_VALUE, "there is no augmentation named %s",
+                             call->name);
+        NncStatus status = nnc_arguments_check(call, kind->arguments, 1, error);
+        if (!status) status = kind->check(call, planes_of(source), error);
+        if (status) return status;
+    }
+    return NNC_OK;
+}
+
+void nnc_augment(const NncProgram *program, const NncSource *source, long long seed,
+                 long long epoch, long long example, unsigned char *image, unsigned char *spare) {
+    NncDraw draw = nnc_draw((uint64_t)seed, (uint64_t)epoch, (uint64_t)example);
+    for (int i = 0; i < program->augment_count; i++)
+        find(program->augment[i].name)
+            ->apply(&program->augment[i], planes_of(source), &draw, image, spare);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Checkpoints: a safetensors file (8 bytes of header length, a JSON header, the tensors) that holds
+// the whole state of a run, so that one that was resumed gives the same bits as one that was not
+// interrupted. docs/DATA.md has the metadata by name.
+#ifndef NNC_CHECKPOINT_H
+#define NNC_CHECKPOINT_H
+
+#include "nnc.h"
+
+// Where a run stands. All of it is in the checkpoint.
+typedef struct NncPosition {
+    long long seed;
+    long long step;     // steps done
+    long long epoch;    // epochs completed
+    long long position; // examples of the current epoch that were trained on
+    long long examples; // in an epoch
+    double loss_sum;    // over those of the current epoch, by example
+} NncPosition;
+
+typedef struct NncCheckpoint { // besides the tensors
+    NncPosition at;
+    char plan[32];
+    char **class_name; // class_count of them, or NULL
+    int class_count;
+    double *hyper; // one for each of the program's, as they were at the time
+} NncCheckpoint;
+
+// Can a checkpoint be written there? Makes the folder; leaves no file.
+NncStatus nnc_checkpoint_try(const char *path, NncError *error);
+
+// The file appears complete or not at all. *hash: of the tensors' bytes, in the program's order.
+NncStatus nnc_checkpoint_write(const char *path, const NncProgram *program,
+                               const NncCheckpoint *checkpoint, const char *state, uint64_t *hash,
+                               NncError *error);
+
+// Reads the program's tensors into `state`: all of them to go on training, else those to predict
+// with. Every length and offset is checked. The caller frees with nnc_checkpoint_free, after an
+// error too.
+NncStatus nnc_checkpoint_read(const char *path, const NncProgram *program, bool to_train,
+                              NncCheckpoint *checkpoint, char *state, NncError *error);
+void nnc_checkpoint_free(NncCheckpoint *checkpoint);
+
+long long nnc_tensor_bytes(const NncTensor *tensor);
+const char *nnc_safetensors_type(NncType type); // F32, I32, BOOL, F64
+
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// The loader: a ring of batches between the thread that fills them and the one that trains. See
+// loader.h.
+#include "loader.h"
+#include "augment.h"
+#include "columns.h"
+#include "draw.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+struct NncLoader {
+    const NncProgram *program;
+    const NncSource *source;
+    NncLoading loading;
+    long long count;         // examples in the epoch
+    long long *order;        // which example comes when; NULL: as they lie
+    unsigned char *image[2]; // an example, and room for augmentations
+    char *ring;              // NNC_LOADER_BATCHES places of `stride` bytes
+    size_t stride;           // input_bytes, rounded up to NNC_ALIGN
+
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    // Below: under the lock. Batches are numbered from 0; number i lies at place i %
+    // NNC_LOADER_BATCHES.
+    long long filled, released; // batches that are ready, and that are no longer needed
+    bool held;                  // batch `released` is with the consumer
+    bool stop;
+    NncStatus status; // of the filling thread
+    NncError error;
+};
+
+long long nnc_loading_count(const NncSource *source, const NncLoading *loading) {
+    long long all = source->count[loading->split];
+    return loading->limit > 0 && loading->limit < all ? loading->limit : all;
+}
+
+// A new order each epoch, from nothing but (seed, epoch): a resumed run makes the same one. (Fisher
+// and Yates.)
+static long long *shuffled(long long count, long long seed, long long epoch) {
+    long long *order = malloc((size_t)count * sizeof *order);
+    if (!order) return NULL;
+    NncDraw draw = nnc_draw((uint64_t)seed, (uint64_t)epoch, UINT64_MAX);
+    for (long long i = 0; i < count; i++) {
+        long long j = nnc_draw_below(&draw, (uint32_t)(i + 1));
+        order[i] = order[j];
+        order[j] = i;
+    }
+    return order;
+}
+
+// --- The thread that fills
+
+static NncStatus check_label(const NncLoader *loader, long long example, int label,
+                             NncError *error) {
+    for (int i = 0; i < loader->program->input_count; i++) {
+        const NncColumn *column = &loader->program->input[i];
+        if (column->classes == 0 || (label >= 0 && label < column->classes)) continue;
+        char place[400];
+        loader->source->place(loader->source, loader->loading.split, example, place, sizeof place);
+        return nnc_error(error, NNC_ERROR_VALUE, "%s: the label is %d, but %s is to be below %lld",
+                         place, label, column->name, column->classes);
+    }
+    return NNC_OK;
+}
+
+static NncStatus fill_slot(NncLoader *loader, char *batch, long long slot, long long example,
+                           NncError *error) {
+    int label;
+    const NncLoading *loading = &loader->loading;
+    NncStatus status = loader->source->read(loader->source, loading->split, example,
+                                            loader->image[0], &label, error);
+    if (!status) status = check_label(loader, example, label, error);
+    if (status) return status;
+    if (loading->augment)
+        nnc_augment(loader->program, loader->source, loading->seed, loading->epoch, example,
+                    loader->image[0], loader->image[1]);
+    nnc_columns_fill(loader->program, batch, slot, loader->image[0], label);
+    return NNC_OK;
+}
+
+// How many examples batch `number` has, and the first of them.
+static long long batch_range(const NncLoader *loader, long long number, long long *first) {
+    *first = loader->loading.position + number * loader->program->batch;
+    long long left = loader->count - *first;
+    return left <= 0 ? 0 : left < loader->program->batch ? left : loader->program->batch;
+}
+
+static char *batch_place(const NncLoader *loader, long long number) {
+    return loader->ring + (size_t)(number % NNC_LOADER_BATCHES) * loader->stride;
+}
+
+static NncStatus fill_batch(NncLoader *loader, long long number, NncError *error) {
+    long long first, count = batch_range(loader, number, &first);
+    for (long long slot = 0; slot < count; slot++) {
+        long long example = loader->order ? loader->order[first + slot] : first + slot;
+        NncStatus status = fill_slot(loader, batch_place(loader, number), slot, example, error);
+        if (status) return status;
+    }
+    return NNC_OK;
+}
+
+static void *fill(void *argument) {
+    NncLoader *loader = argument;
+    long long first;
+    for (long long number = 0; batch_range(loader, number, &first); number++) {
+        pthread_mutex_lock(&loader->lock);
+        while (number >= loader->released + NNC_LOADER_BATCHES && !loader->stop)
+            pthread_cond_wait(&loader->changed, &loader->lock);
+        bool stop = loader->stop;
+        pthread_mutex_unlock(&loader->lock);
+        if (stop) break;
+
+        NncError error;
+        NncStatus status = fill_batch(loader, number, &error);
+        pthread_mutex_lock(&loader->lock);
+        if (status) loader->error = error;
+        loader->status = status;
+        loader->filled += !status;
+        pthread_cond_broadcast(&loader->changed);
+        pthread_mutex_unlock(&loader->lock);
+        if (status) break;
+    }
+    return NULL;
+}
+
+// --- The thread that trains
+
+NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error) {
+    pthread_mutex_lock(&loader->lock);
+    if (loader->held) {
+        loader->released++;
+        loader->held = false;
+        pthread_cond_broadcast(&loader->changed);
+    }
+    long long first, number = loader->released;
+    *batch = (NncBatch){.count = batch_range(loader, number, &first)};
+    while (batch->count && loader->filled <= number && !loader->status)
+        pthread_cond_wait(&loader->changed, &loader->lock);
+    // Batches that were filled before an error are handed out first, so that a run always ends at
+    // the same one.
+    NncStatus status = batch->count && loader->filled <= number ? loader->status : NNC_OK;
+    if (status) *error = loader->error;
+    loader->held = batch->count && !status;
+    pthread_mutex_unlock(&loader->lock);
+    batch->input = batch_place(loader, number);
+    batch->end = first + batch->count;
+    return status;
+}
+
+static NncStatus allocate(NncLoader *loader) {
+    const NncProgram *program = loader->program;
+    size_t pixels = (size_t)loader->source->pixels, bytes;
+    loader->stride = ((size_t)program->input_bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+    if (__builtin_mul_overflow(loader->stride, (size_t)NNC_LOADER_BATCHES, &bytes))
+        return NNC_ERROR_MEMORY;
+    loader->ring = aligned_alloc(NNC_ALIGN, bytes);
+    loader->image[0] = malloc(pixels + !pixels);
+    loader->image[1] = malloc(pixels + !pixels);
+    if (loader->loading.shuffle)
+        loader->order = shuffled(loader->count, loader->loading.seed, loader->loading.epoch);
+    bool all = loader->ring && loader->image[0] && loader->image[1] &&
+               (loader->order || !loader->loading.shuffle);
+    return all ? NNC_OK : NNC_ERROR_MEMORY;
+}
+
+NncLoader *nnc_loader_new(const NncProgram *program, const NncSource *source,
+                          const NncLoading *loading, NncError *error) {
+    NncLoader *loader = calloc(1, sizeof *loader);
+    if (loader) {
+        *loader = (NncLoader){.program = program, .source = source, .loading = *loading};
+        loader->count = nnc_loading_count(source, loading);
+        pthread_mutex_init(&loader->lock, NULL);
+        pthread_cond_init(&loader->changed, NULL);
+        if (!allocate(loader))
+            loader->running = pthread_create(&loader->thread, NULL, fill, loader) == 0;
+    }
+    if (loader && loader->running) return loader;
+    nnc_error(error, NNC_ERROR_MEMORY, "no memory to load the data");
+    nnc_loader_free(loader);
+    return NULL;
+}
+
+void nnc_loader_free(NncLoader *loader) {
+    if (!loader) return;
+    if (loader->running) {
+        pthread_mutex_lock(&loader->lock);
+        loader->stop = true;
+        pthread_cond_broadcast(&loader->changed);
+        pthread_mutex_unlock(&loader->lock);
+        pthread_join(loader->thread, NULL);
+    }
+    pthread_cond_destroy(&loader->changed);
+    pthread_mutex_destroy(&loader->lock);
+    free(loader->order);
+    free(loader->image[0]);
+    free(loader->image[1]);
+    free(loader->ring);
+    free(loader);
+}

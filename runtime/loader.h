@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Batches of one epoch, put together ahead of time by a thread of their own.
+//
+//     NncLoader *loader = nnc_loader_new(program, source, &(NncLoading){.split = NNC_SPLIT_TRAIN,
+//     ..}, error); while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) ...
+//     nnc_loader_free(loader);
+//
+// What is in a batch depends on (program, source, loading) alone.
+#ifndef NNC_LOADER_H
+#define NNC_LOADER_H
+
+#include "source.h"
+
+typedef struct NncLoading {
+    NncSplit split;
+    long long limit; // the first `limit` examples of the split, before shuffling; 0: all
+    bool shuffle, augment;
+    long long seed, epoch; // of the shuffle and the augmentations
+    long long position;    // examples of the epoch to leave out, having been had before
+} NncLoading;
+
+typedef struct NncBatch {
+    const char *input; // valid until the next one is asked for
+    long long count;   // 0: the epoch is over
+    long long end;     // examples of the epoch up to here
+} NncBatch;
+
+typedef struct NncLoader NncLoader;
+
+enum { NNC_LOADER_BATCHES = 4 }; // that are there at the same time, each of program->input_bytes
+
+// The source must outlive the loader. Columns and augmentations were checked before.
+NncLoader *nnc_loader_new(const NncProgram *program, const NncSource *source,
+                          const NncLoading *loading,
+                          NncError *error); // NULL on error
+NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error);
+void nnc_loader_free(NncLoader *loader); // NULL: nothing
+
+// Examples in an epoch.
+long long nnc_loading_count(const NncSource *source, const NncLoading *loading);
+
+#endif

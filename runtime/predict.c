@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+// nnc_predict: what a checkpoint's network says of images, or of examples of the data source.
+//
+//     test:17                    truck 93.1 %, automobile 4.0 %, ship 1.2 %   (label: truck)
+//
+// An output of floats with as many elements as the target has classes is taken as their logits (as
+// their probabilities, where it sums up to one); any other is printed as numbers.
+#include "columns.h"
+#include "file.h"
+#include "image.h"
+#include "json.h"
+#include "session.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOP = 3, MAX_PRINTED = 16 };
+
+typedef struct Prediction {
+    NncSession session;
+    char *input;           // the input arena, with one example
+    unsigned char *pixels; // an image
+    int label;             // of the example at hand; -1: not known
+    double *probability;   // of each class
+} Prediction;
+
+// --- Inputs
+
+// "test:17" or "train:17"
+static bool parse_example(const char *input, NncSplit *split, long long *index) {
+    for (*split = 0; *split < NNC_SPLITS; (*split)++) {
+        const char *name = nnc_split_name(*split);
+        size_t length = strlen(name);
+        if (strncmp(input, name, length) || input[length] != ':') continue;
+        char *end;
+        const char *digits = input + length + 1;
+        errno = 0;
+        *index = strtoll(digits, &end, 10);
+        return *digits && !*end && !errno;
+    }
+    return false;
+}
+
+static NncStatus read_example(Prediction *p, NncSplit split, long long index, NncError *error) {
+    NncSession *session = &p->session;
+    NncStatus status = session->source.info ? NNC_OK : nnc_session_open_data(session, false, error);
+    if (status) return status;
+    const NncSource *source = &session->source;
+    if (index < 0 || index >= source->count[split])
+        return nnc_error(error, NNC_ERROR_VALUE, "%s:%lld: %s has examples 0 to %lld",
+                         nnc_split_name(split), index, source->info->name,
+                         source->count[split] - 1);
+    return source->read(source, split, index, p->pixels, &p->label, error);
+}
+
+// The one input column that is not a target.
+static NncStatus find_image_column(const NncProgram *program, const NncColumn **column,
+                                   NncError *error) {
+    *column = NULL;
+    for (int i = 0; i < program->input_count; i++) {
+        if (program->input[i].is_target) continue;
+        if (*column || program->input[i].type != NNC_F32)
+            return nnc_error(error, NNC_ERROR_MATCH, "%s has an input %s: only images can be given",
+                             program->model, program->input[i].name);
+        *column = &program->input[i];
+    }
+    return *column ? NNC_OK : nnc_error(error, NNC_ERROR_MATCH, "%s has no input", program->model);
+}
+
+static NncStatus read_input(Prediction *p, const NncColumn *column, const char *input,
+                            NncError *error) {
+    NncSplit split;
+    long long index;
+    p->label = -1;
+    NncStatus status = parse_example(input, &split, &index)
+                           ? read_example(p, split, index, error)
+                           : nnc_image_read(input, column, p->pixels, error);
+    if (!status) nnc_columns_fill(p->session.program, p->input, 0, p->pixels, -1);
+    return status;
+}
+
+// --- Outputs
+
+static double output_element(const NncSession *session, const NncColumn *output, long long i) {
+    NncColumn element = *output;
+    element.offset += i * nnc_type_size(output->type);
+    return nnc_session_output(session, &element);
+}
+
+// How many classes an output tells of: those of a target with as many. 0: it is none of that.
+static long long class_count(const NncProgram *program, const NncColumn *output) {
+    long long elements = nnc_column_elements(output);
+    for (int i = 0; i < program->input_count; i++) {
+        const NncColumn *column = &program->input[i];
+        if (column->is_target && column->classes == elements && elements > 1 &&
+            output->per_example && output->type == NNC_F32)
+            return elements;
+    }
+    return 0;
+}
+
+static void find_probabilities(Prediction *p, const NncColumn *output, long long classes) {
+    double sum = 0, most = -INFINITY, least = INFINITY, exponentials = 0;
+    for (long long i = 0; i < classes; i++) {
+        p->probability[i] = output_element(&p->session, output, i);
+        sum += p->probability[i];
+        most = fmax(most, p->probability[i]);
+        least = fmin(least, p->probability[i]);
+    }
+    if (least >= 0 && fabs(sum - 1) < 1e-3) return; // they are what the network gives
+    for (long long i = 0; i < classes; i++)
+        exponentials += p->probability[i] = exp(p->probability[i] - most);
+    for (long long i = 0; i < classes; i++)
+        p->probability[i] /= exponentials;
+}
+
+static int find_top(const double *probability, long long classes, long long top[TOP]) {
+    int count = 0;
+    for (; count < TOP && count < classes; count++) {
+        top[count] = -1;
+        for (long long i = 0; i < classes; i++) {
+            bool taken = false;
+            for (int j = 0; j < count; j++)
+                taken |= top[j] == i;
+            if (!taken && (top[count] < 0 || probability[i] > probability[top[count]]))
+                top[count] = i;
+        }
+    }
+    return count;
+}
+
+static const char *class_name(const Prediction *p, long long class, char text[24]) {
+    const NncCheckpoint *checkpoint = &p->session.checkpoint;
+    if (class >= 0 && class < checkpoint->class_count) return checkpoint->class_name[class];
+    snprintf(text, 24, "%lld", class);
+    return text;
+}
+
+// --- Lines for people
+
+static void print_classes(Prediction *p, FILE *out, long long classes) {
+    char digits[24];
+    long long top[TOP];
+    int count = find_top(p->probability, classes, top);
+    for (int i = 0; i < count; i++)
+        fprintf(out, "%s%s %.1f %%", i ? ", " : "", class_name(p, top[i], digits),
+                100 * p->probability[top[i]]);
+    if (p->label >= 0) fprintf(out, "   (label: %s)", class_name(p, p->label, digits));
+}
+
+static void print_numbers(const Prediction *p, FILE *out, const NncColumn *output) {
+    long long elements = nnc_column_elements(output);
+    fprintf(out, "%s", output->name);
+    for (long long i = 0; i < elements && i < MAX_PRINTED; i++)
+        fprintf(out, " %.6g", output_element(&p->session, output, i));
+    if (elements > MAX_PRINTED) fprintf(out, " .. (%lld in all; --json has them)", elements);
+}
+
+static void print_lines(Prediction *p, FILE *out, const char *input) {
+    const NncFunction *function = &p->session.program->function[NNC_PREDICT];
+    for (int i = 0; i < function->output_count; i++) {
+        const NncColumn *output = &function->output[i];
+        long long classes = class_count(p->session.program, output);
+        fprintf(out, "%-24s ", input);
+        if (classes) {
+            find_probabilities(p, output, classes);
+            print_classes(p, out, classes);
+        } else {
+            print_numbers(p, out, output);
+        }
+        fputc('\n', out);
+    }
+}
+
+// --- JSON
+
+static void write_classes(Prediction *p, FILE *out, long long classes) {
+    char digits[24];
+    long long top[TOP];
+    int count = find_top(p->probability, classes, top);
+    fputs(",\"classes\":[", out);
+    for (int i = 0; i < count; i++) {
+        fprintf(out, "%s{\"index\":%lld,\"class\":", i ? "," : "", top[i]);
+        nnc_json_write_string(out, class_name(p, top[i], digits));
+        fputs(",\"probability\":", out);
+        nnc_json_write_number(out, p->probability[top[i]]);
+        fputc('}', out);
+    }
+    fputc(']', out);
+}
+
+static void write_values(const Prediction *p, FILE *out, const NncColumn *output) {
+    nnc_json_write_string(out, output->name);
+    fputs(":[", out);
+    for (long long i = 0; i < nnc_column_elements(output); i++) {
+        if (i) fputc(',', out);
+        nnc_json_write_number(out, output_element(&p->session, output, i));
+    }
+    fputc(']', out);
+}
+
+static void write_json(Prediction *p, FILE *out, const char *input) {
+    const NncFunction *function = &p->session.program->function[NNC_PREDICT];
+    fputs("{\"event\":\"predict\",\"input\":", out);
+    nnc_json_write_string(out, input);
+    fputs(",\"outputs\":{", out);
+    for (int i = 0; i < function->output_count; i++) {
+        if (i) fputc(',', out);
+        write_values(p, out, &function->output[i]);
+    }
+    fputc('}', out);
+    for (int i = 0; i < function->output_count; i++) {
+        long long classes = class_count(p->session.program, &function->output[i]);
+        if (!classes) continue;
+        find_probabilities(p, &function->output[i], classes);
+        write_classes(p, out, classes);
+        break;
+    }
+    if (p->label >= 0) fprintf(out, ",\"label\":%d", p->label);
+    fputs("}\n", out);
+}
+
+// --- All of it
+
+static NncStatus allocate(Prediction *p, const NncColumn *column, NncError *error) {
+    const NncProgram *program = p->session.program;
+    size_t bytes = ((size_t)program->input_bytes + NNC_ALIGN) / NNC_ALIGN * NNC_ALIGN + NNC_ALIGN;
+    long long classes = 1;
+    for (int i = 0; i < program->input_count; i++)
+        if (program->input[i].classes > classes) classes = program->input[i].classes;
+    p->input = aligned_alloc(NNC_ALIGN, bytes);
+    p->pixels = malloc((size_t)nnc_column_elements(column) + 1);
+    p->probability = malloc((size_t)classes * sizeof *p->probability);
+    if (!p->input || !p->pixels || !p->probability)
+        return nnc_error(error, NNC_ERROR_MEMORY, "no memory to predict");
+    memset(p->input, 0, bytes);
+    return NNC_OK;
+}
+
+static NncStatus predict(Prediction *p, const char *const *inputs, int count, NncError *error) {
+    char path[NNC_PATH];
+    const NncColumn *column;
+    NncSession *session = &p->session;
+    const NncProgram *program = session->program;
+    if (!program->function[NNC_PREDICT].run)
+        return nnc_error(error, NNC_ERROR_VALUE, "%s has no output to predict", program->model);
+    NncStatus status = find_image_column(program, &column, error);
+    if (!status) status = allocate(p, column, error);
+    if (!status) status = nnc_session_checkpoint_path(session, path, error);
+    if (!status) status = nnc_session_restore(session, path, false, error);
+    FILE *out = nnc_report_file(session->options);
+    for (int i = 0; i < count && !status; i++) {
+        status = read_input(p, column, inputs[i], error);
+        if (status) break;
+        nnc_session_run(session, NNC_PREDICT, p->input, 1);
+        (session->options->json ? write_json : print_lines)(p, out, inputs[i]);
+    }
+    return status;
+}
+
+NncStatus nnc_predict(const NncProgram *program, const NncOptions *options,
+                      const char *const *inputs, int count, NncError *error) {
+    Prediction p = {.label = -1};
+    NncStatus status = nnc_session_open(&p.session, program, options, error);
+    if (!status) status = predict(&p, inputs, count, error);
+    nnc_session_close(&p.session);
+    free(p.input);
+    free(p.pixels);
+    free(p.probability);
+    return status;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// Reports of a run: see progress.h.
+#include "progress.h"
+#include "json.h"
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BAR_CELLS = 24 };
+
+static const double redraw_seconds = 0.1;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+FILE *nnc_report_file(const NncOptions *options) {
+    return options->report ? options->report : stdout;
+}
+
+NncReportMode nnc_report_mode(const NncOptions *options) {
+    if (options->json) return NNC_REPORT_JSON;
+    if (options->quiet) return NNC_REPORT_NONE;
+    int descriptor = fileno(nnc_report_file(options)); // -1: a stream in memory
+    return descriptor >= 0 && isatty(descriptor) ? NNC_REPORT_BAR : NNC_REPORT_LINES;
+}
+
+long long nnc_parameter_count(const NncProgram *program) {
+    long long count = 0;
+    for (int i = 0; i < program->tensor_count; i++) {
+        const NncTensor *tensor = &program->tensor[i];
+        long long elements = 1;
+        for (int axis = 0; axis < tensor->rank; axis++)
+            elements *= tensor->extent[axis];
+        if (tensor->kind == NNC_PARAMETER) count += elements;
+    }
+    return count;
+}
+
+// --- Writing
+
+static bool is_for_people(const NncProgress *progress) {
+    return progress->mode == NNC_REPORT_LINES || progress->mode == NNC_REPORT_BAR;
+}
+
+// Lines are read while the run goes on: by a person, or through a pipe.
+static void end_line(const NncProgress *progress) {
+    fputc('\n', progress->out);
+    fflush(progress->out);
+}
+
+static void clear_bar(const NncProgress *progress) {
+    if (progress->mode == NNC_REPORT_BAR) fputs("\r\033[K", progress->out);
+}
+
+static void json_begin(const NncProgress *progress, const char *event) {
+    fprintf(progress->out, "{\"event\":\"%s\"", event);
+}
+
+static void json_text(const NncProgress *progress, const char *name, const char *text) {
+    fprintf(progress->out, ",\"%s\":", name);
+    nnc_json_write_string(progress->out, text ? text : "");
+}
+
+static void json_integer(const NncProgress *progress, const char *name, long long value) {
+    fprintf(progress->out, ",\"%s\":%lld", name, value);
+}
+
+static void json_number(const NncProgress *progress, const char *name, double value) {
+    fprintf(progress->out, ",\"%s\":", name);
+    nnc_json_write_number(progress->out, value);
+}
+
+static void json_end(const NncProgress *progress) {
+    fputc('}', progress->out);
+    end_line(progress);
+}
+
+static void json_scores(const NncProgress *progress, const NncScores *scores) {
+    fputs(",\"test\":{", progress->out);
+    for (int i = 0; i < scores->count; i++) {
+        if (i) fputc(',', progress->out);
+        nnc_json_write_string(progress->out, scores->name[i]);
+        fputc(':', progress->out);
+        nnc_json_write_number(progress->out, scores->value[i]);
+    }
+    fputc('}', progress->out);
+}
+
+static void print_scores(const NncProgress *progress, const NncScores *scores) {
+    for (int i = 0; i < scores->count; i++)
+        fprintf(progress->out, "%s %s %.4f", i ? "," : "", scores->name[i], scores->value[i]);
+}
+
+// --- Sums
+
+static double mean_loss(const NncTally *tally) {
+    return tally->examples ? tally->loss_sum / (double)tally->examples : 0;
+}
+
+static double rate(const NncTally *tally, double seconds) {
+    return seconds > 0 ? (double)tally->timed / seconds : 0;
+}
+
+static void add_loss(NncTally *tally, double loss, long long examples) {
+    tally->loss_sum += loss * (double)examples;
+    tally->examples += examples;
+    tally->timed += examples;
+}
+
+// --- Reports
+
+void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const NncOptions *options,
+                        int threads, long long arena_bytes) {
+    *progress = (NncProgress){
+        .program = program,
+        .out = nnc_report_file(options),
+        .mode = nnc_report_mode(options),
+        .report_every = options->report_every > 0 ? options->report_every : 100,
+        .epochs = options->epochs > 0 ? options->epochs : program->epochs,
+    };
+    long long parameters = nnc_parameter_count(program);
+    const char *jit = program->jit ? program->jit : "native";
+    if (is_for_people(progress)) {
+        fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s), %d thread%s",
+                program->model, parameters, (double)arena_bytes / 1e6, jit, threads,
+                threads == 1 ? "" : "s");
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "start");
+        json_text(progress, "model", program->model);
+        json_integer(progress, "parameters", parameters);
+        json_text(progress, "device", "cpu");
+        json_text(progress, "jit", jit);
+        json_integer(progress, "threads", threads);
+        json_integer(progress, "arena_bytes", arena_bytes);
+        json_end(progress);
+    }
+}
+
+void nnc_progress_epoch(NncProgress *progress, long long epoch, long long examples, long long done,
+                        double loss_sum) {
+    double start = now();
+    progress->epoch = epoch;
+    progress->epoch_examples = examples;
+    progress->report = (NncTally){.since = start};
+    progress->whole = (NncTally){.since = start, .loss_sum = loss_sum, .examples = done};
+    progress->shown_loss = -1;
+}
+
+static void report_step(NncProgress *progress, long long step) {
+    double loss = mean_loss(&progress->report);
+    double per_second = rate(&progress->report, now() - progress->report.since);
+    if (progress->mode == NNC_REPORT_LINES) {
+        fprintf(progress->out, "epoch %lld  step %lld  loss %.4f  %.0f examples/s", progress->epoch,
+                step, loss, per_second);
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "step");
+        json_integer(progress, "epoch", progress->epoch);
+        json_integer(progress, "step", step);
+        json_number(progress, "loss", loss);
+        json_number(progress, "examples_per_second", per_second);
+        json_end(progress);
+    }
+    progress->shown_loss = loss;
+    progress->report = (NncTally){.since = now()};
+}
+
+// epoch 1/10 [#########...............]  38%  loss 1.6213  412 examples/s  0:41 left
+static void draw_bar(NncProgress *progress) {
+    char cells[BAR_CELLS + 1];
+    const NncTally *whole = &progress->whole;
+    double part = (double)whole->examples / (double)progress->epoch_examples;
+    double per_second = rate(whole, now() - whole->since);
+    long long left =
+        per_second > 0
+            ? (long long)((double)(progress->epoch_examples - whole->examples) / per_second)
+            : 0;
+    double loss = progress->shown_loss >= 0 ? progress->shown_loss : mean_loss(&progress->report);
+    int full = (int)(part * BAR_CELLS);
+    memset(cells, '.', BAR_CELLS);
+    memset(cells, '#', (size_t)full);
+    cells[BAR_CELLS] = 0;
+    fprintf(progress->out,
+            "\repoch %lld/%d [%s] %3.0f%%  loss %.4f  %.0f examples/s  %lld:%02lld left\033[K",
+            progress->epoch, progress->epochs, cells, 100 * part, loss, per_second, left / 60,
+            left % 60);
+    fflush(progress->out);
+    progress->last_drawn = now();
+}
+
+void nnc_progress_step(NncProgress *progress, long long step, double loss, long long examples) {
+    add_loss(&progress->report, loss, examples);
+    add_loss(&progress->whole, loss, examples);
+    if (step % progress->report_every == 0) report_step(progress, step);
+    if (progress->mode == NNC_REPORT_BAR && now() - progress->last_drawn > redraw_seconds)
+        draw_bar(progress);
+}
+
+void nnc_progress_epoch_trained(NncProgress *progress) {
+    progress->epoch_seconds = now() - progress->whole.since;
+    if (progress->mode == NNC_REPORT_BAR) draw_bar(progress);
+}
+
+void nnc_progress_epoch_done(NncProgress *progress, const NncScores *test) {
+    double loss = mean_loss(&progress->whole), seconds = progress->epoch_seconds;
+    double per_second = rate(&progress->whole, seconds);
+    if (is_for_people(progress)) {
+        clear_bar(progress);
+        fprintf(progress->out, "epoch %lld/%d  loss %.4f  %.0f examples/s  %.1f s", progress->epoch,
+                progress->epochs, loss, per_second, seconds);
+        if (test) {
+            fputs("  test:", progress->out);
+            print_scores(progress, test);
+        }
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "epoch");
+        json_integer(progress, "epoch", progress->epoch);
+        json_number(progress, "loss", loss);
+        json_number(progress, "examples_per_second", per_second);
+        json_number(progress, "seconds", seconds);
+        if (test) json_scores(progress, test);
+        json_end(progress);
+    }
+}
+
+void nnc_progress_scores(NncProgress *progress, const char *checkpoint, const NncScores *test) {
+    if (is_for_people(progress)) {
+        fprintf(progress->out, "test (%lld examples):", test->examples);
+        print_scores(progress, test);
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "eval");
+        json_text(progress, "checkpoint", checkpoint);
+        json_integer(progress, "examples", test->examples);
+        json_scores(progress, test);
+        json_end(progress);
+    }
+}
+
+void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash) {
+    if (is_for_people(progress)) {
+        clear_bar(progress);
+        fprintf(progress->out, "wrote %s", checkpoint);
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        char digits[17];
+        snprintf(digits, sizeof digits, "%016llx", (unsigned long long)hash);
+        json_begin(progress, "done");
+        json_text(progress, "checkpoint", checkpoint);
+        json_text(progress, "hash", digits);
+        json_end(progress);
+    }
+}
+
+void nnc_progress_note(NncProgress *progress, const char *format, ...) {
+    if (!is_for_people(progress)) return;
+    va_list args;
+    clear_bar(progress);
+    va_start(args, format);
+    vfprintf(progress->out, format, args);
+    va_end(args);
+    end_line(progress);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What a run says about itself while it goes on: a bar on a terminal, plain lines elsewhere, JSON
+// objects for programs. Sums up losses and time; the loss of a report is the mean, over examples,
+// since the report before.
+#ifndef NNC_PROGRESS_H
+#define NNC_PROGRESS_H
+
+#include "nnc.h"
+
+enum { NNC_MAX_SCORES = 32 };
+
+typedef struct NncScores { // of an evaluation, by example
+    int count;
+    const char *name[NNC_MAX_SCORES]; // loss, accuracy
+    double value[NNC_MAX_SCORES];
+    long long examples;
+} NncScores;
+
+typedef struct NncTally {
+    double loss_sum;    // of each example
+    long long examples; // in it
+    long long timed;    // those of them that were trained on since `since`
+    double since;       // seconds, monotonic
+} NncTally;
+
+typedef enum NncReportMode {
+    NNC_REPORT_NONE,
+    NNC_REPORT_LINES,
+    NNC_REPORT_BAR,
+    NNC_REPORT_JSON
+} NncReportMode;
+
+typedef struct NncProgress {
+    const NncProgram *program;
+    FILE *out;
+    NncReportMode mode;
+    long long report_every;
+    int epochs;
+    long long epoch, epoch_examples; // the current one, counted from 1
+    NncTally report, whole;          // since the last report, in the epoch
+    double epoch_seconds;            // of the last one, training alone
+    double shown_loss, last_drawn;   // of the bar
+} NncProgress;
+
+void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const NncOptions *options,
+                        int threads, long long arena_bytes);
+// `done` examples with the sum of losses `loss_sum` were trained on before, by an interrupted run.
+void nnc_progress_epoch(NncProgress *progress, long long epoch, long long examples, long long done,
+                        double loss_sum);
+void nnc_progress_step(NncProgress *progress, long long step, double loss, long long examples);
+void nnc_progress_epoch_trained(NncProgress *progress);                     // stops its clock
+void nnc_progress_epoch_done(NncProgress *progress, const NncScores *test); // NULL: no evaluation
+void nnc_progress_scores(NncProgress *progress, const char *checkpoint,
+                         const NncScores *test); // nnc_eval's
+void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash);
+// A line for people; not in JSON.
+void nnc_progress_note(NncProgress *progress, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+NncReportMode nnc_report_mode(const NncOptions *options);
+FILE *nnc_report_file(const NncOptions *options);
+long long nnc_parameter_count(const NncProgram *program);
+
+#endif

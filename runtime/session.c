@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Sessions: see session.h.
+#define _GNU_SOURCE
+#include "session.h"
+#include "columns.h"
+#include "file.h"
+#include "loader.h"
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- Opening
+
+static int processors(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+}
+
+static char *new_arena(long long bytes, long long *sum) {
+    size_t size = ((size_t)bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN + NNC_ALIGN;
+    char *arena = aligned_alloc(NNC_ALIGN, size);
+    if (arena) memset(arena, 0, size);
+    *sum += bytes;
+    return arena;
+}
+
+static bool allocate(NncSession *session) {
+    const NncProgram *program = session->program;
+    long long work = 0, output = 0;
+    int scalars = 0;
+    for (int i = 0; i < NNC_FUNCTIONS; i++) {
+        const NncFunction *function = &program->function[i];
+        if (function->work_bytes > work) work = function->work_bytes;
+        if (function->output_bytes > output) output = function->output_bytes;
+        if (function->scalar_count > scalars) scalars = function->scalar_count;
+    }
+    session->arena_bytes = program->input_bytes * NNC_LOADER_BATCHES;
+    session->state = new_arena(program->state_bytes, &session->arena_bytes);
+    session->work = new_arena(work, &session->arena_bytes);
+    session->output = new_arena(output, &session->arena_bytes);
+    session->scalar = calloc((size_t)scalars + 1, sizeof *session->scalar);
+    session->checkpoint.hyper = calloc((size_t)program->hyper_count + 1, sizeof(double));
+    return session->state && session->work && session->output && session->scalar &&
+           session->checkpoint.hyper;
+}
+
+NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
+                           const NncOptions *options, NncError *error) {
+    *session = (NncSession){.program = program, .options = options};
+    if (program->abi != NNC_ABI)
+        return nnc_error(error, NNC_ERROR_MATCH,
+                         "the program is for version %d of the runtime, this is %d", program->abi,
+                         NNC_ABI);
+    if (!allocate(session))
+        return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the program's %lld bytes",
+                         session->arena_bytes);
+    int threads = options->threads ? options->threads : processors();
+    session->pool = nnc_pool_new(threads);
+    if (!session->pool)
+        return nnc_error(error, NNC_ERROR_VALUE, "cannot start %d thread%s", threads,
+                         threads == 1 ? "" : "s");
+    session->checkpoint.at.seed = options->has_seed ? options->seed : program->seed;
+    for (int i = 0; i < program->hyper_count; i++)
+        session->checkpoint.hyper[i] = program->hyper[i].value;
+    return nnc_session_set_hypers(session, error);
+}
+
+void nnc_session_close(NncSession *session) {
+    nnc_source_close(&session->source);
+    nnc_pool_free(session->pool);
+    nnc_checkpoint_free(&session->checkpoint);
+    free(session->state);
+    free(session->work);
+    free(session->output);
+    free(session->scalar);
+    *session = (NncSession){0};
+}
+
+static int find_hyper(const NncProgram *program, const char *name) {
+    for (int i = 0; i < program->hyper_count; i++)
+        if (!strcmp(program->hyper[i].name, name)) return i;
+    return -1;
+}
+
+static NncStatus unknown_hyper(const NncProgram *program, const char *name, NncError *error) {
+    char names[200] = "none";
+    for (int i = 0, at = 0; i < program->hyper_count && at < (int)sizeof names; i++)
+        at += snprintf(names + at, sizeof names - (size_t)at, "%s%s", i ? ", " : "",
+                       program->hyper[i].name);
+    return nnc_error(error, NNC_ERROR_VALUE, "there is no hyper-parameter named %s; %s has: %s",
+                     name, program->model, names);
+}
+
+NncStatus nnc_session_set_hypers(NncSession *session, NncError *error) {
+    const NncOptions *options = session->options;
+    for (int i = 0; i < options->set_count; i++) {
+        int hyper = find_hyper(session->program, options->set_name[i]);
+        if (hyper < 0) return unknown_hyper(session->program, options->set_name[i], error);
+        if (!isfinite(options->set_value[i]))
+            return nnc_error(error, NNC_ERROR_VALUE, "%s is to be a finite number",
+                             options->set_name[i]);
+        session->checkpoint.hyper[hyper] = options->set_value[i];
+    }
+    return NNC_OK;
+}
+
+static NncStatus copy_class_names(NncCheckpoint *checkpoint, const NncSource *source,
+                                  NncError *error) {
+    if (!source->class_name || checkpoint->class_name) return NNC_OK;
+    checkpoint->class_name = calloc((size_t)source->classes, sizeof *checkpoint->class_name);
+    for (int i = 0; checkpoint->class_name && i < source->classes; i++, checkpoint->class_count++)
+        if (!(checkpoint->class_name[i] = strdup(source->class_name[i]))) break;
+    if (checkpoint->class_count == source->classes) return NNC_OK;
+    return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the names of %lld classes",
+                     source->classes);
+}
+
+NncStatus nnc_session_open_data(NncSession *session, bool with_targets, NncError *error) {
+    const NncProgram *program = session->program;
+    NncStatus status =
+        nnc_source_open(&session->source, &program->data, session->options->data, error);
+    if (!status) status = nnc_columns_check(program, &session->source, with_targets, error);
+    if (!status) status = copy_class_names(&session->checkpoint, &session->source, error);
+    return status;
+}
+
+// --- Checkpoints
+
+NncStatus nnc_session_checkpoint_path(const NncSession *session, char path[NNC_PATH],
+                                      NncError *error) {
+    char name[256];
+    const NncOptions *options = session->options;
+    if (options->checkpoint) return nnc_file_join(path, "", options->checkpoint, error);
+    const char *file = session->program->file && *session->program->file ? session->program->file
+                                                                         : session->program->model;
+    const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file,
+               *dot = strrchr(base, '.');
+    int length = dot && dot > base ? (int)(dot - base) : (int)strlen(base);
+    snprintf(name, sizeof name, "%.*s.safetensors", length > 200 ? 200 : length, base);
+    return nnc_file_join(path, options->out ? options->out : "out", name, error);
+}
+
+NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_train,
+                              NncError *error) {
+    nnc_checkpoint_free(&session->checkpoint);
+    NncStatus status = nnc_checkpoint_read(path, session->program, to_train, &session->checkpoint,
+                                           session->state, error);
+    return status ? status : nnc_session_set_hypers(session, error);
+}
+
+// --- Running
+
+void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
+    const NncFunction *function = &session->program->function[kind];
+    const NncPosition *at = &session->checkpoint.at;
+    if (function->scalars)
+        function->scalars(session->checkpoint.hyper, (double)at->step, (double)at->epoch, (double)n,
+                          session->scalar);
+    NncCtx ctx = {
+        .state = session->state,
+        .work = session->work,
+        .input = input,
+        .output = session->output,
+        .scalar = session->scalar,
+        .n = n,
+        .seed_low = (unsigned)((uint64_t)at->seed & 0xffffffffu),
+        .seed_high = (unsigned)((uint64_t)at->seed >> 32),
+        .step = (unsigned)at->step,
+        .pool = session->pool,
+    };
+    function->run(&ctx);
+}
+
+double nnc_session_output(const NncSession *session, const NncColumn *column) {
+    const char *place = session->output + column->offset;
+    switch (column->type) {
+    case NNC_F32:
+        return *(const float *)place;
+    case NNC_I32:
+        return *(const int32_t *)place;
+    case NNC_F64:
+        return *(const double *)place;
+    default:
+        return *place;
+    }
+}
+
+// Each output is a mean over the batch, and the last batch may be smaller: so they are weighted by
+// its examples.
+static void add_outputs(const NncSession *session, NncScores *scores, long long n) {
+    const NncFunction *function = &session->program->function[NNC_EVAL];
+    for (int i = 0; i < scores->count; i++)
+        scores->value[i] += nnc_session_output(session, &function->output[i]) * (double)n;
+    scores->examples += n;
+}
+
+NncStatus nnc_session_evaluate(NncSession *session, const volatile sig_atomic_t *stop,
+                               NncScores *scores, NncError *error) {
+    NncBatch batch;
+    const NncFunction *function = &session->program->function[NNC_EVAL];
+    *scores = (NncScores){.count = function->output_count < NNC_MAX_SCORES ? function->output_count
+                                                                           : NNC_MAX_SCORES};
+    for (int i = 0; i < scores->count; i++)
+        scores->name[i] = function->output[i].name;
+    NncLoader *loader = nnc_loader_new(session->program, &session->source,
+                                       &(NncLoading){.split = NNC_SPLIT_TEST}, error);
+    if (!loader) return error->status;
+    NncStatus status;
+    while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) {
+        nnc_session_run(session, NNC_EVAL, batch.input, batch.count);
+        add_outputs(session, scores, batch.count);
+        if (stop && *stop) {
+            status = nnc_error(error, NNC_INTERRUPTED, "interrupted");
+            break;
+        }
+    }
+    nnc_loader_free(loader);
+    for (int i = 0; i < scores->count; i++)
+        scores->value[i] /= scores->examples ? (double)scores->examples : 1;
+    return status;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// A program with what it needs to run: arenas, threads, data, hyper-parameters. Training,
+// evaluating and predicting all begin with one.
+#ifndef NNC_SESSION_H
+#define NNC_SESSION_H
+
+#include "checkpoint.h"
+#include "file.h"
+#include "progress.h"
+#include "source.h"
+#include <signal.h>
+
+typedef struct NncSession {
+    const NncProgram *program;
+    const NncOptions *options;
+    NncPool *pool;
+    NncSource source; // opened by nnc_session_open_data
+    char *state, *work, *output;
+    float *scalar;
+    long long arena_bytes; // all of them, the loader's batches included
+    NncCheckpoint
+        checkpoint; // where the run stands, the hyper-parameters, the names of the classes
+} NncSession;
+
+// Checks the program and the options and allocates. Close it after an error, too.
+NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
+                           const NncOptions *options, NncError *error);
+void nnc_session_close(NncSession *session);
+
+NncStatus nnc_session_open_data(NncSession *session, bool with_targets, NncError *error);
+
+// Reads a checkpoint, and then sets the hyper-parameters that the user names over those in it.
+NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_train,
+                              NncError *error);
+NncStatus nnc_session_set_hypers(NncSession *session, NncError *error);
+
+// Runs one function on a batch of n examples; its outputs are in session->output.
+void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n);
+double nnc_session_output(const NncSession *session, const NncColumn *column); // one of rank 0
+
+// The whole test split. *stop may become true on the way: then NNC_INTERRUPTED.
+NncStatus nnc_session_evaluate(NncSession *session, const volatile sig_atomic_t *stop,
+                               NncScores *scores, NncError *error);
+
+// out/net.safetensors for net.nnd, or the one that the user names.
+NncStatus nnc_session_checkpoint_path(const NncSession *session, char path[NNC_PATH],
+                                      NncError *error);
+
+#endif

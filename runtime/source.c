@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The table of data sources, and what they have in common: arguments, opening, closing.
+#include "source.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct Kind {
+    NncSourceInfo info;
+    NncStatus (*open)(NncSource *source, const NncCall *call, const char *data, NncError *error);
+} Kind;
+
+static const Kind kinds[] = {
+    {{"cifar10", "FOLDER", 1, 1, 3, {3, 32, 32}, 10}, nnc_cifar10_open},
+    {{"idx", "FOLDER", 1, 1, 0, {0}, 0}, nnc_idx_open},
+    {{"shapes", "train = 20000, test = 2000, seed = 1", 0, 3, 3, {3, 32, 32}, 10}, nnc_shapes_open},
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+static const char *const kind_names[KINDS] = {"cifar10", "idx", "shapes"};
+
+static const Kind *find_kind(const char *name) {
+    for (int i = 0; i < KINDS; i++)
+        if (!strcmp(kinds[i].info.name, name)) return &kinds[i];
+    return NULL;
+}
+
+const NncSourceInfo *nnc_source_info(const char *name) {
+    const Kind *kind = find_kind(name);
+    return kind ? &kind->info : NULL;
+}
+
+const char *const *nnc_source_names(int *count) {
+    *count = KINDS;
+    return kind_names;
+}
+
+const char *nnc_split_name(NncSplit split) { return split == NNC_SPLIT_TRAIN ? "train" : "test"; }
+
+// --- Arguments
+
+static const NncArgument *find_argument(const NncCall *call, const char *name, int position) {
+    int positional = 0;
+    for (int i = 0; i < call->argument_count; i++) {
+        const NncArgument *argument = &call->argument[i];
+        if (!*argument->name ? positional++ == position : !strcmp(argument->name, name))
+            return argument;
+    }
+    return NULL;
+}
+
+NncStatus nnc_argument_text(const NncCall *call, const char *name, int position, const char **text,
+                            NncError *error) {
+    const NncArgument *argument = find_argument(call, name, position);
+    if (!argument) return NNC_OK;
+    if (!argument->text)
+        return nnc_error(error, NNC_ERROR_VALUE, "%s: %s is to be a text, not %g", call->name, name,
+                         argument->number);
+    *text = argument->text;
+    return NNC_OK;
+}
+
+NncStatus nnc_argument_integer(const NncCall *call, const char *name, int position, long long least,
+                               long long most, long long *value, NncError *error) {
+    const NncArgument *argument = find_argument(call, name, position);
+    if (!argument) return NNC_OK;
+    if (argument->text)
+        return nnc_error(error, NNC_ERROR_VALUE, "%s: %s is to be a number, not \"%s\"", call->name,
+                         name, argument->text);
+    if (argument->number != floor(argument->number) || !(argument->number >= (double)least) ||
+        !(argument->number <= (double)most))
+        return nnc_error(error, NNC_ERROR_VALUE,
+                         "%s: %s is to be an integer from %lld to %lld, not %g", call->name, name,
+                         least, most, argument->number);
+    *value = (long long)argument->number;
+    return NNC_OK;
+}
+
+static bool is_among(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (!strcmp(name, *names)) return true;
+    return false;
+}
+
+NncStatus nnc_arguments_check(const NncCall *call, const char *const *names, int positions,
+                              NncError *error) {
+    int positional = 0;
+    for (int i = 0; i < call->argument_count; i++) {
+        const char *name = call->argument[i].name;
+        if (*name ? !is_among(name, names) : positional++ >= positions)
+            return nnc_error(error, NNC_ERROR_VALUE,
+                             *name ? "%s has no argument named %s" : "%s: too many arguments%s",
+                             call->name, name);
+    }
+    return NNC_OK;
+}
+
+// --- Opening and closing
+
+NncStatus nnc_source_open(NncSource *source, const NncCall *call, const char *data,
+                          NncError *error) {
+    *source = (NncSource){0};
+    if (!call->name) return nnc_error(error, NNC_ERROR_VALUE, "the program names no data");
+    const Kind *kind = find_kind(call->name);
+    if (!kind)
+        return nnc_error(error, NNC_ERROR_VALUE, "there is no data source named %s", call->name);
+    source->info = &kind->info;
+    NncStatus status = kind->open(source, call, data, error);
+    if (status) {
+        nnc_source_close(source);
+        return status;
+    }
+    source->pixels = 1;
+    for (int i = 0; i < source->rank; i++)
+        source->pixels *= source->extent[i];
+    return NNC_OK;
+}
+
+void nnc_source_close(NncSource *source) {
+    if (source->close) source->close(source);
+    *source = (NncSource){0};
+}

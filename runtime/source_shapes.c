@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+// shapes(train = 20000, test = 2000, seed = 1): ten classes of 32 x 32 colour images that are drawn
+// when they are asked for, so that a network can be trained where no file is at hand.
+//
+// An image is one figure (its class) on a background, both with random colours, at a random place,
+// size and angle, with a gradient, a wave, a smaller blot as a distraction, and noise. A figure is
+// a signed distance: below zero inside, in units of its size. The pixel at the edge gets the share
+// that the distance gives it (anti-aliasing). An image is a function of (seed, split, index): any
+// one can be had alone, and on every thread the same.
+#include "draw.h"
+#include "source.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { SIDE = 32, PIXELS = SIDE * SIDE, CHANNELS = 3, CLASSES = 10 };
+
+enum { CIRCLE, SQUARE, TRIANGLE, CROSS, RING, STAR, ROWS, COLUMNS, DIAGONAL, CHECKER };
+
+static const char *const class_names[CLASSES] = {"circle",   "square", "triangle", "cross",
+                                                 "ring",     "star",   "rows",     "columns",
+                                                 "diagonal", "checker"};
+
+typedef struct Shapes {
+    long long seed;
+} Shapes;
+
+typedef struct Scene {
+    int class;
+    float x, y, size, cosine, sine; // of the figure, pixels
+    float period, phase;            // of stripes, in units of the size
+    float blot_x, blot_y, blot_size;
+    float wave_x, wave_y, wave_phase, wave_height, slope_x, slope_y;
+    float back[CHANNELS], front[CHANNELS], blot[CHANNELS];
+    float noise;
+} Scene;
+
+static float larger(float a, float b) { return a > b ? a : b; }
+static float smaller(float a, float b) { return a < b ? a : b; }
+static float clamp01(float a) { return smaller(larger(a, 0), 1); }
+
+// --- Figures: the signed distance of (x, y) from the edge
+
+static float box(float x, float y, float width, float height) {
+    return larger(fabsf(x) - width, fabsf(y) - height);
+}
+
+static float triangle(float x, float y) {
+    return larger(y - 0.55f, larger(0.8660254f * x - 0.5f * y, -0.8660254f * x - 0.5f * y) - 0.55f);
+}
+
+// Inside a pentagram are the points beyond at most one of the five lines through its tips: the
+// distance is the second largest of the five.
+static float star(float x, float y) {
+    static const float normal[5][2] = {{0, 1},
+                                       {0.9510565f, 0.3090170f},
+                                       {0.5877853f, -0.8090170f},
+                                       {-0.5877853f, -0.8090170f},
+                                       {-0.9510565f, 0.3090170f}};
+    float first = -2, second = -2;
+    for (int i = 0; i < 5; i++) {
+        float d = normal[i][0] * x + normal[i][1] * y;
+        second = larger(second, smaller(first, d));
+        first = larger(first, d);
+    }
+    return second - 0.36f;
+}
+
+// Stripes half as wide as their period, across the direction of `at`.
+static float stripes(float at, float period, float phase) {
+    float turn = at / period + phase;
+    return (fabsf(turn - floorf(turn) - 0.5f) - 0.25f) * period;
+}
+
+static float distance(const Scene *s, float x, float y) {
+    float rows, columns;
+    switch (s->class) {
+    case CIRCLE:
+        return sqrtf(x * x + y * y) - 0.9f;
+    case SQUARE:
+        return box(x, y, 0.8f, 0.8f);
+    case TRIANGLE:
+        return triangle(x, y);
+    case CROSS:
+        return smaller(box(x, y, 1, 0.3f), box(x, y, 0.3f, 1));
+    case RING:
+        return fabsf(sqrtf(x * x + y * y) - 0.75f) - 0.2f;
+    case STAR:
+        return star(x, y);
+    case ROWS:
+    case COLUMNS:
+    case DIAGONAL:
+        return larger(stripes(y, s->period, s->phase), sqrtf(x * x + y * y) - 1.1f);
+    default:
+        rows = stripes(y, s->period, s->phase);
+        columns = stripes(x, s->period, s->phase);
+        return larger(larger(smaller(rows, columns), -larger(rows, columns)),
+                      box(x, y, 0.95f, 0.95f));
+    }
+}
+
+// --- A scene
+
+// A colour that differs from `other` enough to be seen.
+static void draw_colour(NncDraw *d, float colour[CHANNELS], const float *other) {
+    float difference;
+    do {
+        difference = 0;
+        for (int c = 0; c < CHANNELS; c++) {
+            colour[c] = nnc_draw_between(d, 0.08f, 0.92f);
+            if (other) difference += fabsf(colour[c] - other[c]);
+        }
+    } while (other && difference < 0.8f);
+}
+
+static void draw_angle(NncDraw *d, Scene *s) {
+    const float quarter = 1.5707963f, tilt = 0.2f;
+    float angle = nnc_draw_between(d, -2 * quarter, 2 * quarter);
+    if (s->class == ROWS) angle = nnc_draw_between(d, -tilt, tilt);
+    if (s->class == COLUMNS) angle = quarter + nnc_draw_between(d, -tilt, tilt);
+    if (s->class == DIAGONAL)
+        angle = quarter * (nnc_draw_below(d, 2) ? 0.5f : 1.5f) + nnc_draw_between(d, -tilt, tilt);
+    s->cosine = cosf(angle);
+    s->sine = sinf(angle);
+}
+
+static Scene draw_scene(NncDraw *d, int class) {
+    Scene s = {.class = class};
+    s.size = nnc_draw_between(d, 7, 12);
+    s.x = nnc_draw_between(d, s.size, SIDE - s.size);
+    s.y = nnc_draw_between(d, s.size, SIDE - s.size);
+    s.period = nnc_draw_between(d, 4.5f, 7) / s.size;
+    s.phase = nnc_draw_between(d, 0, 1);
+    draw_angle(d, &s);
+    draw_colour(d, s.back, NULL);
+    draw_colour(d, s.front, s.back);
+    draw_colour(d, s.blot, s.front);
+    s.blot_x = nnc_draw_between(d, 0, SIDE);
+    s.blot_y = nnc_draw_between(d, 0, SIDE);
+    s.blot_size = nnc_draw_between(d, 1, 3);
+    s.wave_x = nnc_draw_between(d, -0.4f, 0.4f);
+    s.wave_y = nnc_draw_between(d, -0.4f, 0.4f);
+    s.wave_phase = nnc_draw_between(d, 0, 6.2831853f);
+    s.wave_height = nnc_draw_between(d, 0, 0.08f);
+    s.slope_x = nnc_draw_between(d, -0.006f, 0.006f);
+    s.slope_y = nnc_draw_between(d, -0.006f, 0.006f);
+    s.noise = nnc_draw_between(d, 0.02f, 0.12f);
+    return s;
+}
+
+// --- Pixels
+
+// A parabola through sin's zeros and peaks: near enough for a background, and cheap.
+static float wave(float turns) {
+    float t = 2 * (turns - floorf(turns)) - 1;
+    return 4 * t * (1 - fabsf(t));
+}
+
+static void paint_pixel(const Scene *s, int column, int row, uint64_t noise, unsigned char *image) {
+    float dx = (float)column + 0.5f, dy = (float)row + 0.5f;
+    float x = ((dx - s->x) * s->cosine + (dy - s->y) * s->sine) / s->size;
+    float y = ((dy - s->y) * s->cosine - (dx - s->x) * s->sine) / s->size;
+    float in_figure = clamp01(0.5f - distance(s, x, y) * s->size);
+    float bx = dx - s->blot_x, by = dy - s->blot_y;
+    float in_blot = clamp01(0.5f - (sqrtf(bx * bx + by * by) - s->blot_size));
+    float ripple =
+        s->wave_height * wave((s->wave_x * dx + s->wave_y * dy + s->wave_phase) * 0.159155f);
+    float light = s->slope_x * (dx - 16) + s->slope_y * (dy - 16);
+    for (int c = 0; c < CHANNELS; c++) {
+        float value = s->back[c] + ripple;
+        value += in_blot * (s->blot[c] - value);
+        value += in_figure * (s->front[c] - value) + light;
+        value += s->noise * ((float)((noise >> (c * 20)) & 0xfffff) * 0x1p-20f - 0.5f) * 2;
+        image[c * PIXELS + row * SIDE + column] = (unsigned char)(clamp01(value) * 255 + 0.5f);
+    }
+}
+
+// Classes take turns, so that every stretch of the set is balanced.
+static NncStatus read_example(const NncSource *source, NncSplit split, long long index,
+                              unsigned char *image, int *label, NncError *error) {
+    (void)error;
+    const Shapes *shapes = source->own;
+    NncDraw d = nnc_draw((uint64_t)shapes->seed, split, (uint64_t)index);
+    *label = (int)(index % CLASSES);
+    Scene scene = draw_scene(&d, *label);
+    for (int row = 0; row < SIDE; row++)
+        for (int column = 0; column < SIDE; column++)
+            paint_pixel(&scene, column, row, nnc_draw_bits(&d), image);
+    return NNC_OK;
+}
+
+static void describe_place(const NncSource *source, NncSplit split, long long index, char *text,
+                           size_t size) {
+    (void)source;
+    snprintf(text, size, "shapes: %s image %lld", nnc_split_name(split), index);
+}
+
+static void free_shapes(NncSource *source) { free(source->own); }
+
+NncStatus nnc_shapes_open(NncSource *source, const NncCall *call, const char *data,
+                          NncError *error) {
+    (void)data; // no file
+    static const char *const names[] = {"train", "test", "seed", NULL};
+    const long long most = 1LL << 31;
+    long long train = 20000, test = 2000, seed = 1;
+    NncStatus status = nnc_arguments_check(call, names, 3, error);
+    if (!status) status = nnc_argument_integer(call, "train", 0, 1, most, &train, error);
+    if (!status) status = nnc_argument_integer(call, "test", 1, 1, most, &test, error);
+    if (!status) status = nnc_argument_integer(call, "seed", 2, 0, most, &seed, error);
+    if (status) return status;
+
+    Shapes *shapes = malloc(sizeof *shapes);
+    if (!shapes) return nnc_error(error, NNC_ERROR_MEMORY, "no memory for shapes");
+    shapes->seed = seed;
+    *source = (NncSource){.info = source->info,
+                          .rank = 3,
+                          .extent = {CHANNELS, SIDE, SIDE},
+                          .classes = CLASSES,
+                          .class_name = class_names,
+                          .count = {train, test},
+                          .own = shapes,
+                          .read = read_example,
+                          .place = describe_place,
+                          .close = free_shapes};
+    return NNC_OK;
+}
