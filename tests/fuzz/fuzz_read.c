@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// Texts from strangers: the readers of .nnd files and of graphs neither crash nor hang, and what
+// they accept prints as a text that they accept again and that prints the same.
+//
+// Inputs are the golden ones, mutated; the same ones in every run. NNC_FUZZ_RUNS=N sets how many.
+#include "fuzz/targets.h"
+#include "support/arena.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TEXT = 8192, MAX_SEEDS = 256 };
+
+static uint64_t random_state;
+
+static unsigned random_below(unsigned limit) { // xorshift64*
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return (unsigned)((random_state * 2685821657736338717u) >> 33) % limit;
+}
+
+typedef struct Text {
+    char at[MAX_TEXT];
+    unsigned length;
+} Text;
+
+static Text seeds[MAX_SEEDS];
+static unsigned seed_count;
+
+static void read_seed(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file || seed_count == MAX_SEEDS) return;
+    Text *seed = &seeds[seed_count++];
+    seed->length = (unsigned)fread(seed->at, 1, MAX_TEXT / 2, file);
+    fclose(file);
+}
+
+static void read_seeds(const char *folder, const char *extension) {
+    char path[1024];
+    const char *root = getenv("NNC_TEST_DIR");
+    snprintf(path, sizeof path, "%s/golden/%s", root ? root : "tests", folder);
+    DIR *open = opendir(path);
+    cr_assert(open, "%s is missing", path);
+    for (const struct dirent *entry; (entry = readdir(open));) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (!dot || strcmp(dot, extension)) continue;
+        snprintf(path, sizeof path, "%s/golden/%s/%s", root ? root : "tests", folder,
+                 entry->d_name);
+        read_seed(path);
+    }
+    closedir(open);
+    cr_assert_gt(seed_count, 0);
+}
+
+// Replaces `old` bytes at `at` by `length` others, as far as there is room.
+static void replace(Text *text, unsigned at, unsigned old, const char *with, unsigned length) {
+    if (text->length - old + length > MAX_TEXT) return;
+    char copy[MAX_TEXT];
+    memcpy(copy, with, length);
+    memmove(text->at + at + length, text->at + at + old, text->length - at - old);
+    memcpy(text->at + at, copy, length);
+    text->length += length - old;
+}
+
+static void mutate(Text *text) {
+    static const char *const words[] = {"(",
+                                        ")",
+                                        "[",
+                                        "]",
+                                        "{",
+                                        "}",
+                                        "|>",
+                                        "..",
+                                        "'",
+                                        "\n",
+                                        ";",
+                                        "if ",
+                                        "then ",
+                                        "else ",
+                                        "fn ",
+                                        "layer ",
+                                        "sum[i] ",
+                                        "as x",
+                                        "\"",
+                                        "1e999",
+                                        "-",
+                                        "^",
+                                        "%0",
+                                        "=",
+                                        ":",
+                                        ",",
+                                        "N",
+                                        "f32",
+                                        "9223372036854775807",
+                                        "\0",
+                                        "\xff",
+                                        "#",
+                                        "_",
+                                        "0",
+                                        "not ",
+                                        "/"};
+    unsigned at = random_below(text->length + 1), rest = text->length - at;
+    unsigned some = rest ? random_below(rest < 16 ? rest : 16) + 1 : 0;
+    const Text *other = &seeds[random_below(seed_count)];
+    const char *word = words[random_below(sizeof words / sizeof *words)];
+    char byte = (char)random_below(256);
+    switch (random_below(5)) {
+    case 0:
+        replace(text, at, some, "", 0);
+        break;
+    case 1:
+        replace(text, at, rest ? 1 : 0, &byte, 1);
+        break;
+    case 2:
+        replace(text, at, 0, word, (unsigned)(*word ? strlen(word) : 1));
+        break;
+    case 3: // a piece of itself, again
+        replace(text, random_below(text->length + 1), 0, text->at + at, some);
+        break;
+    case 4: { // a piece of another
+        unsigned from = random_below(other->length + 1), left = other->length - from;
+        replace(text, at, some, other->at + from, left ? random_below(left < 64 ? left : 64) : 0);
+    }
+    }
+}
+
+static void run(const char *(*target)(const char *text, size_t length, char *message,
+                                      size_t size)) {
+    const char *set = getenv("NNC_FUZZ_RUNS");
+    int runs = set ? atoi(set) : 4000;
+    static Text text;
+    static char message[2 * MAX_TEXT];
+    random_state = 88172645463325252u;
+    for (int i = 0; i < runs; i++) {
+        text = seeds[random_below(seed_count)];
+        for (unsigned k = random_below(6); k > 0; k--)
+            mutate(&text);
+        const char *wrong = target(text.at, text.length, message, sizeof message);
+        cr_assert_null(wrong, "run %d: %s\n%.*s", i, wrong, (int)text.length, text.at);
+    }
+}
+
+Test(fuzz, nnd) {
+    read_seeds("parse", ".nnd");
+    run(fuzz_nnd);
+}
+
+Test(fuzz, graph) {
+    read_seeds("graph", ".graph");
+    run(fuzz_graph);
+}
