@@ -99,7 +99,8 @@ static int64_t kernel_count(const Run *run, const Kernel *kernel) {
 
 static void verify_kernel(Run *run, const Kernel *kernel) {
     Check *check = run->check;
-    const char *symbol = kernel_symbol(check->arena, run->function, kernel);
+    const char *symbol =
+        arena_printf(check->arena, "%s_%s", function_name(run->function), kernel->name);
     void *address_of = jit_symbol(check->jit, symbol);
     NncKernel *call;
     memcpy(&call, &address_of, sizeof call);
