@@ -49,8 +49,6 @@ static int unknown_command(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    signal(SIGPIPE,
-           SIG_IGN); // a reader that goes away is an error of writing, not a death in a train run
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE_ERROR;
