@@ -4,10 +4,12 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef float FloatFunction(float);
@@ -163,6 +165,27 @@ Test(jit, objects_others_may_write_are_not_loaded) {
     chmod(only_object(), 0666);
     Jit *jit = load(JIT_NATIVE, half);
     cr_assert_not(jit_from_cache(jit));
+    jit_free(jit);
+}
+
+static const char *large_object(const char *name, long age) {
+    const char *path = path_join(arena, folder, name);
+    struct timespec used[2] = {{time(NULL) - age, 0}, {time(NULL) - age, 0}};
+    cr_assert(file_write(path, "", 0));
+    cr_assert_eq(truncate(path, 600L << 20), 0); // a hole: takes no room
+    cr_assert_eq(utimensat(AT_FDCWD, path, used, 0), 0);
+    return path;
+}
+
+Test(jit, cache_keeps_to_its_size) {
+    const char *young = large_object("young.so", 100), *old = large_object("old.so", 1000);
+    const char *other = large_object("other.txt", 2000);
+    jit_free(load(JIT_NATIVE, half));
+    cr_assert_eq(access(old, F_OK), -1);
+    cr_assert_eq(access(young, F_OK), 0);
+    cr_assert_eq(access(other, F_OK), 0, "what is not ours is left alone");
+    Jit *jit = load(JIT_NATIVE, half);
+    cr_assert(jit_from_cache(jit));
     jit_free(jit);
 }
 
