@@ -13,9 +13,12 @@
 // it serves the few scalars of a step). NaN in gives NaN out, with no promise about its sign.
 //
 // An ulp is the distance between neighbouring floats at the exact result. The errors stated are the
-// largest over all floats of the stated range. Coefficients are minimax fits (Remez' exchange, 40
-// digits) made for this file; the reductions follow Muller et al., Handbook of Floating-Point
-// Arithmetic, 2nd edition, section 10.2 (Cody and Waite), and Dekker's exact sum, section 4.3.
+// largest over all floats of the stated range (docs/NUMERICS.md). Denormals are numbers like
+// others, unless the processor is told to flush them.
+//
+// Coefficients are minimax fits made for this file (Remez' exchange in 40 digits, each rounded to a
+// float). Arguments are reduced after Cody and Waite, Software Manual for the Elementary Functions,
+// 1980; sums that lose nothing are Dekker's, Numerische Mathematik 18, 1971.
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
 #endif
