@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// From a module to C source and the program table: lays out the arenas, runs the passes on each function,
+// emits.
+#include "compile.h"
+#include "emit/emit.h"
+#include "pass/pipeline.h"
+#include "support/hash.h"
+
+#include <string.h>
+#include <time.h>
+
+const char *function_name(NncFunctionKind kind) {
+    static const char *const name[NNC_FUNCTIONS] = {"init", "train", "eval", "predict"};
+    return name[kind];
+}
+
+// --- Layout
+
+typedef struct Layout {
+    VEC(Placement) placement; // state leaves and inputs, of all functions
+    long long state_bytes, input_bytes;
+} Layout;
+
+static long long aligned(long long bytes) { return (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN; }
+
+static long long bytes_of(const Module *module, DType dtype, const Shape *shape) {
+    return aligned(shape_eval(shape, module->batch) * dtype_size(dtype));
+}
+
+static bool is_placed(const Layout *layout, const char *name, BufferArena arena) {
+    for (int i = 0; i < layout->placement.count; i++)
+        if (layout->placement.at[i].arena == arena && !strcmp(layout->placement.at[i].name, name)) return true;
+    return false;
+}
+
+static void lay_out(Arena *arena, const Module *module, Layout *layout) {
+    for (int f = 0; f < NNC_FUNCTIONS; f++) {
+        const Graph *graph = module->graph[f];
+        for (int id = 0; graph && id < graph->node.count; id++) {
+            const Node *node = graph->node.at[id];
+            if ((node->op != OP_state && node->op != OP_param) || is_placed(layout, node->attr->name, ARENA_STATE)) continue;
+            VEC_PUSH(arena, layout->placement, ((Placement){node->attr->name, ARENA_STATE, layout->state_bytes}));
+            layout->state_bytes += bytes_of(module, node->dtype, &node->shape);
+        }
+    }
+    for (int i = 0; i < module->input.count; i++) {
+        const InputInfo *input = &module->input.at[i];
+        VEC_PUSH(arena, layout->placement, ((Placement){input->name, ARENA_INPUT, layout->input_bytes}));
+        layout->input_bytes += bytes_of(module, input->dtype, &input->shape);
+    }
+}
+
+static long long placed_at(const Layout *layout, const char *name, BufferArena arena) {
+    for (int i = 0; i < layout->placement.count; i++)
+        if (layout->placement.at[i].arena == arena && !strcmp(layout->placement.at[i].name, name))
+            return layout->placement.at[i].offset;
+    bug("%s is placed nowhere", name);
+}
+
+// --- The program table
+
+static void set_extents(const Module *module, const Shape *shape, int *rank, long long *extent) {
+    *rank = shape->rank;
+    for (int axis = 0; axis < shape->rank; axis++)
+        extent[axis] = dim_eval(shape->dim[axis], module->batch);
+}
+
+static void add_tensors(Arena *arena, const Module *module, const Layout *layout, NncProgram *program) {
+    NncTensor *tensor = ARENA_ARRAY(arena, NncTensor, module->tensor.count + 1);
+    for (int i = 0; i < module->tensor.count; i++) {
+        const TensorInfo *info = &module->tensor.at[i];
+        tensor[i] = (NncTensor){.name = info->name, .kind = info->kind, .type = NNC_F32};
+        tensor[i].offset = placed_at(layout, info->leaf, ARENA_STATE) + info->offset * dtype_size(DT_F32);
+        set_extents(module, &info->shape, &tensor[i].rank, tensor[i].extent);
+    }
+    program->tensor = tensor;
+    program->tensor_count = module->tensor.count;
+}
+
+static void add_inputs(Arena *arena, const Module *module, const Layout *layout, NncProgram *program) {
+    NncColumn *column = ARENA_ARRAY(arena, NncColumn, module->input.count + 1);
+    for (int i = 0; i < module->input.count; i++) {
+        const InputInfo *info = &module->input.at[i];
+        column[i] = (NncColumn){.name = info->name, .type = (NncType)info->dtype, .classes = info->classes,
+                                .is_target = info->is_target, .per_example = true};
+        column[i].offset = placed_at(layout, info->name, ARENA_INPUT);
+        set_extents(module, &info->shape, &column[i].rank, column[i].extent);
+    }
+    program->input = column;
+    program->input_count = module->input.count;
+}
+
+// The outputs of a function, and where each lies in the output arena.
+static void add_outputs(Arena *arena, const Module *module, const Graph *graph, NncFunction *function, Layout *layout) {
+    NncColumn *column = ARENA_ARRAY(arena, NncColumn, graph->root.count + 1);
+    for (int i = 0; i < graph->root.count; i++) {
+        const Root *root = &graph->root.at[i];
+        if (root->kind != ROOT_OUTPUT) continue;
+        NncColumn *c = &column[function->output_count++];
+        *c = (NncColumn){.name = root->name, .type = (NncType)root->value->dtype, .offset = function->output_bytes};
+        c->per_example = root->value->shape.rank > 0 && dim_equal(root->value->shape.dim[0], dim_batch());
+        set_extents(module, &root->value->shape, &c->rank, c->extent);
+        VEC_PUSH(arena, layout->placement, ((Placement){root->name, ARENA_OUTPUT, function->output_bytes}));
+        function->output_bytes += bytes_of(module, root->value->dtype, &root->value->shape);
+    }
+    function->output = column;
+}
+
+static void fill_table(Arena *arena, const Module *module, const Layout *layout, NncProgram *program) {
+    *program = (NncProgram){.abi = NNC_ABI, .model = module->model, .file = module->source->name,
+                            .source = module->source->text, .batch = module->batch, .epochs = module->epochs,
+                            .seed = module->seed, .shuffle = module->shuffle, .state_bytes = layout->state_bytes,
+                            .input_bytes = layout->input_bytes, .hyper = module->hyper.at,
+                            .hyper_count = module->hyper.count, .data = module->data,
+                            .augment = module->augment.at, .augment_count = module->augment.count};
+    add_tensors(arena, module, layout, program);
+    add_inputs(arena, module, layout, program);
+}
+
+// --- Functions
+
+static void run_passes(Arena *arena, const Module *module, const Layout *layout, int kind, const char *last, Pipeline *p) {
+    NncFunction outputs = {0};
+    Layout own = {0};
+    for (int i = 0; i < layout->placement.count; i++)
+        VEC_PUSH(arena, own.placement, layout->placement.at[i]);
+    add_outputs(arena, module, module->graph[kind], &outputs, &own);
+    *p = (Pipeline){.arena = arena, .module = module, .function = (NncFunctionKind)kind,
+                    .placement = own.placement.at, .placements = own.placement.count};
+    pipeline_run(p, last);
+}
+
+static void compile_function(Arena *arena, const Layout *layout, int kind, Buf *source, Compiled *compiled) {
+    NncFunction *function = &compiled->program.function[kind];
+    Pipeline p;
+    Layout outputs = {0};
+    run_passes(arena, compiled->module, layout, kind, NULL, &p);
+    add_outputs(arena, compiled->module, compiled->module->graph[kind], function, &outputs);
+    compiled->lowered[kind] = p.graph;
+    compiled->plan[kind] = p.plan;
+    function->work_bytes = p.plan->work_bytes;
+    function->scalar_count = p.fusion->scalar.count;
+    emit_function(source, compiled->module, (NncFunctionKind)kind, p.plan);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// Offsets and indices are ints in emitted code.
+static bool check_sizes(const Module *module, const Compiled *compiled, Diag *diag) {
+    int before = diag_error_count(diag);
+    for (int f = 0; f < NNC_FUNCTIONS; f++)
+        for (int i = 0; compiled->plan[f] && i < compiled->plan[f]->fusion->buffer.count; i++) {
+            const Buffer *buffer = compiled->plan[f]->fusion->buffer.at[i];
+            if (buffer->elements <= INT32_MAX) continue;
+            diag_error(diag, (Span){module->source, 0, 0}, "%s: a tensor of %s has %lld elements; 2147483647 is the most",
+                       module->model, function_name((NncFunctionKind)f), (long long)buffer->elements);
+            diag_hint(diag, "a smaller batch than %d makes smaller tensors", module->batch);
+            return false;
+        }
+    return diag_error_count(diag) == before;
+}
+
+// Of what is computed and how: the source without its comments and #line directives.
+static uint64_t plan_id(Arena *arena, const char *source) {
+    Buf text = buf_new(arena);
+    for (const char *line = source, *end; *line; line = *end ? end + 1 : end) {
+        for (end = line; *end && *end != '\n'; end++)
+            continue;
+        const char *start = line + strspn(line, " ");
+        if (strncmp(start, "//", 2) && strncmp(start, "#line", 5)) buf_add_n(&text, line, (size_t)(end - line));
+    }
+    return hash64(text.text, text.length);
+}
+
+Compiled *compile(Arena *arena, const Module *module, Diag *diag) {
+    double start = now();
+    Compiled *compiled = ARENA_NEW(arena, Compiled);
+    Buf source = buf_new(arena);
+    Layout layout = {0};
+    compiled->module = module;
+    lay_out(arena, module, &layout);
+    fill_table(arena, module, &layout, &compiled->program);
+    emit_head(&source, module);
+    for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
+        if (module->graph[kind]) compile_function(arena, &layout, kind, &source, compiled);
+    if (!check_sizes(module, compiled, diag)) return NULL;
+    compiled->source = source.text;
+    compiled->program.plan = arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, source.text));
+    compiled->seconds = now() - start;
+    return compiled;
+}
+
+// --- Stages
+
+const StageInfo *stage_list(int *count) {
+    static StageInfo stage[16];
+    const Pass *pass = pipeline_passes(count);
+    for (int i = 0; i < *count; i++)
+        stage[i] = (StageInfo){pass[i].name, pass[i].help};
+    stage[(*count)++] = (StageInfo){"c", "the C that is emitted"};
+    return stage;
+}
+
+bool stage_dump(Buf *out, const Module *module, NncFunctionKind function, const char *stage) {
+    Layout layout = {0};
+    Pipeline p;
+    int count;
+    const StageInfo *list = stage_list(&count);
+    bool known = false, c = !strcmp(stage, "c");
+    for (int i = 0; i < count; i++)
+        known |= !strcmp(list[i].name, stage);
+    if (!known || !module->graph[function]) return false;
+    lay_out(out->arena, module, &layout);
+    run_passes(out->arena, module, &layout, function, c ? NULL : stage, &p);
+    if (c) emit_function(out, module, function, p.plan);
+    else if (p.plan) plan_print(out, p.plan);
+    else if (p.fusion) fusion_print(out, p.fusion);
+    else graph_print(out, p.graph);
+    return true;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// From a plan to C source. One file of C holds all functions of a program; it includes nothing.
+#ifndef NNC_EMIT_EMIT_H
+#define NNC_EMIT_EMIT_H
+
+#include "compile.h"
+#include "pass/plan.h"
+
+// The head of the file: what it is, the prelude, the context, the random numbers.
+void emit_head(Buf *out, const Module *module);
+// One function: its kernels, in units (jit/jit.h), its scalar function and nnc_run_NAME.
+void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const Plan *plan);
+// One kernel, a C function `FUNCTION_KERNEL(ctx, low, high, thread)`.
+void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel);
+// Where a kernel comes from: comment lines with the places in the .nnd file, and a #line directive.
+void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel);
+// double x = ..; of hyper-parameters, step, epoch and n: what the nodes in fusion->scalar are.
+void emit_scalars(Buf *out, const Module *module, const char *function, const Fusion *fusion);
+
+#endif

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The C text of a loop nest (pass/loops.h).
+#ifndef NNC_EMIT_NEST_H
+#define NNC_EMIT_NEST_H
+
+#include "pass/loops.h"
+
+// Pointers to the buffers that the nest touches, as locals: `const float *restrict b3 = ..`; keys, scalars.
+void nest_print_locals(Buf *out, const Loops *loops);
+// The loops, over low .. high - 1 (C expressions) of the outermost one.
+void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth);
+// How a buffer's address is spelled in a kernel: (float *)(ctx->work + 128)
+char *buffer_address(Arena *arena, const Buffer *buffer);
+const char *c_type(DType dtype);        // of a value: float, int
+const char *c_memory_type(DType dtype); // in a buffer: float, int, unsigned char
+void print_dim(Buf *out, Dim dim);      // as C, of a variable n
+void print_indent(Buf *out, int depth);
+// A number as a C constant of its type; infinities and NaN included.
+void print_number(Buf *out, DType dtype, double number);
+// One of an operator's C text, with its inputs' texts put in.
+void print_pointwise(Buf *out, Op op, DType in_type, const char *const *in);
+
+#endif

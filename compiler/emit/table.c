@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// The program table as C, for `nnc build` and `nnc emit`: the same NncProgram that runs in memory, printed.
+#include "emit/emit.h"
+
+static void print_string(Buf *out, const char *text) {
+    if (!text) {
+        buf_add(out, "0");
+        return;
+    }
+    buf_add(out, "\"");
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c == '\n' && c[1]) buf_add(out, "\\n\"\n    \"");
+        else if (*c == '\\' || *c == '"' || *c == '?' || *c < ' ' || *c > '~') buf_printf(out, "\\%03o", *c);
+        else buf_printf(out, "%c", *c);
+    }
+    buf_add(out, "\"");
+}
+
+static void print_extents(Buf *out, int rank, const long long *extent) {
+    buf_printf(out, "%d, {", rank);
+    for (int axis = 0; axis < rank; axis++)
+        buf_printf(out, "%s%lld", axis ? ", " : "", extent[axis]);
+    buf_add(out, rank ? "}" : "0}");
+}
+
+static void print_tensors(Buf *out, const NncProgram *program) {
+    buf_add(out, "static const NncTensor tensors[] = {\n");
+    for (int i = 0; i < program->tensor_count; i++) {
+        const NncTensor *tensor = &program->tensor[i];
+        buf_add(out, "    {");
+        print_string(out, tensor->name);
+        buf_printf(out, ", %d, %d, ", tensor->kind, tensor->type);
+        print_extents(out, tensor->rank, tensor->extent);
+        buf_printf(out, ", %lld},\n", tensor->offset);
+    }
+    buf_add(out, "    {0},\n};\n\n");
+}
+
+static void print_columns(Buf *out, const char *name, const NncColumn *column, int count) {
+    buf_printf(out, "static const NncColumn %s[] = {\n", name);
+    for (int i = 0; i < count; i++) {
+        buf_add(out, "    {");
+        print_string(out, column[i].name);
+        buf_printf(out, ", %d, ", column[i].type);
+        print_extents(out, column[i].rank, column[i].extent);
+        buf_printf(out, ", %lld, %lld, %d, %d},\n", column[i].offset, column[i].classes, column[i].is_target,
+                   column[i].per_example);
+    }
+    buf_add(out, "    {0},\n};\n\n");
+}
+
+static void print_arguments(Buf *out, const char *name, const NncCall *call) {
+    buf_printf(out, "static const NncArgument %s[] = {\n", name);
+    for (int i = 0; i < call->argument_count; i++) {
+        buf_add(out, "    {");
+        print_string(out, call->argument[i].name);
+        buf_add(out, ", ");
+        print_string(out, call->argument[i].text);
+        buf_printf(out, ", %.17g},\n", call->argument[i].number);
+    }
+    buf_add(out, "    {0},\n};\n\n");
+}
+
+static void print_call(Buf *out, const NncCall *call, const char *arguments) {
+    buf_add(out, "{");
+    print_string(out, call->name);
+    buf_add(out, ", ");
+    print_string(out, call->column);
+    buf_printf(out, ", %s, %d}", arguments, call->argument_count);
+}
+
+static void print_calls(Buf *out, const NncProgram *program) {
+    print_arguments(out, "data_arguments", &program->data);
+    for (int i = 0; i < program->augment_count; i++)
+        print_arguments(out, arena_printf(out->arena, "augment%d_arguments", i), &program->augment[i]);
+    buf_add(out, "static const NncCall augments[] = {\n");
+    for (int i = 0; i < program->augment_count; i++) {
+        buf_add(out, "    ");
+        print_call(out, &program->augment[i], arena_printf(out->arena, "augment%d_arguments", i));
+        buf_add(out, ",\n");
+    }
+    buf_add(out, "    {0},\n};\n\n");
+}
+
+static void print_hypers(Buf *out, const NncProgram *program) {
+    buf_add(out, "static const NncHyper hypers[] = {\n");
+    for (int i = 0; i < program->hyper_count; i++) {
+        buf_add(out, "    {");
+        print_string(out, program->hyper[i].name);
+        buf_printf(out, ", %.17g},\n", program->hyper[i].value);
+    }
+    buf_add(out, "    {0},\n};\n\n");
+}
+
+static void print_functions(Buf *out, const NncProgram *program) {
+    for (int f = 0; f < NNC_FUNCTIONS; f++) {
+        const NncFunction *function = &program->function[f];
+        if (!function->output) continue;
+        const char *name = function_name((NncFunctionKind)f);
+        buf_printf(out, "void nnc_run_%s(NncCtx *);\n", name);
+        buf_printf(out, "void nnc_scalars_%s(const double *, double, double, double, float *);\n", name);
+        print_columns(out, arena_printf(out->arena, "%s_outputs", name), function->output, function->output_count);
+    }
+}
+
+static void print_field(Buf *out, const char *field, const char *text) {
+    buf_printf(out, "    .%s = ", field);
+    print_string(out, text);
+    buf_add(out, ",\n");
+}
+
+static void print_program(Buf *out, const NncProgram *p) {
+    buf_printf(out, "const NncProgram nnc_program = {\n    .abi = %d,\n", p->abi);
+    print_field(out, "model", p->model);
+    print_field(out, "file", p->file);
+    print_field(out, "source", p->source);
+    print_field(out, "plan", p->plan);
+    print_field(out, "jit", "native");
+    buf_printf(out, "    .batch = %d,\n    .epochs = %d,\n    .seed = %lld,\n    .shuffle = %d,\n", p->batch, p->epochs, p->seed,
+               p->shuffle);
+    buf_printf(out, "    .state_bytes = %lld,\n    .input_bytes = %lld,\n", p->state_bytes, p->input_bytes);
+    buf_printf(out, "    .tensor = tensors,\n    .tensor_count = %d,\n", p->tensor_count);
+    buf_printf(out, "    .input = inputs,\n    .input_count = %d,\n", p->input_count);
+    buf_printf(out, "    .hyper = hypers,\n    .hyper_count = %d,\n", p->hyper_count);
+    buf_add(out, "    .function = {\n");
+    for (int f = 0; f < NNC_FUNCTIONS; f++) {
+        const NncFunction *function = &p->function[f];
+        const char *name = function_name((NncFunctionKind)f);
+        if (!function->output) buf_add(out, "        {0},\n");
+        else
+            buf_printf(out, "        {nnc_run_%s, nnc_scalars_%s, %d, %lld, %lld, %s_outputs, %d},\n", name, name,
+                       function->scalar_count, function->work_bytes, function->output_bytes, name, function->output_count);
+    }
+    buf_add(out, "    },\n    .data = ");
+    print_call(out, &p->data, "data_arguments");
+    buf_printf(out, ",\n    .augment = augments,\n    .augment_count = %d,\n};\n", p->augment_count);
+}
+
+void emit_table(Buf *out, const NncProgram *program) {
+    buf_add(out, "// Emitted by nnc: what the runtime is to know of the program.\n#include \"nnc.h\"\n\n");
+    print_tensors(out, program);
+    print_columns(out, "inputs", program->input, program->input_count);
+    print_hypers(out, program);
+    print_calls(out, program);
+    print_functions(out, program);
+    print_program(out, program);
+}

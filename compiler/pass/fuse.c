@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+// Fusion: decides which nodes are stored. All others are computed in passing by the kernels that use them.
+//
+// Stored are: what a product or a scatter reads (it wants memory), what a root or an in-place concat
+// keeps, the end of each core's epilogue, and what would cost more to compute again than to store and
+// load. Cheap things (masks, normalisations, a ReLU on the way into a convolution) are computed again.
+//
+// A core (a reduction, fold, product, scatter) closes a kernel. Its epilogue is the chain of pointwise
+// operators behind it, as long as each is the only user of the one before.
+#include "pass/fuse_internal.h"
+
+#include <string.h>
+
+bool node_is_leaf(const Node *node) {
+    return node->op == OP_input || node->op == OP_param || node->op == OP_state;
+}
+
+bool node_is_core(const Node *node) {
+    switch (node->op) {
+    case OP_reduce_sum: case OP_reduce_max: case OP_reduce_min: case OP_argmax: case OP_fold: case OP_contract:
+    case OP_product: case OP_scatter_add:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool node_is_scalar(const Node *node) {
+    if (node->dtype == DT_F64) return true;
+    bool scalar = node->dtype == DT_BOOL && node->in_count > 0 && op_info(node->op)->pointwise;
+    for (int i = 0; i < node->in_count && scalar; i++)
+        scalar = node_is_scalar(node->in[i]);
+    return scalar;
+}
+
+// --- Views
+
+static int varying_axis(const Shape *shape) { // the one whose extent is not constant; -1: none, -2: several
+    int found = -1;
+    for (int axis = 0; axis < shape->rank; axis++)
+        if (!dim_is_const(shape->dim[axis])) found = found == -1 ? axis : -2;
+    return found;
+}
+
+static Dim prefix_size(const Shape *shape, int axes) {
+    Shape prefix = shape_of(axes, shape->dim);
+    Dim size;
+    if (!shape_size(&size, &prefix)) bug("size of a prefix overflows");
+    return size;
+}
+
+static bool reshape_is_view(const Shape *in, const Shape *out) {
+    int a = varying_axis(in), b = varying_axis(out);
+    if (a == -1 && b == -1) return true;
+    if (a < 0 || b < 0) return false;
+    return dim_equal(prefix_size(in, a), prefix_size(out, b));
+}
+
+static bool permute_is_view(const Node *node) {
+    int last = -1;
+    for (int i = 0; i < node->shape.rank; i++) {
+        if (dim_is_one(node->shape.dim[i])) continue;
+        if (node->attr->perm[i] < last) return false;
+        last = node->attr->perm[i];
+    }
+    return true;
+}
+
+static bool slice_is_view(const Node *node, int64_t batch, int64_t *offset) {
+    const Shape *in = &node->in[0]->shape;
+    int64_t stride = shape_eval(in, batch);
+    bool outermost = true;
+    *offset = 0;
+    for (int axis = 0; axis < in->rank; axis++) {
+        const SliceAxis *slice = &node->attr->slice[axis];
+        int64_t extent = dim_eval(in->dim[axis], batch);
+        bool whole = dim_equal(in->dim[axis], node->shape.dim[axis]);
+        stride /= extent > 0 ? extent : 1;
+        if (!whole && (slice->step != 1 || !outermost)) return false;
+        *offset += slice->start * stride;
+        outermost = outermost && dim_is_one(node->shape.dim[axis]);
+    }
+    return true;
+}
+
+bool node_is_view(const Node *node, int64_t batch, int64_t *offset) {
+    *offset = 0;
+    switch (node->op) {
+    case OP_stop: return true;
+    case OP_reshape: return reshape_is_view(&node->in[0]->shape, &node->shape);
+    case OP_permute: return permute_is_view(node);
+    case OP_slice: return slice_is_view(node, batch, offset);
+    default: return false;
+    }
+}
+
+const Node *strip_views(const Node *node, int64_t batch, int64_t *offset) {
+    int64_t step;
+    *offset = 0;
+    while (node_is_view(node, batch, &step)) {
+        *offset += step;
+        node = node->in[0];
+    }
+    return node;
+}
+
+// --- Epilogues
+
+bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows) {
+    int axis = 0;
+    while (axis + 1 < shape->rank && dim_is_one(shape->dim[axis]))
+        axis++;
+    *outer = shape->rank ? shape->dim[axis] : dim_const(1);
+    *rows = product->shape.dim[1];
+    if (!dim_is_one(product->shape.dim[0])) return dim_equal(*outer, product->shape.dim[0]);
+    return dim_div(rows, product->shape.dim[1], *outer);
+}
+
+static const Node *only_user(const Fuse *f, const Node *node) {
+    const Users *users = &f->users[node->id];
+    return users->node.count == 1 && users->roots == 0 ? users->node.at[0] : NULL;
+}
+
+// May the epilogue of `core`, which has come to `node`, go on with its only user?
+static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
+    int64_t offset;
+    if (!user || f->claimed[user->id] || node_is_scalar(user)) return false;
+    if (op_info(user->op)->pointwise || user->op == OP_stop) return true;
+    if (core->op == OP_product) return user->op == OP_reshape && node_is_view(user, f->fusion->batch, &offset);
+    return user->op == OP_reshape || user->op == OP_permute || user->op == OP_slice || user->op == OP_flip ||
+           user->op == OP_cast;
+}
+
+static bool can_end(const Node *core, const Node *node) {
+    Dim outer, rows;
+    if (core->op == OP_scatter_add) return node == core;
+    return core->op != OP_product || (node->dtype == DT_F32 && product_outer(core, &node->shape, &outer, &rows));
+}
+
+static void claim_epilogue(Fuse *f, const Node *core) {
+    const Node *end = core, *node = core;
+    for (const Node *user; (user = only_user(f, node)) && epilogue_takes(f, core, user); node = user)
+        if (op_info(user->op)->pointwise && can_end(core, user)) end = user;
+    for (node = core; node != end; node = only_user(f, node)) {
+        f->inside[node->id] = true;
+        f->claimed[node->id] = true;
+    }
+    f->claimed[end->id] = true;
+    f->core[end->id] = core;
+    f->stored[end->id] = true;
+    f->apart[end->id] = core->op == OP_product ? "a matrix product ends here" : "a reduction ends here";
+}
+
+// A fold of a fold is one sum.
+static bool is_within_fold(const Fuse *f, const Node *node) {
+    const Node *user = only_user(f, node);
+    while (user && (user->op == OP_reshape || user->op == OP_permute || user->op == OP_slice))
+        user = only_user(f, user);
+    return node->op == OP_fold && user && user->op == OP_fold;
+}
+
+static void claim_epilogues(Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    for (int id = graph->node.count - 1; id >= 0; id--) {
+        const Node *node = graph->node.at[id];
+        if (!f->live[id] || !node_is_core(node)) continue;
+        if (is_within_fold(f, node)) f->inside[id] = true;
+        else claim_epilogue(f, node);
+    }
+}
+
+// --- What must lie in memory
+
+static void store(Fuse *f, const Node *node, const char *why) {
+    int64_t offset;
+    const Node *base = strip_views(node, f->fusion->batch, &offset);
+    if (node_is_leaf(base)) return;
+    if (!f->stored[base->id]) f->apart[base->id] = why;
+    f->stored[base->id] = true;
+    f->inside[base->id] = false;
+}
+
+static void store_operands(Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        if (!f->live[id]) continue;
+        if (node->op == OP_product) store(f, node->in[0], "a matrix product reads it"), store(f, node->in[1], "a matrix product reads it");
+        if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
+        if (node->op == OP_scatter_add) store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");
+        if (node->op == OP_concat && node->attr->axis == 0) {
+            for (int i = 0; i < node->in_count; i++)
+                store(f, node->in[i], "it is a part of a longer vector");
+            store(f, node, "it is put together from parts");
+        }
+    }
+    for (int i = 0; i < graph->root.count; i++)
+        if (graph->root.at[i].kind == ROOT_STATE || !op_info(graph->root.at[i].value->op)->pointwise)
+            store(f, graph->root.at[i].value, "it is kept");
+        else
+            f->stored[graph->root.at[i].value->id] = true, f->apart[graph->root.at[i].value->id] = "it is an output";
+}
+
+// --- What is cheaper to store than to compute again
+
+// Cost of one element, in loads of four bytes from the cache.
+static double own_cost(const Node *node) {
+    switch (node->op) {
+    case OP_exp: case OP_log: case OP_tanh: case OP_sigmoid: case OP_erf: case OP_sin: case OP_cos: return 4;
+    case OP_pow: return 10;
+    case OP_div: case OP_sqrt: return 1;
+    case OP_mod: case OP_random: return 3;
+    case OP_pad: return 0.5;
+    default: return op_info(node->op)->pointwise ? 0.25 : 0;
+    }
+}
+
+static double *costs(const Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    double *cost = ARENA_ARRAY(f->arena, double, graph->node.count);
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        cost[id] = own_cost(node);
+        if (node_is_leaf(node) || node_is_core(node) || node->op == OP_gather) cost[id] = 1;
+        else if (!node_is_scalar(node))
+            for (int i = 0; i < node->in_count; i++)
+                cost[id] += cost[node->in[i]->id];
+        // Across a broadcast a value is hoisted out of the inner loop.
+        if (node->op == OP_broadcast && cost[id] > 0.5) cost[id] = 0.5;
+    }
+    return cost;
+}
+
+// How often one element of `in` is read to compute all of `user` once.
+static double replication(const Fuse *f, const Node *user, const Node *in) {
+    double in_size = (double)shape_eval(&in->shape, f->fusion->batch);
+    if (user->op != OP_broadcast && user->op != OP_window) return 1;
+    return in_size > 0 ? (double)shape_eval(&user->shape, f->fusion->batch) / in_size : 1;
+}
+
+static void store_costly(Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    double *cost = costs(f), *reads = ARENA_ARRAY(f->arena, double, graph->node.count);
+    for (int id = graph->node.count - 1; id >= 0; id--) {
+        const Node *node = graph->node.at[id];
+        if (!f->live[id] || node_is_leaf(node) || node_is_scalar(node)) continue;
+        bool again = reads[id] * cost[id] > cost[id] + 1.5 + reads[id];
+        if (!f->inside[id] && again && cost[id] >= 1 && node->shape.rank > 0 && !node_is_view(node, 1, &(int64_t){0}))
+            store(f, node, "used more than once and dear to compute again");
+        double times = f->stored[id] || (node_is_core(node) && !f->inside[id]) ? 1 : reads[id];
+        for (int i = 0; i < node->in_count; i++)
+            reads[node->in[i]->id] += times * replication(f, node, node->in[i]);
+    }
+}
+
+// --- The pass
+
+static void mark_live(Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    for (int i = 0; i < graph->root.count; i++) {
+        f->live[graph->root.at[i].value->id] = true;
+        f->users[graph->root.at[i].value->id].roots++;
+    }
+    for (int id = graph->node.count - 1; id >= 0; id--) {
+        const Node *node = graph->node.at[id];
+        if (!f->live[id]) continue;
+        for (int i = 0; i < node->in_count; i++) {
+            f->live[node->in[i]->id] = true;
+            VEC_PUSH(f->arena, f->users[node->in[i]->id].node, node);
+        }
+    }
+}
+
+void choose_stored(Fuse *f) {
+    mark_live(f);
+    claim_epilogues(f);
+    store_operands(f);
+    store_costly(f);
+}
+
+Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Placement *placement, int placements) {
+    int count = graph->node.count + 1;
+    Fusion *fusion = ARENA_NEW(arena, Fusion);
+    Fuse f = {.fusion = fusion, .arena = arena, .placement = placement, .placements = placements};
+    fusion->graph = graph;
+    fusion->batch = batch;
+    fusion->storage = ARENA_ARRAY(arena, Storage, count);
+    fusion->scalar_slot = ARENA_ARRAY(arena, int, count);
+    f.users = ARENA_ARRAY(arena, Users, count);
+    f.live = ARENA_ARRAY(arena, bool, count);
+    f.stored = ARENA_ARRAY(arena, bool, count);
+    f.inside = ARENA_ARRAY(arena, bool, count);
+    f.claimed = ARENA_ARRAY(arena, bool, count);
+    f.core = ARENA_ARRAY(arena, const Node *, count);
+    f.apart = ARENA_ARRAY(arena, const char *, count);
+    choose_stored(&f);
+    make_kernels(&f);
+    return fusion;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Shared by fuse.c (which nodes are stored) and kernels.c (which kernels store them).
+#ifndef NNC_PASS_FUSE_INTERNAL_H
+#define NNC_PASS_FUSE_INTERNAL_H
+
+#include "pass/plan.h"
+
+typedef struct Users {
+    VEC(const Node *) node; // those that use it; one that uses it twice is there twice
+    int roots;              // how many roots it is the value of
+} Users;
+
+typedef struct Fuse {
+    Fusion *fusion;
+    Arena *arena;
+    Users *users;        // by node id, live nodes alone
+    bool *live, *stored; // by node id; stored: some kernel writes it (leaves: no)
+    bool *inside;        // part of an epilogue, or a fold within a fold: computed in passing in any case
+    const Node **core;   // by node id of a stored node: the product, reduction .. that its kernel is built on
+    bool *claimed;       // part of some core's epilogue
+    const char **apart;  // by node id: why it was stored
+    const Placement *placement;
+    int placements;
+} Fuse;
+
+bool node_is_leaf(const Node *node);  // input, param, state
+bool node_is_core(const Node *node);  // closes a kernel
+bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of such
+// Is the node the same memory as its input, if that is stored? *offset: where, in elements.
+bool node_is_view(const Node *node, int64_t batch, int64_t *offset);
+const Node *strip_views(const Node *node, int64_t batch, int64_t *offset);
+
+// How a product's rows are shared out: over the first axis of `shape` that is not 1. False where its
+// blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
+bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);
+
+void choose_stored(Fuse *fuse);
+void make_kernels(Fuse *fuse);
+
+#endif

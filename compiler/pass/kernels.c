@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+// From the stored nodes to kernels and buffers: who writes what where, and in which order.
+//
+// Kernels run in the order of the nodes that they store. Pointwise kernels over one space that read the
+// same things are one kernel with several results (an optimizer's moments and parameters). Parts of a
+// concat along its first axis are written straight into it. A state's next value is written over the old
+// one where no one reads the old one any more, else copied at the end: all states change together.
+#include "pass/fuse_internal.h"
+#include "pass/loops.h"
+
+#include <string.h>
+
+typedef struct Maker {
+    Fuse *f;
+    Fusion *fusion;
+    Arena *arena;
+    int64_t batch;
+    int *made_at;  // by node id: index of the last kernel that writes it; -1: a leaf
+    Storage *kept; // by node id of a state: where its next value waits for the step's end
+} Maker;
+
+static Buffer *new_buffer(Maker *m, BufferArena where, DType dtype, int64_t elements, const char *name) {
+    Buffer *buffer = ARENA_NEW(m->arena, Buffer);
+    buffer->id = m->fusion->buffer.count;
+    buffer->arena = where;
+    buffer->dtype = dtype;
+    buffer->elements = elements;
+    buffer->name = name ? name : arena_printf(m->arena, "b%d", buffer->id);
+    VEC_PUSH(m->arena, m->fusion->buffer, buffer);
+    return buffer;
+}
+
+static const Placement *find_placement(const Maker *m, const char *name, BufferArena where) {
+    for (int i = 0; i < m->f->placements; i++)
+        if (m->f->placement[i].arena == where && !strcmp(m->f->placement[i].name, name))
+            return &m->f->placement[i];
+    return NULL;
+}
+
+static void give_slot(Maker *m, const Node *scalar) {
+    if (m->fusion->scalar_slot[scalar->id] >= 0) return;
+    m->fusion->scalar_slot[scalar->id] = m->fusion->scalar.count;
+    VEC_PUSH(m->arena, m->fusion->scalar, scalar);
+}
+
+static void place_leaves_and_scalars(Maker *m) {
+    const Graph *graph = m->fusion->graph;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        m->fusion->scalar_slot[id] = -1;
+        m->made_at[id] = -1;
+        if (!m->f->live[id]) continue;
+        if (node_is_leaf(node)) {
+            BufferArena where = node->op == OP_input ? ARENA_INPUT : ARENA_STATE;
+            const Placement *at = find_placement(m, node->attr->name, where);
+            if (!at) bug("%s is placed nowhere", node->attr->name);
+            Buffer *buffer = new_buffer(m, where, node->dtype, shape_eval(&node->shape, m->batch), node->attr->name);
+            buffer->offset = at->offset;
+            m->fusion->storage[id].buffer = buffer;
+        }
+        for (int i = 0; i < node->in_count && !node_is_scalar(node); i++)
+            if (node_is_scalar(node->in[i])) give_slot(m, node->in[i]);
+    }
+}
+
+static void place_views(Maker *m) {
+    const Graph *graph = m->fusion->graph;
+    int64_t offset;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        if (m->f->stored[id] || !m->f->live[id] || !node_is_view(node, m->batch, &offset)) continue;
+        Storage in = m->fusion->storage[node->in[0]->id];
+        m->fusion->storage[id] = (Storage){in.buffer, in.offset + offset};
+        m->made_at[id] = m->made_at[node->in[0]->id];
+    }
+}
+
+// --- Kernels
+
+static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *seen) {
+    if (seen[node->id]) return;
+    seen[node->id] = true;
+    bool own = false;
+    for (int i = 0; i < kernel->result.count; i++)
+        own |= kernel->result.at[i].value == node;
+    if (!own && (m->f->stored[node->id] || node_is_leaf(node))) {
+        VEC_PUSH(m->arena, kernel->reads, node);
+        return;
+    }
+    for (int i = 0; i < node->in_count; i++)
+        list_reads(m, kernel, node->in[i], seen);
+}
+
+static void set_reads(Maker *m, Kernel *kernel) {
+    bool *seen = ARENA_ARRAY(m->arena, bool, m->fusion->graph->node.count);
+    kernel->reads.count = 0;
+    for (int i = 0; i < kernel->result.count; i++)
+        list_reads(m, kernel, kernel->result.at[i].value, seen);
+}
+
+static const char *find_label(const Maker *m, const Kernel *kernel) {
+    for (int i = 0; i < kernel->reads.count; i++) {
+        const Users *users = &m->f->users[kernel->reads.at[i]->id];
+        if (kernel->reads.at[i]->op != OP_state) continue;
+        for (int u = 0; u < users->node.count && kernel->core; u++) // a parameter: reshape of a slice
+            for (int v = 0; v < m->f->users[users->node.at[u]->id].node.count; v++) {
+                const Node *view = m->f->users[users->node.at[u]->id].node.at[v];
+                const char *label = m->fusion->graph->label.at[view->id];
+                int64_t offset;
+                if (!label) continue;
+                for (int k = 0; k < kernel->core->in_count; k++)
+                    for (const Node *in = kernel->core->in[k]; in; in = node_is_view(in, m->batch, &offset) ? in->in[0] : NULL)
+                        if (in == view) return label;
+            }
+    }
+    return NULL;
+}
+
+static const char *name_kernel(const Maker *m, const Kernel *kernel) {
+    const Node *node = kernel->core ? kernel->core : kernel->result.at[kernel->result.count - 1].value;
+    const char *label = find_label(m, kernel);
+    char *name = arena_printf(m->arena, "k%d_%s%s%s", kernel->id, op_info(node->op)->name, label ? "_" : "",
+                              label ? label : "");
+    for (char *c = name; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9'))) *c = '_';
+    return name;
+}
+
+static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
+    Kernel *kernel = ARENA_NEW(m->arena, Kernel);
+    kernel->id = m->fusion->kernel.count;
+    kernel->core = core;
+    kernel->kind = core && core->op == OP_product       ? KERNEL_PRODUCT
+                   : core && core->op == OP_scatter_add ? KERNEL_SCATTER
+                                                        : KERNEL_LOOPS;
+    kernel->space = result.value->shape;
+    kernel->apart = m->f->apart[result.value->id];
+    VEC_PUSH(m->arena, kernel->result, result);
+    VEC_PUSH(m->arena, m->fusion->kernel, kernel);
+    set_reads(m, kernel);
+    return kernel;
+}
+
+// Copies `value` from where it lies (or computes it again) to where it is wanted too.
+static void add_copy(Maker *m, const Node *value, Storage from, Storage to, const char *why) {
+    add_kernel(m, (Result){value, to, from}, NULL)->apart = why;
+}
+
+// Does `node` use a result of `kernel` other than element by element?
+static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *node, bool moved, uint8_t *seen) {
+    if (seen[node->id] & (moved ? 2 : 1)) return false;
+    seen[node->id] |= moved ? 2 : 1;
+    for (int i = 0; i < kernel->result.count; i++)
+        if (kernel->result.at[i].value == node) return moved;
+    if (m->f->stored[node->id] || node_is_leaf(node)) return false;
+    bool pointwise = op_info(node->op)->pointwise || node->op == OP_cast || node->op == OP_stop;
+    for (int i = 0; i < node->in_count; i++)
+        if (uses_moved(m, kernel, node->in[i], moved || !pointwise, seen)) return true;
+    return false;
+}
+
+static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel *wanted) {
+    if (kernel->kind != KERNEL_LOOPS || kernel->core || kernel->result.count >= 8) return false;
+    if (!shape_equal(&kernel->space, &wanted->space)) return false;
+    bool shared = false;
+    for (int i = 0; i < wanted->reads.count; i++) {
+        if (m->made_at[wanted->reads.at[i]->id] > at) return false;
+        shared |= m->made_at[wanted->reads.at[i]->id] == at;
+        for (int k = 0; k < kernel->reads.count; k++)
+            shared |= kernel->reads.at[k] == wanted->reads.at[i];
+    }
+    uint8_t *seen = ARENA_ARRAY(m->arena, uint8_t, m->fusion->graph->node.count);
+    return shared && !uses_moved(m, kernel, wanted->result.at[0].value, false, seen);
+}
+
+// Moves the last kernel's only result into an earlier kernel, if there is one that takes it.
+static int join(Maker *m) {
+    Kernel *last = m->fusion->kernel.at[m->fusion->kernel.count - 1];
+    if (last->core || last->kind != KERNEL_LOOPS || last->space.rank == 0) return m->fusion->kernel.count - 1;
+    for (int at = m->fusion->kernel.count - 2; at >= 0 && at > m->fusion->kernel.count - 66; at--) {
+        Kernel *kernel = m->fusion->kernel.at[at];
+        if (!can_join(m, kernel, at, last)) continue;
+        VEC_PUSH(m->arena, kernel->result, last->result.at[0]);
+        m->fusion->kernel.count--;
+        set_reads(m, kernel);
+        return at;
+    }
+    return m->fusion->kernel.count - 1;
+}
+
+// --- Concats
+
+static void place_parts(Maker *m, const Node *concat) {
+    Storage *to = &m->fusion->storage[concat->id];
+    if (!to->buffer)
+        to->buffer = new_buffer(m, ARENA_WORK, concat->dtype, shape_eval(&concat->shape, m->batch), NULL);
+    int64_t offset = to->offset, start;
+    for (int i = 0; i < concat->in_count; i++) {
+        const Node *base = strip_views(concat->in[i], m->batch, &start);
+        Storage *part = &m->fusion->storage[base->id];
+        int64_t size = shape_eval(&concat->in[i]->shape, m->batch);
+        bool whole = start == 0 && shape_eval(&base->shape, m->batch) == size;
+        if (!part->buffer && m->f->stored[base->id] && whole) *part = (Storage){to->buffer, offset};
+        offset += size;
+    }
+}
+
+static void copy_parts(Maker *m, const Node *concat) {
+    Storage to = m->fusion->storage[concat->id];
+    int made_at = -1;
+    for (int i = 0; i < concat->in_count; i++) {
+        Storage from = m->fusion->storage[concat->in[i]->id];
+        if (from.buffer == to.buffer && from.offset == to.offset) {
+            if (m->made_at[concat->in[i]->id] > made_at) made_at = m->made_at[concat->in[i]->id];
+        } else {
+            add_copy(m, concat->in[i], from, to, "a part that lies elsewhere too");
+            made_at = m->fusion->kernel.count - 1;
+        }
+        to.offset += shape_eval(&concat->in[i]->shape, m->batch);
+    }
+    m->made_at[concat->id] = made_at;
+}
+
+static bool is_placed_concat(const Node *node) { return node->op == OP_concat && node->attr->axis == 0; }
+
+static void place_stored(Maker *m) {
+    const Graph *graph = m->fusion->graph;
+    for (int id = graph->node.count - 1; id >= 0; id--)
+        if (m->f->stored[id] && is_placed_concat(graph->node.at[id])) place_parts(m, graph->node.at[id]);
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        if (!m->f->stored[id] || m->fusion->storage[id].buffer) continue;
+        m->fusion->storage[id].buffer = new_buffer(m, ARENA_WORK, node->dtype, shape_eval(&node->shape, m->batch), NULL);
+    }
+    place_views(m);
+}
+
+static void make_stored(Maker *m) {
+    const Graph *graph = m->fusion->graph;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        int64_t offset;
+        if (m->f->live[id] && !m->f->stored[id] && node_is_view(node, m->batch, &offset))
+            m->made_at[id] = m->made_at[node->in[0]->id];
+        if (!m->f->stored[id]) continue;
+        if (is_placed_concat(node)) {
+            copy_parts(m, node);
+            continue;
+        }
+        add_kernel(m, (Result){node, m->fusion->storage[id], {0}}, m->f->core[id]);
+        m->made_at[id] = join(m);
+    }
+}
+
+// --- Roots
+
+// May the kernel that makes `value` write it over the state's old value?
+static bool can_overwrite(Maker *m, const Node *leaf, const Node *value, Buffer *old) {
+    int at = m->made_at[value->id];
+    if (at < 0 || m->fusion->storage[value->id].buffer->elements != old->elements) return false;
+    for (int k = at + 1; k < m->fusion->kernel.count; k++)
+        for (int i = 0; i < m->fusion->kernel.at[k]->reads.count; i++)
+            if (m->fusion->kernel.at[k]->reads.at[i] == leaf) return false;
+    Kernel *kernel = m->fusion->kernel.at[at];
+    bool reads = false;
+    for (int i = 0; i < kernel->reads.count; i++)
+        reads |= kernel->reads.at[i] == leaf;
+    if (!reads) return true;
+    if (kernel->kind != KERNEL_LOOPS) return false;
+    Loops *loops = loops_build(m->arena, m->fusion, kernel);
+    for (int i = 0; i < loops->value.count; i++) {
+        const Value *load = loops->value.at[i];
+        if (load->kind == VALUE_REDUCE) return false;
+        if (load->kind == VALUE_LOAD && load->buffer == old &&
+            memcmp(&load->index, &loops->store.at[0].index, sizeof load->index))
+            return false;
+    }
+    return true;
+}
+
+static void commit_state(Maker *m, const Root *root, bool first_phase) {
+    Storage old = m->fusion->storage[root->leaf->id], *made = &m->fusion->storage[root->value->id];
+    int64_t offset;
+    const Node *base = strip_views(root->value, m->batch, &offset);
+    if (base == root->leaf && offset == 0) return;
+    if (!first_phase) {
+        Storage from = m->kept[root->leaf->id].buffer ? m->kept[root->leaf->id] : *made;
+        if (from.buffer != old.buffer || from.offset != old.offset)
+            add_copy(m, root->value, from, old, "the old value is read until the step ends");
+    } else if (node_is_leaf(base)) { // another state's old value, which may change too
+        int64_t size = shape_eval(&root->value->shape, m->batch);
+        m->kept[root->leaf->id].buffer = new_buffer(m, ARENA_WORK, root->value->dtype, size, NULL);
+        add_copy(m, root->value, *made, m->kept[root->leaf->id], "states change together");
+    } else if (base == root->value && m->f->stored[base->id] && m->f->users[base->id].roots == 1 &&
+               made->offset == 0 && made->buffer->arena == ARENA_WORK && can_overwrite(m, root->leaf, base, old.buffer)) {
+        Kernel *kernel = m->fusion->kernel.at[m->made_at[base->id]];
+        *made = old;
+        for (int i = 0; i < kernel->result.count; i++)
+            if (kernel->result.at[i].value == base) kernel->result.at[i].to = old;
+    }
+}
+
+static void place_output(Maker *m, const Root *root) {
+    const Placement *at = find_placement(m, root->name, ARENA_OUTPUT);
+    if (!at) bug("output %s is placed nowhere", root->name);
+    const Node *value = root->value;
+    Storage *made = &m->fusion->storage[value->id];
+    bool alone = m->f->stored[value->id] && made->buffer->arena == ARENA_WORK && made->offset == 0 &&
+                 value->op != OP_concat && made->buffer->elements == shape_eval(&value->shape, m->batch);
+    for (int k = 0; k < m->fusion->kernel.count && alone; k++) // no part of something longer
+        for (int i = 0; i < m->fusion->kernel.at[k]->result.count; i++)
+            if (m->fusion->kernel.at[k]->result.at[i].value != value &&
+                m->fusion->kernel.at[k]->result.at[i].to.buffer == made->buffer)
+                alone = false;
+    if (alone) {
+        made->buffer->arena = ARENA_OUTPUT;
+        made->buffer->offset = at->offset;
+        return;
+    }
+    Buffer *out = new_buffer(m, ARENA_OUTPUT, value->dtype, shape_eval(&value->shape, m->batch), NULL);
+    out->offset = at->offset;
+    add_copy(m, value, *made, (Storage){out, 0}, "it is an output");
+}
+
+static void finish_roots(Maker *m) {
+    const Graph *graph = m->fusion->graph;
+    for (int i = 0; i < graph->root.count; i++)
+        if (graph->root.at[i].kind == ROOT_OUTPUT) place_output(m, &graph->root.at[i]);
+    for (int phase = 0; phase < 2; phase++)
+        for (int i = 0; i < graph->root.count; i++)
+            if (graph->root.at[i].kind == ROOT_STATE) commit_state(m, &graph->root.at[i], phase == 0);
+    place_views(m);
+}
+
+void make_kernels(Fuse *f) {
+    Maker m = {.f = f, .fusion = f->fusion, .arena = f->arena, .batch = f->fusion->batch};
+    m.made_at = ARENA_ARRAY(f->arena, int, f->fusion->graph->node.count + 1);
+    m.kept = ARENA_ARRAY(f->arena, Storage, f->fusion->graph->node.count + 1);
+    place_leaves_and_scalars(&m);
+    place_stored(&m);
+    make_stored(&m);
+    finish_roots(&m);
+    for (int i = 0; i < f->fusion->kernel.count; i++) {
+        Kernel *kernel = f->fusion->kernel.at[i];
+        kernel->id = i;
+        kernel->name = name_kernel(&m, kernel);
+    }
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+// Lowers contractions to products.
+//
+// Every access of an operand is first made plain by movements: y[n,k,h,w] = x[n,c,h+r,w+s] * w[k,c,r,s]
+// reads its image through two windows, [n,c,h,r,w,s]. An access whose output index and summed index are
+// subtracted, g[n,k,h-r,w-s], is the transposed convolution: the product is taken at the operand's own
+// index and overlap-added behind (fold), which needs fewer multiplications than reading through holes.
+//
+// Then each loop index is in the batch, m, n or k part of a product, by the operands that it indexes; of
+// the ways to order the parts the one that copies least is taken. Operands behind a window are copied in
+// any case, so their order is free.
+#include "pass/lower.h"
+#include "pass/lower_internal.h"
+
+// --- Accesses
+
+static bool access_is_plain(const Access *access) {
+    return access->index[0] >= 0 && access->index[1] < 0 && access->coef[0] == 1 && access->offset == 0 &&
+           access->divisor == 1;
+}
+
+static bool indexes(const Access *access, int rank, int index, bool plainly) {
+    for (int axis = 0; axis < rank; axis++) {
+        const Access *at = &access[axis];
+        if (plainly ? access_is_plain(at) && at->index[0] == index
+                    : at->index[0] == index || at->index[1] == index)
+            return true;
+    }
+    return false;
+}
+
+static int count_uses(const Access *access, int rank, int index) {
+    int count = 0;
+    for (int axis = 0; axis < rank; axis++)
+        count += (access[axis].index[0] == index) + (access[axis].index[1] == index);
+    return count;
+}
+
+// --- Folds
+
+// If `access` of an operand is (p - dilation*r + offset) / stride, p an output index that nothing else uses
+// and r a summed one that the other operand indexes plainly: makes it a plain index of its own.
+static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access *own, int own_rank,
+                      const Access *other, int other_rank) {
+    if (access->index[1] < 0 || l->fold_count == MAX_RANK / 2) return false;
+    for (int first = 0; first < 2; first++) {
+        int p = access->index[first], r = access->index[!first];
+        if (access->coef[first] != 1 || access->coef[!first] >= 0) continue;
+        if (!l->index[p].in_out || l->index[r].in_out) continue;
+        if (count_uses(own, own_rank, p) != 1 || count_uses(own, own_rank, r) != 1) continue;
+        if (indexes(other, other_rank, p, false) || !indexes(other, other_rank, r, true)) continue;
+        if (!dim_is_const(axis_extent) || !dim_is_const(l->index[p].extent)) continue;
+        if (!dim_is_const(l->index[r].extent)) continue;
+        l->fold[l->fold_count++] = (Fold){.p = p, .q = p, .r = r, .outputs = l->index[p].extent,
+                                          .stride = access->divisor, .dilation = -access->coef[!first],
+                                          .offset = access->offset};
+        l->index[p].extent = axis_extent; // p now counts the operand's own axis
+        l->index[r].in_out = true;
+        *access = (Access){.index = {(int8_t)p, -1}, .coef = {1, 0}, .divisor = 1};
+        return true;
+    }
+    return false;
+}
+
+// --- Plain axes
+
+static const Node *pad_axis(Graph *g, const Node *node, int axis, int64_t low, int64_t high, int64_t interior) {
+    PadAxis pad[MAX_RANK] = {0};
+    if (low == 0 && high == 0 && interior == 0) return node;
+    pad[axis] = (PadAxis){(int32_t)low, (int32_t)high, (int32_t)interior};
+    return node_pad(g, node, pad, 0);
+}
+
+static const Node *slice_axis(Graph *g, const Node *node, int axis, int64_t start, int64_t step, int64_t extent) {
+    SliceAxis slice[MAX_RANK];
+    Shape out = node->shape;
+    if (start == 0 && step == 1 && dim_equal(out.dim[axis], dim_const(extent))) return node;
+    for (int i = 0; i < MAX_RANK; i++)
+        slice[i] = (SliceAxis){0, 1};
+    slice[axis] = (SliceAxis){(int32_t)start, (int32_t)step};
+    out.dim[axis] = dim_const(extent);
+    return node_slice(g, node, slice, out);
+}
+
+// Pads and crops `axis` so that positions first .. last (of the axis) are positions 0 .. last - first.
+static const Node *crop_axis(Graph *g, const Node *node, int axis, int64_t first, int64_t last) {
+    int64_t extent = dim_eval(node->shape.dim[axis], 1);
+    int64_t low = first < 0 ? -first : 0, high = last >= extent ? last - extent + 1 : 0;
+    node = pad_axis(g, node, axis, low, high, 0);
+    return slice_axis(g, node, axis, first + low, 1, last - first + 1);
+}
+
+static const Node *flip_axis(Graph *g, const Node *node, int axis) { return node_flip(g, node, 1u << axis); }
+
+// Makes axis `axis` of the operand, read by `access`, one plain axis or (for two indices) two.
+// Returns the number of axes it became, 0 where it cannot be had.
+static int make_axis_plain(Lowering *l, Operand *operand, int axis, const Access *access) {
+    Graph *g = l->graph;
+    if (access_is_plain(access)) {
+        if (!dim_equal(operand->node->shape.dim[axis], l->index[access->index[0]].extent)) return 0;
+        operand->index[axis] = access->index[0];
+        return 1;
+    }
+    int i = access->index[0], j = access->index[1];
+    if (i < 0 || !dim_is_const(operand->node->shape.dim[axis])) return 0;
+    if (!dim_is_const(l->index[i].extent) || (j >= 0 && !dim_is_const(l->index[j].extent))) return 0;
+    int64_t ni = dim_eval(l->index[i].extent, 1), nj = j >= 0 ? dim_eval(l->index[j].extent, 1) : 1;
+    int64_t ci = access->coef[0], cj = j >= 0 ? access->coef[1] : 0, first = access->offset;
+    if (ni < 1 || nj < 1 || ci == 0 || (j >= 0 && cj == 0)) return 0;
+    const Node *node = pad_axis(g, operand->node, axis, 0, 0, access->divisor - 1);
+    // A negative coefficient counts from the other end; the new axis is flipped behind.
+    bool flip_i = ci < 0, flip_j = cj < 0;
+    first += (flip_i ? ci * (ni - 1) : 0) + (flip_j ? cj * (nj - 1) : 0);
+    if (flip_i) ci = -ci;
+    if (flip_j) cj = -cj;
+    node = crop_axis(g, node, axis, first, first + ci * (ni - 1) + cj * (nj - 1));
+    if (j < 0) {
+        node = slice_axis(g, node, axis, 0, ci, ni);
+        operand->node = flip_i ? flip_axis(g, node, axis) : node;
+        operand->index[axis] = i;
+        operand->free_order = true;
+        return 1;
+    }
+    if (node->shape.rank == MAX_RANK) return 0;
+    if (ni < nj) { // the longer index counts outputs, the shorter one taps
+        int index = i;
+        int64_t n = ni, c = ci;
+        bool flip = flip_i;
+        i = j, ni = nj, ci = cj, flip_i = flip_j;
+        j = index, nj = n, cj = c, flip_j = flip;
+    }
+    node = node_window(g, node, axis, dim_const(ni), (int32_t)nj, (int32_t)ci, (int32_t)cj);
+    if (flip_i) node = flip_axis(g, node, axis);
+    if (flip_j) node = flip_axis(g, node, axis + 1);
+    for (int k = MAX_RANK - 1; k > axis + 1; k--)
+        operand->index[k] = operand->index[k - 1];
+    operand->index[axis] = i;
+    operand->index[axis + 1] = j;
+    operand->node = node;
+    operand->free_order = true;
+    l->index[i].window_output = true;
+    return 2;
+}
+
+static bool make_plain(Lowering *l, Operand *operand, const Access *access, int rank) {
+    int at = 0;
+    for (int axis = 0; axis < rank; axis++) {
+        int made = make_axis_plain(l, operand, at, &access[axis]);
+        if (made == 0) return false;
+        at += made;
+    }
+    unsigned seen = 0;
+    for (int axis = 0; axis < operand->node->shape.rank; axis++) {
+        if (seen & 1u << operand->index[axis]) return false; // a diagonal
+        seen |= 1u << operand->index[axis];
+    }
+    operand->has = seen;
+    return true;
+}
+
+// An index of one operand alone that is summed: the operand is summed first.
+static void sum_lone_indices(Lowering *l, Operand *operand, const Operand *other) {
+    uint32_t axes = 0;
+    int kept = 0;
+    int8_t index[MAX_RANK];
+    for (int axis = 0; axis < operand->node->shape.rank; axis++) {
+        int i = operand->index[axis];
+        if (!l->index[i].in_out && !(other->has & 1u << i)) {
+            axes |= 1u << axis;
+            operand->has &= ~(1u << i);
+        } else {
+            index[kept++] = (int8_t)i;
+        }
+    }
+    if (axes == 0) return;
+    for (int axis = 0; axis < kept; axis++)
+        operand->index[axis] = index[axis];
+    operand->node = node_reduce(l->graph, OP_reduce_sum, operand->node, axes);
+    operand->free_order = false;
+}
+
+// --- Back from the product
+
+// `node` has one axis for each of order[0 .. count); makes it the contraction's output.
+static const Node *finish(Lowering *l, const Node *node, const int8_t *order, int count, const Shape *out) {
+    int8_t perm[MAX_RANK], have[MAX_RANK];
+    uint32_t missing = 0;
+    int rank = 0;
+    for (int axis = 0; axis < out->rank; axis++) { // out's axes, taps behind their outputs
+        int taps = -1;
+        for (int f = 0; f < l->fold_count; f++)
+            if (l->fold[f].p == axis) taps = l->fold[f].r;
+        int found = 0;
+        for (int i = 0; i < count; i++)
+            if (order[i] == axis) have[rank] = (int8_t)axis, perm[rank++] = (int8_t)i, found = 1;
+        for (int i = 0; i < count && taps >= 0; i++)
+            if (order[i] == taps) have[rank] = (int8_t)taps, perm[rank++] = (int8_t)i;
+        if (!found) missing |= 1u << axis;
+    }
+    node = node_permute(l->graph, node, perm);
+    for (int f = 0; f < l->fold_count; f++) {
+        const Fold *fold = &l->fold[f];
+        int axis = 0;
+        while (have[axis] != fold->q)
+            axis++;
+        int64_t q = dim_eval(l->index[fold->q].extent, 1), r = dim_eval(l->index[fold->r].extent, 1);
+        int64_t outputs = dim_eval(fold->outputs, 1);
+        int64_t extent = (q - 1) * fold->stride + (r - 1) * fold->dilation + 1;
+        node = node_fold(l->graph, node, axis, dim_const(extent), fold->stride, fold->dilation);
+        node = crop_axis(l->graph, node, axis, fold->offset, fold->offset + outputs - 1);
+        for (int i = axis + 1; i + 1 < rank; i++)
+            have[i] = have[i + 1];
+        rank--;
+    }
+    return missing ? node_broadcast(l->graph, node, missing, *out) : node;
+}
+
+static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out) {
+    l->index_count = out->rank + attr->summed;
+    for (int i = 0; i < l->index_count; i++)
+        l->index[i] = (LoopIndex){.extent = i < out->rank ? out->dim[i] : attr->extent[i - out->rank],
+                                  .in_out = i < out->rank};
+}
+
+// Output order of the product: the contraction's, but with folds taps and their outputs last.
+static int output_order(const Lowering *l, unsigned has, int8_t *order) {
+    uint32_t folded = 0;
+    int count = 0;
+    for (int f = 0; f < l->fold_count; f++)
+        folded |= 1u << l->fold[f].q | 1u << l->fold[f].r;
+    for (int i = 0; i < l->index_count; i++)
+        if (l->index[i].in_out && (has & 1u << i) && !(folded & 1u << i)) order[count++] = (int8_t)i;
+    for (int f = 0; f < l->fold_count; f++)
+        order[count++] = (int8_t)l->fold[f].r;
+    for (int f = 0; f < l->fold_count; f++)
+        order[count++] = (int8_t)l->fold[f].q;
+    return count;
+}
+
+static bool is_tiny(const Lowering *l) {
+    double work = 1;
+    for (int i = 0; i < l->index_count; i++)
+        work *= (double)dim_eval(l->index[i].extent, l->batch);
+    return work < 4096;
+}
+
+// The lowered form, or NULL where the contraction stays as it is.
+static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const ContractAttr *attr,
+                                  const Shape *out, int64_t batch) {
+    Lowering l = {.graph = g, .batch = batch};
+    ContractAttr access = *attr;
+    set_indices(&l, attr, out);
+    if (is_tiny(&l) || l.index_count > 30) return NULL;
+    int rank_a = a->shape.rank, rank_b = b->shape.rank;
+    for (int axis = 0; axis < rank_a; axis++)
+        take_fold(&l, &access.a[axis], a->shape.dim[axis], access.a, rank_a, access.b, rank_b);
+    for (int axis = 0; axis < rank_b; axis++)
+        take_fold(&l, &access.b[axis], b->shape.dim[axis], access.b, rank_b, access.a, rank_a);
+    Operand x = {.node = a}, y = {.node = b};
+    if (!make_plain(&l, &x, access.a, rank_a) || !make_plain(&l, &y, access.b, rank_b)) return NULL;
+    sum_lone_indices(&l, &x, &y);
+    sum_lone_indices(&l, &y, &x);
+    int8_t want[2 * MAX_RANK], got[2 * MAX_RANK];
+    int count = output_order(&l, x.has | y.has, want);
+    if (count > MAX_RANK) return NULL;
+    const Node *product = lower_product(&l, &x, &y, want, count, got);
+    return product ? finish(&l, product, got, count, out) : NULL;
+}
+
+Graph *lower(Arena *arena, const Graph *from, int64_t batch) {
+    Graph *to = graph_new(arena, from->name);
+    const Node **map = ARENA_ARRAY(arena, const Node *, from->node.count + 1);
+    to->stage = STAGE_LOWERED;
+    for (int id = 0; id < from->node.count; id++) {
+        const Node *node = from->node.at[id];
+        const Node **in = ARENA_ARRAY(arena, const Node *, node->in_count + 1);
+        for (int i = 0; i < node->in_count; i++)
+            in[i] = map[node->in[i]->id];
+        if (from->spans.at[id]) to->here = from->spans.at[id]->span;
+        if (node->op == OP_contract)
+            map[id] = lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch);
+        if (!map[id]) map[id] = node_rebuild(to, node, in);
+        for (const SpanList *s = from->spans.at[id]; s; s = s->next)
+            graph_add_span(to, map[id], s->span);
+        if (from->label.at[id]) graph_set_label(to, map[id], from->label.at[id]);
+        to->here = SPAN_NONE;
+    }
+    for (int i = 0; i < from->root.count; i++) {
+        const Root *root = &from->root.at[i];
+        graph_add_root(to, root->kind, root->name, root->leaf ? map[root->leaf->id] : NULL,
+                       map[root->value->id]);
+    }
+    return to;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Lowering: from contractions over affine indices to what the machine has kernels for.
+#ifndef NNC_PASS_LOWER_H
+#define NNC_PASS_LOWER_H
+
+#include "ir/graph.h"
+
+// The same function with its contractions rewritten into batched matrix products of plain axes, between
+// movements that the later passes make into copies (im2col) or into nothing, and folds (col2im). A
+// contraction that is no such product, or one too small to be worth a call, stays: it becomes a loop nest.
+// `batch`: the value of N at which costs are compared; what is computed does not depend on it.
+Graph *lower(Arena *arena, const Graph *graph, int64_t batch);
+
+#endif

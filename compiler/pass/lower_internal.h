@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Shared by lower.c (which makes accesses plain) and product.c (which orders axes).
+#ifndef NNC_PASS_LOWER_INTERNAL_H
+#define NNC_PASS_LOWER_INTERNAL_H
+
+#include "ir/graph.h"
+
+typedef struct LoopIndex {
+    Dim extent;
+    bool in_out;        // indexes the product's output
+    bool window_output; // counts the outputs of a window, not its taps
+} LoopIndex;
+
+typedef struct Fold { // out[p] = sum over q, r with p = stride*q + dilation*r - offset
+    int p, q, r;      // loop indices; q has p's number and the extent of the operand's axis
+    Dim outputs;      // p's extent
+    int32_t stride, dilation, offset;
+} Fold;
+
+typedef struct Operand {
+    const Node *node;
+    int8_t index[MAX_RANK]; // the loop index of each axis
+    unsigned has;           // the set of them
+    bool free_order;        // copied in any case: its axes may come in any order
+} Operand;
+
+typedef struct Lowering {
+    Graph *graph;
+    int64_t batch;
+    int index_count;
+    LoopIndex index[2 * MAX_RANK];
+    int fold_count;
+    Fold fold[MAX_RANK / 2];
+} Lowering;
+
+// The product of two plain operands, reshaped to one axis for each index; got[0 .. count) is the order
+// that the axes have: want's where that costs no copy. NULL where there is no such product.
+const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const int8_t *want, int count,
+                          int8_t *got);
+
+#endif

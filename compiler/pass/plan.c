@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// The plan of a function: which kernels run in which order, how each is shared out among threads, and
+// where the buffers between them lie.
+//
+// A kernel with little work runs on one thread: waking the others takes longer. How the rest is cut into
+// parts depends on shapes alone, never on the number of threads, so neither do the results.
+#include "pass/fuse_internal.h"
+#include "pass/loops.h"
+
+enum { SERIAL_WORK = 20000, PART_WORK = 16384, PRODUCT_PARTS = 8 };
+
+bool kernel_splits_columns(const Kernel *kernel) {
+    const Shape *shape = &kernel->core->shape;
+    if (!dim_is_one(shape->dim[0]) || kernel->result.at[0].value != kernel->core) return false;
+    return dim_eval(shape->dim[2], 64) > dim_eval(shape->dim[1], 64);
+}
+
+void product_rows(const Kernel *kernel, Dim *outer, Dim *rows) {
+    *outer = kernel->core->shape.dim[1];
+    *rows = dim_const(1);
+    if (kernel->result.at[0].value == kernel->core) return;
+    if (!product_outer(kernel->core, &kernel->space, outer, rows)) bug("a product's epilogue is not its rows");
+}
+
+static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+static void share_product(const Fusion *fusion, const Kernel *kernel, PlanNode *par) {
+    const Node *core = kernel->core;
+    const ProductAttr *attr = &core->attr->product;
+    Dim rows = dim_const(1), k = core->in[0]->shape.dim[attr->transpose_a ? 2 : 3];
+    par->grain = 1;
+    if (!dim_is_one(core->shape.dim[0])) {
+        par->count = core->shape.dim[0];
+    } else {
+        if (kernel_splits_columns(kernel)) par->count = core->shape.dim[2];
+        else product_rows(kernel, &par->count, &rows);
+        int64_t count = dim_eval(par->count, fusion->batch), unit = dim_is_one(rows) ? 16 : 1;
+        par->grain = round_up((count + PRODUCT_PARTS - 1) / PRODUCT_PARTS, unit);
+    }
+    double work = (double)shape_eval(&core->shape, fusion->batch) * (double)dim_eval(k, fusion->batch) *
+                  (double)dim_eval(core->in[0]->shape.dim[1], fusion->batch);
+    par->serial = work < 16 * SERIAL_WORK;
+}
+
+static void share_loops(Arena *arena, const Fusion *fusion, const Kernel *kernel, PlanNode *par) {
+    Loops *loops = loops_build(arena, fusion, kernel);
+    loops_coalesce(loops);
+    double inner = loops->store.count;
+    for (int i = 1; i < loops->loop_count; i++)
+        inner *= (double)dim_eval(loops->var[loops->loop[i]].extent, fusion->batch);
+    for (int i = 0; i < loops->value.count; i++)
+        for (int v = 0; v < loops->value.at[i]->var_count; v++)
+            inner *= (double)dim_eval(loops->var[loops->value.at[i]->var[v]].extent, fusion->batch);
+    par->count = loops->outer;
+    par->grain = inner >= PART_WORK ? 1 : (int64_t)(PART_WORK / (inner > 1 ? inner : 1)) + 1;
+    if (loops->loop_count == 1) par->grain = round_up(par->grain, 16);
+    par->serial = inner * (double)dim_eval(loops->outer, fusion->batch) < SERIAL_WORK;
+}
+
+static PlanNode *plan_kernel(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
+    PlanNode *par = ARENA_NEW(arena, PlanNode), *call = ARENA_NEW(arena, PlanNode);
+    par->kind = PLAN_PAR;
+    call->kind = PLAN_CALL;
+    call->kernel = kernel;
+    VEC_PUSH(arena, par->child, call);
+    if (kernel->kind == KERNEL_PRODUCT) {
+        share_product(fusion, kernel, par);
+    } else if (kernel->kind == KERNEL_SCATTER) {
+        par->count = kernel->core->shape.dim[0];
+        par->grain = round_up((dim_eval(par->count, fusion->batch) + 7) / 8, 16);
+    } else {
+        share_loops(arena, fusion, kernel, par);
+    }
+    return par;
+}
+
+// --- Live ranges
+
+static void touch(Buffer *buffer, int at) {
+    if (!buffer) return;
+    if (buffer->first < 0 || at < buffer->first) buffer->first = at;
+    if (at > buffer->last) buffer->last = at;
+}
+
+static void find_live_ranges(const Fusion *fusion) {
+    for (int i = 0; i < fusion->buffer.count; i++)
+        fusion->buffer.at[i]->first = fusion->buffer.at[i]->last = -1;
+    for (int k = 0; k < fusion->kernel.count; k++) {
+        const Kernel *kernel = fusion->kernel.at[k];
+        for (int i = 0; i < kernel->result.count; i++) {
+            touch(kernel->result.at[i].to.buffer, k);
+            touch(kernel->result.at[i].from.buffer, k);
+        }
+        for (int i = 0; i < kernel->reads.count; i++)
+            touch(fusion->storage[kernel->reads.at[i]->id].buffer, k);
+    }
+}
+
+Plan *plan_make(Arena *arena, Fusion *fusion) {
+    Plan *plan = ARENA_NEW(arena, Plan);
+    plan->fusion = fusion;
+    plan->root = ARENA_NEW(arena, PlanNode);
+    plan->root->kind = PLAN_SEQ;
+    for (int i = 0; i < fusion->kernel.count; i++)
+        VEC_PUSH(arena, plan->root->child, plan_kernel(arena, fusion, fusion->kernel.at[i]));
+    find_live_ranges(fusion);
+    plan->work_bytes = memory_plan(arena, fusion);
+    return plan;
+}

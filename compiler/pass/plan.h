@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// What comes after fusion: kernels, the buffers between them, and the order that they run in.
+//
+//     Fusion *f = fuse(arena, lowered, batch);   // which nodes are stored, which are computed in passing
+//     Plan *p = plan(arena, f);                  // buffers with offsets, the tree of calls
+//
+// A kernel is a loop nest over the index space of what it stores. Everything between the stored nodes is
+// recomputed inside the kernels that read it, element by element.
+#ifndef NNC_PASS_PLAN_H
+#define NNC_PASS_PLAN_H
+
+#include "ir/program.h"
+
+typedef enum BufferArena {
+    ARENA_STATE,  // from step to step: ctx->state
+    ARENA_INPUT,  // the batch: ctx->input
+    ARENA_OUTPUT, // handed to the caller: ctx->output
+    ARENA_WORK,   // scratch: ctx->work
+} BufferArena;
+
+typedef struct Buffer {
+    int id;
+    const char *name;
+    BufferArena arena;
+    DType dtype;
+    int64_t elements; // with N = the batch
+    int64_t offset;   // bytes from the arena's start; multiple of NNC_ALIGN
+    int first, last;  // ARENA_WORK: the first and the last call, in order, that touch it
+} Buffer;
+
+// Where a stored node lies: its elements are row-major with the extents that the batch gives.
+typedef struct Storage {
+    Buffer *buffer; // NULL: not stored
+    int64_t offset; // elements
+} Storage;
+
+typedef enum KernelKind {
+    KERNEL_LOOPS,   // pointwise code, at most one reduction in it
+    KERNEL_PRODUCT, // calls nnc_product for blocks, then its epilogue on each
+    KERNEL_SCATTER, // zero, then rows added at their index, in order
+} KernelKind;
+
+typedef struct Result {
+    const Node *value;
+    Storage to;
+    Storage from; // a copy of what lies there, if it has a buffer
+} Result;
+
+typedef struct Kernel {
+    int id;
+    KernelKind kind;
+    const char *name;    // k3_conv2d_1: a C identifier
+    const Node *core;    // PRODUCT, SCATTER: that node
+    Shape space;         // of every result
+    VEC(Result) result;  // PRODUCT: one
+    VEC(const Node *) reads; // stored nodes that it reads
+    const char *apart;   // why it is not in one kernel with what it reads: a short reason
+} Kernel;
+
+typedef struct Fusion {
+    const Graph *graph;
+    int64_t batch;
+    VEC(Kernel *) kernel;
+    VEC(Buffer *) buffer;
+    Storage *storage;          // by node id
+    int *scalar_slot;          // by node id: of a scalar of the step, its place in ctx->scalar; -1
+    VEC(const Node *) scalar;  // these nodes, by slot
+} Fusion;
+
+// `tensors_leaf_offset(leaf)`: where the state leaves and the inputs lie is the caller's to say.
+typedef struct Placement { // of a leaf or an output, by name
+    const char *name;
+    BufferArena arena;
+    int64_t offset; // bytes
+} Placement;
+
+Fusion *fuse(Arena *arena, const Graph *lowered, int64_t batch, const Placement *placement, int placements);
+void fusion_print(Buf *out, const Fusion *fusion);
+
+typedef enum PlanKind {
+    PLAN_SEQ,  // children in order
+    PLAN_PAR,  // children in order, for each part of 0 .. count - 1, parts in parallel
+    PLAN_CALL, // one kernel, on the part at hand
+} PlanKind;
+
+typedef struct PlanNode {
+    PlanKind kind;
+    const Kernel *kernel; // CALL
+    Dim count;            // PAR: how many indices of the outermost dimension; CALL in a PAR of several: its
+                          // own, a multiple of the PAR's
+    int64_t grain;        // PAR: indices in a part are a multiple of it (but for the last part)
+    bool serial;          // PAR: too little work to share out
+    VEC(struct PlanNode *) child;
+} PlanNode;
+
+typedef struct Plan {
+    const Fusion *fusion;
+    PlanNode *root;
+    int64_t work_bytes, output_bytes;
+} Plan;
+
+// A product without a batch and without an epilogue shares out the longer side of its output.
+bool kernel_splits_columns(const Kernel *kernel);
+// A product's outermost axis, and how many rows of it one index of that axis has.
+void product_rows(const Kernel *kernel, Dim *outer, Dim *rows);
+
+Plan *plan_make(Arena *arena, Fusion *fusion);
+void plan_print(Buf *out, const Plan *plan);
+
+// Gives each ARENA_WORK buffer an offset from its live range; returns the bytes needed (pass/memory.c).
+int64_t memory_plan(Arena *arena, const Fusion *fusion);
+
+#endif

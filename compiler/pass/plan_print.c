@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Fusions and plans as text:
+//
+//     kernel k2_product_fc1_weight [N, 10] = %14, product %9 {
+//       reads %3 %8
+//       apart "a matrix product ends here"
+//     }
+//     buffer b4 f32 1280 work+512 live 2..5
+//     seq {
+//       par 0..N grain 16 { call k2_product_fc1_weight }
+//     }
+//
+// A node's number is its place in the graph after lowering (nnc graph --stage lower).
+#include "pass/plan.h"
+
+static void print_storage(Buf *out, Storage at) {
+    buf_printf(out, "%s", at.buffer->name);
+    if (at.offset) buf_printf(out, "+%lld", (long long)at.offset);
+}
+
+static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
+    static const char *const kind[] = {"loops", "product", "scatter"};
+    buf_printf(out, "kernel %s ", kernel->name);
+    shape_print(out, &kernel->space);
+    buf_printf(out, " %s {\n", kind[kernel->kind]);
+    for (int i = 0; i < kernel->result.count; i++) {
+        const Result *result = &kernel->result.at[i];
+        buf_printf(out, "  %s ", dtype_name(result->value->dtype));
+        print_storage(out, result->to);
+        buf_printf(out, " = %%%u %s", result->value->id, op_info(result->value->op)->name);
+        if (result->from.buffer) buf_add(out, " from "), print_storage(out, result->from);
+        buf_add(out, "\n");
+    }
+    if (kernel->core && kernel->core != kernel->result.at[0].value)
+        buf_printf(out, "  core %%%u %s\n", kernel->core->id, op_info(kernel->core->op)->name);
+    for (int i = 0; i < kernel->reads.count; i++) {
+        buf_printf(out, "  reads %%%u ", kernel->reads.at[i]->id);
+        print_storage(out, fusion->storage[kernel->reads.at[i]->id]);
+        buf_add(out, "\n");
+    }
+    if (kernel->apart) buf_printf(out, "  apart \"%s\"\n", kernel->apart);
+    buf_add(out, "}\n");
+}
+
+void fusion_print(Buf *out, const Fusion *fusion) {
+    for (int i = 0; i < fusion->kernel.count; i++)
+        print_kernel(out, fusion, fusion->kernel.at[i]);
+}
+
+static void print_buffers(Buf *out, const Fusion *fusion) {
+    static const char *const arena[] = {"state", "input", "output", "work"};
+    for (int i = 0; i < fusion->buffer.count; i++) {
+        const Buffer *buffer = fusion->buffer.at[i];
+        if (buffer->last < 0) continue;
+        buf_printf(out, "buffer %s %s %lld %s+%lld", buffer->name, dtype_name(buffer->dtype),
+                   (long long)buffer->elements, arena[buffer->arena], (long long)buffer->offset);
+        buf_printf(out, " live %d..%d\n", buffer->first, buffer->last);
+    }
+}
+
+static void print_tree(Buf *out, const PlanNode *node, int depth) {
+    for (int i = 0; i < depth; i++)
+        buf_add(out, "  ");
+    if (node->kind == PLAN_CALL) {
+        buf_printf(out, "call %s\n", node->kernel->name);
+        return;
+    }
+    if (node->kind == PLAN_SEQ) {
+        buf_add(out, "seq {\n");
+    } else {
+        buf_printf(out, "%s 0..", node->serial ? "one" : "par");
+        dim_print(out, node->count);
+        buf_printf(out, " grain %lld {\n", (long long)node->grain);
+    }
+    for (int i = 0; i < node->child.count; i++)
+        print_tree(out, node->child.at[i], depth + 1);
+    for (int i = 0; i < depth; i++)
+        buf_add(out, "  ");
+    buf_add(out, "}\n");
+}
+
+void plan_print(Buf *out, const Plan *plan) {
+    buf_printf(out, "work %lld bytes\n", (long long)plan->work_bytes);
+    fusion_print(out, plan->fusion);
+    print_buffers(out, plan->fusion);
+    print_tree(out, plan->root, 0);
+}
