@@ -14,15 +14,37 @@ static void set_up(void) {
     graph = graph_new(arena, "test");
 }
 
-static void tear_down(void) { arena_free(arena); }
-
-TestSuite(text, .init = set_up, .fini = tear_down);
-
-static const char *text(void) {
+static const char *text_of(const Graph *of) {
     Buf buf = buf_new(arena);
-    graph_print(&buf, graph);
+    graph_print(&buf, of);
     return buf.text;
 }
+
+static const char *text(void) { return text_of(graph); }
+
+static const char *without_comments(const char *from) {
+    Buf buf = buf_new(arena);
+    while (*from) {
+        size_t length = strcspn(from, "\n");
+        const char *comment = strstr(from, "   # ");
+        bool has_comment = comment && comment < from + length;
+        buf_add_n(&buf, from, has_comment ? (size_t)(comment - from) : length);
+        buf_add(&buf, "\n");
+        from += length + 1;
+    }
+    return buf.text;
+}
+
+// After every test: what it made reads back and prints the same again.
+static void tear_down(void) {
+    Diag *diag = diag_new(arena);
+    Graph *again = graph_read(arena, source_from_text(arena, "text", text()), diag);
+    cr_assert(again, "%s", diag_text(diag, arena));
+    cr_assert_str_eq(text_of(again), without_comments(text()));
+    arena_free(arena);
+}
+
+TestSuite(text, .init = set_up, .fini = tear_down);
 
 // The line of the newest node, without its number.
 static const char *line(const Node *node) {
