@@ -252,27 +252,69 @@ ParameterizedTest(Case *one, golden, file) {
     arena_free(arena);
 }
 
-// What a tree prints as parses back to the same tree, for every input without mistakes.
+// --- What a tree prints as parses back to the same tree
+
+static bool prints_back(Arena *arena, const Source *source) {
+    Diag *diag = diag_new(arena);
+    Buf once = buf_new(arena), twice = buf_new(arena);
+    ast_print(&once, nnd_parse(arena, source, diag));
+    if (diag_error_count(diag)) return false;
+    ast_print(&twice, nnd_parse(arena, source_from_text(arena, "printed", once.text), diag));
+    cr_assert(diag_error_count(diag) == 0, "%s\n%s%s", source->name, once.text,
+              diag_text(diag, arena));
+    cr_assert(!strcmp(once.text, twice.text), "%s\n%s---\n%s", source->name, once.text, twice.text);
+    return true;
+}
+
 Test(golden, trees_print_and_parse_back) {
     Arena *arena = arena_new();
     Case *cases = ARENA_ARRAY(arena, Case, MAX_CASES);
     int count = find_cases(arena, cases), checked = 0;
     for (int i = 0; i < count; i++) {
         const char *error = NULL;
-        Diag *diag = diag_new(arena);
         if (strcmp(extension(cases[i].input), ".nnd")) continue;
         Source *source = source_read(arena, cases[i].input, &error);
         cr_assert(source, "%s: %s", cases[i].input, error);
-        Buf once = buf_new(arena), twice = buf_new(arena);
-        ast_print(&once, nnd_parse(arena, source, diag));
-        if (diag_error_count(diag)) continue;
-        ast_print(&twice, nnd_parse(arena, source_from_text(arena, "printed", once.text), diag));
-        cr_assert(diag_error_count(diag) == 0, "%s\n%s%s", cases[i].input, once.text,
-                  diag_text(diag, arena));
-        cr_assert(!strcmp(once.text, twice.text), "%s\n%s---\n%s", cases[i].input, once.text,
-                  twice.text);
-        checked++;
+        checked += prints_back(arena, source);
     }
-    cr_assert_gt(checked, 0);
+    cr_assert_gt(checked, 10);
+    arena_free(arena);
+}
+
+// The standard library and the examples, which have no mistakes.
+Test(golden, shipped_files_print_and_parse_back) {
+    static const char *const folders[] = {"frontends/nnd/std", "examples"};
+    const char *root = getenv("NNC_SOURCE_DIR"), **names;
+    Arena *arena = arena_new();
+    for (int f = 0; f < 2; f++) {
+        const char *folder = arena_printf(arena, "%s/%s", root ? root : ".", folders[f]);
+        int count = list_folder(arena, folder, &names);
+        for (int i = 0; i < count; i++) {
+            const char *error = NULL, *path = arena_printf(arena, "%s/%s", folder, names[i]);
+            if (strcmp(extension(path), ".nnd")) continue;
+            Source *source = source_read(arena, path, &error);
+            cr_assert(source, "%s: %s", path, error);
+            cr_assert(prints_back(arena, source), "%s has mistakes", path);
+        }
+    }
+    arena_free(arena);
+}
+
+// The first example of the manual is a whole file.
+Test(golden, manual_begins_with_a_program) {
+    const char *root = getenv("NNC_SOURCE_DIR"), *error = NULL;
+    Arena *arena = arena_new();
+    Source *manual =
+        source_read(arena, arena_printf(arena, "%s/docs/LANGUAGE.md", root ? root : "."), &error);
+    cr_assert(manual, "docs/LANGUAGE.md: %s", error);
+    const char *begin = strstr(manual->text, "    nnd 1\n"), *end = begin;
+    cr_assert(begin);
+    while (!strncmp(end, "    ", 4) || *end == '\n')
+        end = strchr(end, '\n') + 1;
+    const char *text = arena_strndup(arena, begin, (size_t)(end - begin));
+    Diag *diag = diag_new(arena);
+    const File *file = nnd_parse(arena, source_from_text(arena, "LANGUAGE.md", text), diag);
+    cr_assert_eq(diag_error_count(diag), 0, "%s", diag_text(diag, arena));
+    cr_assert_eq(file->decl_count, 3);
     arena_free(arena);
 }
