@@ -80,11 +80,9 @@ static void read_extents(NncJson *json, Entry *entry) {
 static void read_offsets(NncJson *json, Entry *entry) {
     long long *const to[] = {&entry->begin, &entry->end};
     int count = 0;
-    for (nnc_json_enter(json, '['); nnc_json_item(json); count++) {
-        if (count == 2) break;
+    for (nnc_json_enter(json, '['); nnc_json_item(json) && count < 2; count++)
         nnc_json_integer(json, to[count]);
-    }
-    if (count != 2) nnc_json_fail(json, "expected two offsets");
+    if (count != 2 || json->text[json->at - 1] != ']') nnc_json_fail(json, "expected two offsets");
 }
 
 static void read_entry(NncJson *json, Entry *entry) {

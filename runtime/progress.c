@@ -2,6 +2,7 @@
 // Reports of a run: see progress.h.
 #include "progress.h"
 #include "json.h"
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
@@ -69,9 +70,13 @@ static void json_integer(const NncProgress *progress, const char *name, long lon
     fprintf(progress->out, ",\"%s\":%lld", name, value);
 }
 
-static void json_number(const NncProgress *progress, const char *name, double value) {
-    fprintf(progress->out, ",\"%s\":", name);
-    nnc_json_write_number(progress->out, value);
+// A loss has nine digits: a float's. A rate or a time has what can be measured.
+static void json_loss(const NncProgress *progress, const char *name, double value) {
+    fprintf(progress->out, isfinite(value) ? ",\"%s\":%.9g" : ",\"%s\":null", name, value);
+}
+
+static void json_measure(const NncProgress *progress, const char *name, double value) {
+    fprintf(progress->out, ",\"%s\":%.3f", name, value);
 }
 
 static void json_end(const NncProgress *progress) {
@@ -85,7 +90,7 @@ static void json_scores(const NncProgress *progress, const NncScores *scores) {
         if (i) fputc(',', progress->out);
         nnc_json_write_string(progress->out, scores->name[i]);
         fputc(':', progress->out);
-        nnc_json_write_number(progress->out, scores->value[i]);
+        fprintf(progress->out, isfinite(scores->value[i]) ? "%.9g" : "null", scores->value[i]);
     }
     fputc('}', progress->out);
 }
@@ -162,8 +167,8 @@ static void report_step(NncProgress *progress, long long step) {
         json_begin(progress, "step");
         json_integer(progress, "epoch", progress->epoch);
         json_integer(progress, "step", step);
-        json_number(progress, "loss", loss);
-        json_number(progress, "examples_per_second", per_second);
+        json_loss(progress, "loss", loss);
+        json_measure(progress, "examples_per_second", per_second);
         json_end(progress);
     }
     progress->shown_loss = loss;
@@ -221,9 +226,9 @@ void nnc_progress_epoch_done(NncProgress *progress, const NncScores *test) {
     } else if (progress->mode == NNC_REPORT_JSON) {
         json_begin(progress, "epoch");
         json_integer(progress, "epoch", progress->epoch);
-        json_number(progress, "loss", loss);
-        json_number(progress, "examples_per_second", per_second);
-        json_number(progress, "seconds", seconds);
+        json_loss(progress, "loss", loss);
+        json_measure(progress, "examples_per_second", per_second);
+        json_measure(progress, "seconds", seconds);
         if (test) json_scores(progress, test);
         json_end(progress);
     }

@@ -37,10 +37,8 @@ static void catch_signals(struct sigaction before[SIGNALS]) {
     struct sigaction action = {.sa_handler = ask_to_stop,
                                .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
     interrupted = 0;
-    for (int i = 0; i < SIGNALS; i++) {
-        sigaction(signals[i], NULL, &before[i]);
-        if (before[i].sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
-    }
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &action, &before[i]);
 }
 
 static void release_signals(const struct sigaction before[SIGNALS]) {

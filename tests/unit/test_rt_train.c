@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// A whole run of a program written by hand: it learns, reports, is interrupted, goes on, evaluates,
+// predicts.
+#include "rt_program.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+static const char *folder;
+
+static void set_up(void) { folder = rt_folder(); }
+static void tear_down(void) { rt_remove_folder(folder); }
+
+TestSuite(rt_train, .init = set_up, .fini = tear_down);
+
+// Runs and gives what was reported; free.
+static char *train(const NncProgram *program, NncOptions options, NncStatus expected,
+                   NncError *error) {
+    char *text = NULL;
+    size_t size;
+    options.report = open_memstream(&text, &size);
+    NncStatus status = nnc_train(program, &options, error);
+    fclose(options.report);
+    cr_assert_eq(status, expected, "status %d: %s", status, status ? error->text : "");
+    return text;
+}
+
+static void train_ok(const NncProgram *program, NncOptions options) {
+    NncError error;
+    free(train(program, options, NNC_OK, &error));
+}
+
+// The last number after "name": in a text of JSON lines.
+static double last_number(const char *text, const char *name) {
+    char key[64];
+    const char *found = NULL;
+    snprintf(key, sizeof key, "\"%s\":", name);
+    for (const char *at = text; (at = strstr(at, key)); at++)
+        found = at;
+    cr_assert(found, "no %s in %s", name, text);
+    return strtod(found + strlen(key), NULL);
+}
+
+Test(rt_train, learns_and_reports_as_json) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    char *text = train(&program, (NncOptions){.json = true, .threads = 2, .report_every = 5},
+                       NNC_OK, &error);
+    cr_assert(strstr(text, "{\"event\":\"start\",\"model\":\"Soft\",\"parameters\":51,\"device\":"
+                           "\"cpu\",\"jit\":\"native\","
+                           "\"threads\":2,\"arena_bytes\":") == text,
+              "%s", text);
+    cr_assert(strstr(text, "{\"event\":\"step\",\"epoch\":1,\"step\":5,\"loss\":"));
+    cr_assert(strstr(text, "\"event\":\"step\",\"epoch\":3,\"step\":30,"));
+    cr_assert(strstr(text, "{\"event\":\"epoch\",\"epoch\":3,\"loss\":"));
+    cr_assert(
+        strstr(text, "{\"event\":\"done\",\"checkpoint\":\"out/soft.safetensors\",\"hash\":\""));
+    cr_assert(last_number(text, "accuracy") > 0.9, "%s", text);
+    cr_assert(last_number(text, "examples_per_second") > 0);
+    free(text);
+}
+
+Test(rt_train, the_epoch_s_loss_is_the_mean_over_examples) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    // One step a batch: 10 of 8 examples and one of 3.
+    char *text =
+        train(&program, (NncOptions){.json = true, .report_every = 1, .epochs = 1}, NNC_OK, &error);
+    double sum = 0;
+    int step = 0;
+    for (const char *at = text; (at = strstr(at, "\"event\":\"step\"")); at++, step++)
+        sum += strtod(strstr(at, "\"loss\":") + 7, NULL) * (step < 10 ? 8 : 3);
+    const char *epoch = strstr(text, "\"event\":\"epoch\"");
+    cr_assert_eq(step, 11);
+    cr_assert_float_eq(strtod(strstr(epoch, "\"loss\":") + 7, NULL), sum / 83, 1e-7);
+    free(text);
+}
+
+Test(rt_train, plain_lines_and_quiet) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    char *text = train(&program, (NncOptions){.report_every = 20}, NNC_OK, &error);
+    cr_assert(strstr(text, "Soft: 51 parameters"), "%s", text);
+    cr_assert(strstr(text, "epoch 2  step 20  loss "), "%s", text);
+    cr_assert(strstr(text, "test: loss "), "%s", text);
+    cr_assert(strstr(text, "wrote out/soft.safetensors\n"), "%s", text);
+    cr_assert(!strchr(text, '\r'));
+    free(text);
+    text = train(&program, (NncOptions){.quiet = true}, NNC_OK, &error);
+    cr_assert_str_eq(text, "");
+    free(text);
+}
+
+Test(rt_train, the_same_bits_with_any_number_of_threads) {
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){.out = "one", .threads = 1});
+    train_ok(&program, (NncOptions){.out = "two", .threads = 2});
+    train_ok(&program, (NncOptions){.out = "many", .threads = 7});
+    rt_expect_same_file("one/soft.safetensors", "two/soft.safetensors");
+    rt_expect_same_file("one/soft.safetensors", "many/soft.safetensors");
+}
+
+Test(rt_train, resuming_at_every_step_gives_the_same_bits) {
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){.out = "whole", .threads = 1});
+    for (int step = 1; step < 33; step += 3) {
+        train_ok(&program, (NncOptions){.out = "parts", .threads = 1, .steps = step});
+        train_ok(&program,
+                 (NncOptions){.out = "parts", .threads = 1, .steps = step + 2, .resume = true});
+        train_ok(&program, (NncOptions){.out = "parts", .threads = 1, .resume = true});
+        rt_expect_same_file("whole/soft.safetensors", "parts/soft.safetensors");
+    }
+}
+
+Test(rt_train, seed_and_hyper_parameters_matter_and_are_kept) {
+    NncProgram program = rt_program(folder);
+    const char *name[] = {"lr"};
+    const double value[] = {0.05};
+    NncOptions set = {.out = "set",
+                      .set_name = name,
+                      .set_value = value,
+                      .set_count = 1,
+                      .has_seed = true,
+                      .seed = 3};
+    train_ok(&program, set);
+    // Resumed without them, they are those of the checkpoint.
+    set.out = "parts";
+    set.steps = 5;
+    train_ok(&program, set);
+    train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+    rt_expect_same_file("set/soft.safetensors", "parts/soft.safetensors");
+    NncError error;
+    free(train(&program, (NncOptions){.out = "parts", .resume = true, .has_seed = true, .seed = 4},
+               NNC_ERROR_MATCH, &error));
+    cr_assert(strstr(error.text, "seed 3"), "%s", error.text);
+}
+
+static int steps_until_signal;
+static void train_and_signal(NncCtx *ctx) {
+    rt_train(ctx);
+    if (--steps_until_signal == 0) raise(SIGINT);
+}
+
+Test(rt_train, a_signal_ends_it_after_the_step_and_it_goes_on) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){.out = "whole"});
+    program.function[NNC_TRAIN].run = train_and_signal;
+    steps_until_signal = 14;
+    free(train(&program, (NncOptions){.out = "parts"}, NNC_INTERRUPTED, &error));
+    cr_assert(strstr(error.text, "interrupted after step 14; parts/soft.safetensors"), "%s",
+              error.text);
+    train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+    rt_expect_same_file("whole/soft.safetensors", "parts/soft.safetensors");
+}
+
+static void train_to_nan(NncCtx *ctx) {
+    rt_train(ctx);
+    if (ctx->step == 12) *(float *)ctx->output = NAN;
+}
+
+Test(rt_train, a_loss_that_is_no_number_is_an_error_that_names_the_step) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    program.function[NNC_TRAIN].run = train_to_nan;
+    free(train(&program, (NncOptions){0}, NNC_ERROR_NUMBER, &error));
+    cr_assert(strstr(error.text, "not a number at step 13, in epoch 2"), "%s", error.text);
+    // What was there stays: the checkpoint of the first epoch.
+    program.function[NNC_TRAIN].run = rt_train;
+    free(train(&program, (NncOptions){.resume = true, .steps = 12}, NNC_OK, &error));
+}
+
+static int count_files(const char *path) {
+    int count = 0;
+    DIR *dir = opendir(path);
+    while (dir && readdir(dir))
+        count++;
+    if (dir) closedir(dir);
+    return dir ? count - 2 : -1;
+}
+
+Test(rt_train, what_cannot_be_written_is_said_before_the_first_step) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    program.function[NNC_INIT].run = NULL; // it would crash there
+    rt_write_file(folder, "file", "", 0);
+    program.function[NNC_INIT].run = (void (*)(NncCtx *))abort;
+    free(train(&program, (NncOptions){.out = "file"}, NNC_ERROR_FILE, &error));
+    cr_assert(strstr(error.text, "cannot write file/soft.safetensors: "), "%s", error.text);
+    free(train(&program, (NncOptions){.out = "/proc/nowhere"}, NNC_ERROR_FILE, &error));
+    cr_assert(strstr(error.text, "/proc/nowhere/soft.safetensors"), "%s", error.text);
+}
+
+Test(rt_train, nothing_but_the_checkpoint_is_left) {
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){.out = "deep/er"});
+    cr_assert_eq(count_files("deep/er"), 1);
+}
+
+Test(rt_train, wrong_options_are_named) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    const char *name[] = {"rate"};
+    const double value[] = {1};
+    free(train(&program, (NncOptions){.set_name = name, .set_value = value, .set_count = 1},
+               NNC_ERROR_VALUE, &error));
+    cr_assert(strstr(error.text, "no hyper-parameter named rate; Soft has: lr, momentum.gamma"),
+              "%s", error.text);
+    program.augment =
+        (const NncCall[]){{"random_crop", "image", (const NncArgument[]){{"pading", NULL, 1}}, 1}};
+    free(train(&program, (NncOptions){0}, NNC_ERROR_VALUE, &error));
+    cr_assert(strstr(error.text, "random_crop has no argument named pading"), "%s", error.text);
+    program.abi = 99;
+    free(train(&program, (NncOptions){0}, NNC_ERROR_MATCH, &error));
+    program = rt_program("missing");
+    free(train(&program, (NncOptions){.data = "elsewhere"}, NNC_ERROR_FILE, &error));
+    cr_assert(strstr(error.text, "elsewhere/missing"), "%s", error.text);
+}
+
+Test(rt_train, limit_takes_the_first_examples) {
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){.out = "all", .limit = 24, .epochs = 1});
+    // The same as a set that has no more of them.
+    rt_write_idx(folder, "train", 24, 0);
+    train_ok(&program, (NncOptions){.out = "short", .epochs = 1});
+    rt_expect_same_file("all/soft.safetensors", "short/soft.safetensors");
+    rt_write_idx(folder, "train", RT_TRAIN, 0);
+    // Amid an epoch, the same examples are needed to go on.
+    NncError error;
+    train_ok(&program, (NncOptions){.out = "all", .limit = 24, .steps = 2});
+    free(train(&program, (NncOptions){.out = "all", .resume = true}, NNC_ERROR_MATCH, &error));
+    cr_assert(strstr(error.text, "after 16 of 24 examples"), "%s", error.text);
+}
+
+Test(rt_train, evaluation_agrees_with_the_report_of_the_epoch) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    char *text = train(&program, (NncOptions){.json = true}, NNC_OK, &error), *again = NULL;
+    size_t size;
+    NncOptions options = {.json = true,
+                          .checkpoint = "out/soft.safetensors",
+                          .report = open_memstream(&again, &size)};
+    cr_assert_eq(nnc_eval(&program, &options, &error), NNC_OK, "%s", error.text);
+    fclose(options.report);
+    const char *test = strstr(again, "\"test\":{");
+    cr_assert(test && strstr(again, "\"examples\":21"), "%s", again);
+    char *end = strchr(test, '}');
+    *end = 0;
+    cr_assert(strstr(text, test), "%s is not in %s", test, text);
+    free(text);
+    free(again);
+}
+
+Test(rt_train, prediction_gives_classes_and_probabilities) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){0});
+    char *text = NULL;
+    size_t size;
+    const char *inputs[] = {"test:0", "train:5"}, *beyond[] = {"test:21"};
+    NncOptions options = {.json = true, .report = open_memstream(&text, &size)};
+    cr_assert_eq(nnc_predict(&program, &options, inputs, 2, &error), NNC_OK, "%s", error.text);
+    fclose(options.report);
+    cr_assert(strstr(text, "{\"event\":\"predict\",\"input\":\"test:0\",\"outputs\":{\"logits\":["),
+              "%s", text);
+    double sum = 0;
+    const char *line_end = strchr(text, '\n');
+    for (const char *at = text; (at = strstr(at, "\"probability\":")) && at < line_end; at++)
+        sum += strtod(at + 14, NULL);
+    cr_assert_float_eq(sum, 1, 1e-5);
+    int best = (int)strtol(strstr(text, "\"classes\":[{\"index\":") + 20, NULL, 10);
+    int label = (int)strtol(strstr(text, "\"label\":") + 8, NULL, 10);
+    cr_assert_eq(best, label);
+    free(text);
+    options.report = stdout;
+    cr_assert_eq(nnc_predict(&program, &options, beyond, 1, &error), NNC_ERROR_VALUE);
+    cr_assert(strstr(error.text, "examples 0 to 20"), "%s", error.text);
+}
