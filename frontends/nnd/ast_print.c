@@ -83,10 +83,21 @@ static void print_assigned(Buf *out, const char *sign, const Stmt *stmt) {
     expr_print(out, stmt->value);
 }
 
+// A line does not begin with a minus: it would read as going on with the one before.
+static void print_result(Buf *out, const Expr *value) {
+    Buf text = buf_new(out->arena);
+    expr_print(&text, value);
+    buf_printf(out, *text.text == '-' ? "(%s)" : "%s", text.text);
+}
+
 static void print_statement(Printer *p, const Stmt *stmt) {
     Buf *out = p->out;
     switch (stmt->kind) {
     case STMT_LET:
+        if (!stmt->name) {
+            print_result(out, stmt->value);
+            return;
+        }
         print_named(out, "", stmt);
         print_assigned(out, " = ", stmt);
         return;

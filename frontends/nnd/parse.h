@@ -13,6 +13,7 @@ typedef enum Place {
     PLACE_MODEL,
     PLACE_DATA,
     PLACE_TRAIN,
+    PLACE_STEPS,    // of each and augment
     PLACE_SETTINGS, // of minimize and group
 } Place;
 

@@ -102,7 +102,7 @@ static bool parse_metric(Parser *p, Stmt *stmt) {
 // each = "each" NAME block                       augment = "augment" NAME block
 static bool parse_each(Parser *p, Stmt *stmt) {
     return take_stmt_name(p, stmt, "the name of a column of the data") &&
-           parse_body(p, stmt, PLACE_FN, "after the column");
+           parse_body(p, stmt, PLACE_STEPS, "after the column");
 }
 
 static bool parse_pattern(Parser *p, Stmt *stmt) {
@@ -292,6 +292,21 @@ static Stmt *parse_statement(Parser *p) {
     return sound ? stmt : NULL;
 }
 
+// `y = x` and `- z` on the next line are two statements, and are hardly meant so.
+static bool begins_with_minus(Parser *p) {
+    Span span = lexer_peek(p->lexer)->span;
+    if (!lexer_is(p->lexer, "-")) return false;
+    diag_error(p->diag, span, "a line that begins with '-' does not go on with the one before");
+    diag_hint(p->diag, "end that line with the '-'; a negative result is written (-x)");
+    return true;
+}
+
+// Of the statements of a block the last one may be nothing but a value; steps are calls.
+static void check_result(Parser *p, const Stmt *before) {
+    if (before->kind != STMT_LET || before->name || p->place == PLACE_STEPS) return;
+    diag_error(p->diag, before->span, "nothing uses this value: the result of a block comes last");
+}
+
 // What is between the braces; false where the closing one is missing.
 static bool parse_statements(Parser *p, Block *block) {
     VEC(Stmt *) list = {0};
@@ -299,7 +314,8 @@ static bool parse_statements(Parser *p, Block *block) {
     while (!lexer_is(p->lexer, "}")) {
         if (lexer_peek(p->lexer)->kind == TOKEN_END || begins_declaration(p) || parser_gave_up(p))
             return false;
-        Stmt *stmt = parse_statement(p);
+        if (list.count > 0) check_result(p, list.at[list.count - 1]);
+        Stmt *stmt = list.count > 0 && begins_with_minus(p) ? NULL : parse_statement(p);
         if (stmt)
             VEC_PUSH(p->arena, list, stmt);
         else
