@@ -23,15 +23,15 @@ static const char *intern(Graph *graph, const char *name) {
     return known;
 }
 
-static bool is_of(const Graph *graph, const Node *node) {
-    return node->id < (uint32_t)graph->node.count && graph->node.at[node->id] == node;
+bool graph_owns(const Graph *graph, const Node *node) {
+    return node && node->id < (uint32_t)graph->node.count && graph->node.at[node->id] == node;
 }
 
 void graph_add_root(Graph *graph, RootKind kind, const char *name, const Node *leaf,
                     const Node *value) {
-    if (!is_of(graph, value)) bug("root %s is a node of another graph", name);
+    if (!graph_owns(graph, value)) bug("root %s is a node of another graph", name);
     if (kind == ROOT_STATE) {
-        if (!leaf || !is_of(graph, leaf) || (leaf->op != OP_state && leaf->op != OP_param))
+        if (!graph_owns(graph, leaf) || (leaf->op != OP_state && leaf->op != OP_param))
             bug("root %s: a state needs its leaf", name);
         if (leaf->dtype != value->dtype || !shape_equal(&leaf->shape, &value->shape))
             bug("root %s: the next value has another type than the state", name);
@@ -198,7 +198,8 @@ const Node *node_rebuild(Graph *graph, const Node *node, const Node *const *in) 
     Node wanted = *node;
     wanted.in = in;
     for (int i = 0; i < wanted.in_count; i++)
-        if (!is_of(graph, in[i])) bug("%s of a node of another graph", op_info(node->op)->name);
+        if (!graph_owns(graph, in[i]))
+            bug("%s of a node of another graph", op_info(node->op)->name);
     const char *wrong = node_check(&wanted, graph->arena);
     if (wrong) bug("%s", wrong);
 

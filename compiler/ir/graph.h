@@ -131,6 +131,7 @@ Graph *graph_new(Arena *arena, const char *name);
 void graph_add_root(Graph *graph, RootKind kind, const char *name, const Node *leaf, const Node *value);
 void graph_add_span(Graph *graph, const Node *node, Span span);
 void graph_set_label(Graph *graph, const Node *node, const char *label);
+bool graph_owns(const Graph *graph, const Node *node);
 
 // --- Builders. All are hash-consed: equal nodes are one node.
 

@@ -409,13 +409,24 @@ static bool may_be_f64(Op op) {
            op == OP_epoch || op == OP_size || op == OP_cast || op == OP_stop;
 }
 
-static const char *check_value(const Node *node, Arena *arena) {
+// Elements for each power of N: far beyond any memory, and bytes and sums of sizes still fit 64
+// bits.
+static const int64_t largest_size = (int64_t)1 << 48;
+
+static bool size_fits(const Shape *shape) {
     Dim size;
+    bool fits = shape_size(&size, shape);
+    for (int i = 0; fits && i <= DIM_DEGREE; i++)
+        fits = size.c[i] <= largest_size;
+    return fits;
+}
+
+static const char *check_value(const Node *node, Arena *arena) {
     for (int i = 0; i < node->shape.rank; i++)
         if (!dim_at_least(node->shape.dim[i], 0))
             return wrong(node, arena, "%s has an extent that may be negative",
                          type_of(node, arena));
-    if (!shape_size(&size, &node->shape))
+    if (!size_fits(&node->shape))
         return wrong(node, arena, "%s is too large", type_of(node, arena));
     if (node->dtype == DT_F64 && (node->shape.rank > 0 || !may_be_f64(node->op)))
         return wrong(node, arena, "%s: f64 is for scalars of the step", type_of(node, arena));

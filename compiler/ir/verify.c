@@ -20,14 +20,10 @@ static const char *wrong(const Verifier *verifier, const Node *node, const char 
     return arena_printf(verifier->arena, "%s: %%%u: %s", verifier->graph->name, node->id, text);
 }
 
-static bool is_of(const Graph *graph, const Node *node) {
-    return node && node->id < (uint32_t)graph->node.count && graph->node.at[node->id] == node;
-}
-
 static const char *verify_place(const Verifier *verifier, const Node *node, int id) {
     if (node->id != (uint32_t)id) return wrong(verifier, node, "is not at the place of its number");
     for (int i = 0; i < node->in_count; i++)
-        if (!is_of(verifier->graph, node->in[i]) || node->in[i]->id >= node->id)
+        if (!graph_owns(verifier->graph, node->in[i]) || node->in[i]->id >= node->id)
             return wrong(verifier, node, "has an operand that does not come before it");
     return NULL;
 }
@@ -87,7 +83,7 @@ static const char *verify_root(const Verifier *verifier, int index) {
     const Graph *graph = verifier->graph;
     const Root *root = &graph->root.at[index];
     const char *text = NULL;
-    if (!is_of(graph, root->value))
+    if (!graph_owns(graph, root->value))
         text = "is a node of another graph";
     else if (root->value->dtype == DT_F64)
         text = "is f64, which is never stored";
@@ -95,7 +91,7 @@ static const char *verify_root(const Verifier *verifier, int index) {
         if (same_target(&graph->root.at[i], root)) text = "is given twice";
     if (root->kind == ROOT_STATE && !text) {
         const Node *leaf = root->leaf;
-        if (!is_of(graph, leaf) || (leaf->op != OP_state && leaf->op != OP_param))
+        if (!graph_owns(graph, leaf) || (leaf->op != OP_state && leaf->op != OP_param))
             text = "has no state leaf";
         else if (leaf->dtype != root->value->dtype ||
                  !shape_equal(&leaf->shape, &root->value->shape))

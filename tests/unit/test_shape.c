@@ -76,6 +76,8 @@ Test(shape, extents) {
          named);
     SAYS("input: f32[9223372036854775807, 2] is too large", OP_input, DT_F32,
          SHAPE(C(INT64_MAX), C(2)), named);
+    SAYS("input: f32[N, 281474976710657] is too large", OP_input, DT_F32,
+         SHAPE(B, C(((int64_t)1 << 48) + 1)), named);
     PASSES(OP_input, DT_F32, SHAPE({{-1, 1}}), named);
     PASSES(OP_input, DT_F32, SHAPE(C(0)), named);
 }
