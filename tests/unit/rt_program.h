@@ -157,7 +157,7 @@ static const NncColumn rt_predict_output[] = {
 static const NncHyper rt_hypers[] = {{"lr", 0.3}, {"momentum.gamma", 0.9}};
 static const NncCall rt_augment[] = {{"random_flip", "image", NULL, 0}};
 
-static NncProgram rt_program(const char *folder) {
+static inline NncProgram rt_program(const char *folder) {
     static NncArgument argument[1];
     argument[0] = (NncArgument){"", folder, 0};
     return (NncProgram){
@@ -196,14 +196,16 @@ static NncProgram rt_program(const char *folder) {
 
 // --- Data: class c has a bright row c, on noise
 
-static void rt_write_file(const char *folder, const char *name, const void *bytes, size_t size) {
+static inline void rt_write_file(const char *folder, const char *name, const void *bytes,
+                                 size_t size) {
     char path[400];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "wb");
     cr_assert(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
 }
 
-static void rt_write_idx(const char *folder, const char *prefix, unsigned char count, int split) {
+static inline void rt_write_idx(const char *folder, const char *prefix, unsigned char count,
+                                int split) {
     char name[64];
     unsigned char images[16 + 255 * RT_PIXELS] = {0, 0, 8, 3, 0, 0, 0, count,
                                                   0, 0, 0, 4, 0, 0, 0, 4};
@@ -223,7 +225,7 @@ static void rt_write_idx(const char *folder, const char *prefix, unsigned char c
 }
 
 // A folder of the test's own, with the data in it. The folder becomes the current one.
-static const char *rt_folder(void) {
+static inline const char *rt_folder(void) {
     static char folder[] = "/tmp/nnc-test-rt-XXXXXX";
     cr_assert(mkdtemp(folder) && chdir(folder) == 0);
     rt_write_idx(folder, "train", RT_TRAIN, 0);
@@ -231,14 +233,14 @@ static const char *rt_folder(void) {
     return folder;
 }
 
-static void rt_remove_folder(const char *folder) {
+static inline void rt_remove_folder(const char *folder) {
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_assert(!strncmp(folder, "/tmp/nnc-test-rt-", 17) && system(command) == 0);
 }
 
 // The bytes of a file, NUL behind them; free.
-static char *rt_file(const char *path, size_t *size) {
+static inline char *rt_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
     cr_assert(file, "%s is not there", path);
     char *bytes = malloc(1 << 20);
@@ -248,7 +250,7 @@ static char *rt_file(const char *path, size_t *size) {
     return bytes;
 }
 
-static void rt_expect_same_file(const char *a, const char *b) {
+static inline void rt_expect_same_file(const char *a, const char *b) {
     size_t size_a, size_b;
     char *bytes_a = rt_file(a, &size_a), *bytes_b = rt_file(b, &size_b);
     cr_assert_eq(size_a, size_b, "%s and %s differ in size", a, b);
