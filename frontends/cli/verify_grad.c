@@ -128,11 +128,11 @@ void verify_gradients(Check *check) {
     const Node *value = find_output(train, "loss");
     if (!value) return;
     Graph *graph = loss_graph(check, train, value);
-    Loss loss = {.check = check, .graph = lower(check->arena, graph, EXAMPLES)};
+    Loss loss = {.check = check, .graph = lower(check->arena, graph, EXAMPLES, 0)};
     loss.leaf = check_leaves(check, loss.graph);
     hold_stopped(&loss);
     add_gradients(check, graph);
-    Graph *with_gradients = lower(check->arena, graph, EXAMPLES);
+    Graph *with_gradients = lower(check->arena, graph, EXAMPLES, 0);
     double **gradient =
         interpret(with_gradients, check_leaves(check, with_gradients), NULL, check->arena);
     printf("gradients: against finite differences of the loss, %d example\n", EXAMPLES);
