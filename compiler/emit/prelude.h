@@ -139,7 +139,7 @@ NNC_MATH float nnc_expm1(float x) {
     return fmaf(power, nnc_expm1_poly(r), power - 1.0f);
 }
 
-// t / (t + 2) with t = e^(2 |x|) - 1, so that small x keep their digits. Error < 2.5 ulp.
+// t / (t + 2) with t = e^(2 |x|) - 1, so that small x keep their digits. Error < 2.6 ulp.
 NNC_MATH float nnc_tanh(float x) {
     float size = nnc_abs(x);
     float t = nnc_expm1(size > 10.0f ? 20.0f : size + size);
@@ -252,8 +252,8 @@ NNC_MATH float nnc_pow(float a, float b) {
     return ((b == 0) | (a == 1.0f)) ? 1.0f : result;
 }
 
-// Circular functions: |x| = n pi/2 + r, with pi/2 in three parts. Error < 1.5 ulp for |x| <= 8192
-// and < 5 ulp to 2^22. From there on, where neighbouring floats lie half a radian and more apart,
+// Circular functions: |x| = n pi/2 + r, with pi/2 in three parts. Error < 1.6 ulp for |x| <= 8192
+// and < 5.5 ulp to 2^22. From there on, where neighbouring floats lie half a radian and more apart,
 // the angle is taken as 0, so that sine and cosine still belong together. Of infinity: NaN.
 
 // Gives r in -pi/4 .. pi/4 (a little beyond for large n) and n, of which the lowest two bits count.
