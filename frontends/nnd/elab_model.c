@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// The model and its data: columns of the batch, what is made of them before the model sees them,
+// and the model's statements. A model is elaborated twice, for training and not, since `training`
+// is known.
+#include "nnd/elab_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+// --- The command line's values
+
+bool elab_set_value(Elab *e, const char *name, double *value) {
+    bool found = false;
+    for (int i = 0; i < e->options->set_count; i++) {
+        if (strcmp(e->options->set_name[i], name)) continue;
+        *value = e->options->set_value[i];
+        e->set_used[i] = found = true;
+    }
+    return found;
+}
+
+// --- Data
+
+static const char *const data_keys[] = {"source", "each", "augment"};
+
+static bool constant_argument(Elab *e, Scope *scope, const Expr *expr, NncArgument *argument) {
+    Value value = elab_expr(e, scope, expr);
+    if (value_is_poison(value)) return false;
+    argument->text = value.kind == VALUE_TEXT ? value.text : NULL;
+    if (value.kind == VALUE_BOOL)
+        argument->number = value.boolean;
+    else if (!argument->text && !value_number(value, &argument->number)) {
+        elab_error(e, expr->span, "a constant is wanted, this is %s", value_describe(e, value));
+        return false;
+    }
+    return true;
+}
+
+// `first`: the argument from which on they count (an augmentation's first one is its column).
+static bool constant_call(Elab *e, Scope *scope, const Expr *call, int first, NncCall *to) {
+    int count = call->in_count - first;
+    NncArgument *argument = ARENA_ARRAY(e->arena, NncArgument, count > 0 ? count : 1);
+    bool fits = true;
+    for (int i = 0; i < count; i++) {
+        argument[i].name = call->arg_name[first + i] ? call->arg_name[first + i] : "";
+        fits &= constant_argument(e, scope, call->in[first + i], &argument[i]);
+    }
+    *to = (NncCall){.name = call->in[0]->text, .argument = argument, .argument_count = count};
+    return fits;
+}
+
+static void data_source(Elab *e, Scope *scope, const Expr *call, Module *module) {
+    if (call->kind != EXPR_CALL) {
+        elab_error(e, call->span, "a source is a call: source = cifar10(\"folder\")");
+        return;
+    }
+    const NncSourceInfo *info = nnc_source_info(call->in[0]->text);
+    int count, given = call->in_count - 1;
+    const char *const *names = nnc_source_names(&count);
+    if (!info) {
+        elab_unknown(e, call->operator_span, "data source", call->in[0]->text, names, count);
+        return;
+    }
+    if (given < info->least_arguments || given > info->most_arguments) {
+        elab_error(e, call->span, "%s takes %s(%s)", info->name, info->name, info->arguments);
+        return;
+    }
+    constant_call(e, scope, call, 1, &module->data);
+}
+
+static void data_augment(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
+    for (int i = 0; i < stmt->body_count; i++) {
+        const Stmt *step = stmt->body[i];
+        const Expr *call = step->value;
+        NncCall made;
+        bool is_call = step->kind == STMT_LET && !step->name && call->kind == EXPR_CALL &&
+                       call->in_count >= 2 && call->in[1]->kind == EXPR_NAME &&
+                       !strcmp(call->in[1]->text, stmt->name);
+        if (!is_call) {
+            elab_error(e, step->span,
+                       "an augmentation is a call with the column first: "
+                       "random_flip(%s)",
+                       stmt->name);
+        } else if (!nnc_augmentation_exists(call->in[0]->text)) {
+            elab_error(e, call->operator_span, "there is no augmentation %s", call->in[0]->text);
+        } else if (constant_call(e, scope, call, 2, &made)) {
+            made.column = stmt->name;
+            VEC_PUSH(e->arena, module->augment, made);
+        }
+    }
+}
+
+void elab_data(Elab *e, const Decl *data, Module *module) {
+    Scope *scope = scope_new(e, NULL);
+    Map *seen = map_new(e->arena);
+    for (int i = 0; i < data->body_count; i++) {
+        const Stmt *stmt = data->body[i];
+        const char *key = stmt->kind == STMT_LET && stmt->name ? stmt->name : "";
+        if (stmt->kind == STMT_EACH && map_get(seen, stmt->name)) {
+            elab_error(e, stmt->name_span, "each %s stands here a second time", stmt->name);
+        } else if (stmt->kind == STMT_EACH) {
+            map_put(seen, stmt->name, (void *)stmt);
+        } else if (stmt->kind == STMT_AUGMENT) {
+            data_augment(e, scope, stmt, module);
+        } else if (!strcmp(key, "source")) {
+            data_source(e, scope, stmt->value, module);
+        } else {
+            elab_unknown(e, *key ? stmt->name_span : stmt->span, "key of data",
+                         *key ? key : "like this", data_keys, 3);
+        }
+    }
+}
+
+const Stmt *data_each(const Decl *data, const char *input) {
+    for (int i = 0; data && i < data->body_count; i++)
+        if (data->body[i]->kind == STMT_EACH && !strcmp(data->body[i]->name, input))
+            return data->body[i];
+    return NULL;
+}
+
+// --- Columns
+
+static bool column_shape(Elab *e, Scope *scope, const Stmt *stmt, Shape *shape) {
+    const Type *type = stmt->type;
+    bool known =
+        type->kind == TYPE_INDEX || (type->kind == TYPE_TENSOR && !strcmp(type->element, "f32"));
+    if (!known) {
+        elab_error(e, type->span, "a column is of f32[N, ..] or index(classes)[N]");
+        return false;
+    }
+    if (!elab_shape(e, scope, type, shape)) return false;
+    bool rest_const = true;
+    for (int i = 1; i < shape->rank; i++)
+        rest_const &= dim_is_const(shape->dim[i]);
+    if (shape->rank > 0 && dim_equal(shape->dim[0], dim_batch()) && rest_const) return true;
+    elab_error(e, type->span, "the first axis of a column is N, the batch, and no other one is");
+    return false;
+}
+
+static const NncSourceInfo *source_of(const Module *module) {
+    return module->data.name ? nnc_source_info(module->data.name) : NULL;
+}
+
+// An image as the source gives it; false where that is known from the files alone.
+static bool source_shape(const Module *module, Shape *shape) {
+    const NncSourceInfo *info = source_of(module);
+    if (!info || info->rank == 0) return false;
+    *shape = shape_of(0, NULL);
+    shape->dim[shape->rank++] = dim_batch();
+    for (int i = 0; i < info->rank; i++)
+        shape->dim[shape->rank++] = dim_const(info->extent[i]);
+    return true;
+}
+
+static bool classes_of(Elab *e, Scope *scope, const Stmt *stmt, const Module *module,
+                       int64_t *classes) {
+    *classes = 0;
+    if (stmt->type->kind != TYPE_INDEX) return true;
+    if (!elab_int(e, scope, stmt->type->bound, classes)) return false;
+    if (*classes < 1 || *classes > INT32_MAX) {
+        elab_error(e, stmt->type->bound->span, "a number of classes is wanted, this is %lld",
+                   (long long)*classes);
+        return false;
+    }
+    const NncSourceInfo *info = stmt->kind == STMT_TARGET ? source_of(module) : NULL;
+    if (!info || info->classes == 0 || info->classes == *classes) return true;
+    elab_error(e, stmt->type->bound->span, "%s has %lld classes, but %s has %lld", stmt->name,
+               (long long)*classes, info->name, (long long)info->classes);
+    return false;
+}
+
+static void add_input(Elab *e, Module *module, InputInfo info) {
+    for (int i = 0; i < module->input.count; i++)
+        if (!strcmp(module->input.at[i].name, info.name)) return;
+    VEC_PUSH(e->arena, module->input, info);
+}
+
+// What the model sees of the column: `each` of the data block, applied.
+static Value prepare(Elab *e, const Stmt *each, const Stmt *stmt, const Node *raw,
+                     const Shape *wanted) {
+    if (!each) return value_tensor(raw);
+    Scope *scope = scope_new(e, NULL);
+    scope_bind(e, scope, stmt->name, each->name_span, value_tensor(raw));
+    Value value = elab_block(e, scope, each->body, each->body_count, NULL);
+    if (value_is_poison(value)) return POISON;
+    if (value.kind == VALUE_TENSOR && !value.loops && value.node->dtype == DT_F32 &&
+        shape_equal(&value.node->shape, wanted))
+        return value;
+    elab_error(e, each->span, "this makes %s of %s, but the model's is %s",
+               value_describe(e, value), stmt->name, shape_text(e, wanted));
+    elab_note(e, stmt->span, "it is declared here");
+    return POISON;
+}
+
+static Value column(Elab *e, Scope *scope, const Stmt *stmt, const Decl *data, Module *module) {
+    Shape shape, raw;
+    int64_t classes;
+    if (!column_shape(e, scope, stmt, &shape)) return POISON;
+    if (!classes_of(e, scope, stmt, module, &classes)) return POISON;
+    raw = shape;
+    bool is_target = stmt->kind == STMT_TARGET, is_first = module->input.count == 0;
+    const Stmt *each = classes ? NULL : data_each(data, stmt->name);
+    for (int i = 0; i < module->input.count; i++)
+        is_first |= i == 0 && !strcmp(module->input.at[i].name, stmt->name);
+    if (!is_target && is_first && source_shape(module, &raw) && !each &&
+        !shape_equal(&raw, &shape)) {
+        elab_error(e, stmt->type->span, "%s is %s, but %s has %s", stmt->name,
+                   shape_text(e, &shape), module->data.name, shape_text(e, &raw));
+        if (data) elab_note(e, data->span, "the data is declared here");
+        return POISON;
+    }
+    DType dtype = classes ? DT_I32 : DT_F32;
+    add_input(e, module, (InputInfo){stmt->name, dtype, raw, classes, is_target});
+    const Node *node = node_input(e->graph, stmt->name, dtype, raw);
+    Value value = prepare(e, each, stmt, node, &shape);
+    value.classes = classes;
+    return value;
+}
+
+// --- The model's own statements
+
+static bool is_taken(const Named *named, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (!strcmp(named[i].name, name)) return true;
+    return false;
+}
+
+static const char *expr_name(const Expr *expr) {
+    if (expr->kind == EXPR_NAME) return expr->text;
+    return expr->kind == EXPR_CALL ? expr->in[0]->text : NULL;
+}
+
+static void add_output(Elab *e, Scope *scope, Run *run, const Expr *expr) {
+    const char *name = expr_name(expr);
+    Value value = elab_expr(e, scope, expr);
+    if (value_is_poison(value)) return;
+    value = elab_as_tensor(e, expr->span, value);
+    if (!name || is_taken(run->output.at, run->output.count, name)) {
+        elab_error(e, expr->span, "an output needs a name of its own: bind it first");
+        return;
+    }
+    Named named = {name, value, expr->span};
+    if (!value_is_poison(value)) VEC_PUSH(e->arena, run->output, named);
+}
+
+// A loss and a metric are one number of the batch.
+static bool one_number(Elab *e, Value *value, const Expr *expr, const char *what) {
+    *value = elab_as_tensor(e, expr->span, *value);
+    if (value_is_poison(*value)) return false;
+    if (value->node->shape.rank == 0 && value->node->dtype != DT_BOOL) {
+        value->node = elab_to_node(e, expr->span, *value, DT_F32);
+        return true;
+    }
+    elab_error(e, expr->span, "a %s is one number, this is %s", what, value_describe(e, *value));
+    if (value->node->shape.rank > 0) diag_hint(e->diag, "mean(x) is the mean of all its elements");
+    return false;
+}
+
+static void set_loss(Elab *e, Scope *scope, Run *run, const Stmt *stmt) {
+    Value value = elab_expr(e, scope, stmt->value);
+    if (run->has_loss) {
+        elab_error(e, stmt->span, "a second loss");
+        elab_note(e, run->loss_span, "the first is here");
+        diag_hint(e->diag, "add them: loss a + 0.1 * b");
+        return;
+    }
+    run->has_loss = true;
+    run->loss_span = stmt->span;
+    run->loss = one_number(e, &value, stmt->value, "loss") ? value : POISON;
+}
+
+static void add_metric(Elab *e, Scope *scope, Run *run, const Stmt *stmt) {
+    const char *name = stmt->name ? stmt->name : expr_name(stmt->value);
+    Value value = elab_expr(e, scope, stmt->value);
+    if (!name || !strcmp(name, "loss") || is_taken(run->metric.at, run->metric.count, name)) {
+        elab_error(e, stmt->span, "a metric needs a name of its own: metric top1 = ...");
+        return;
+    }
+    if (!one_number(e, &value, stmt->value, "metric")) return;
+    Named named = {name, value, stmt->span};
+    VEC_PUSH(e->arena, run->metric, named);
+}
+
+static void model_stmt(Elab *e, Scope *scope, Run *run, const Stmt *stmt, const Decl *data,
+                       Module *module) {
+    Span before = elab_here(e, stmt->span);
+    Value ignored;
+    switch (stmt->kind) {
+    case STMT_INPUT:
+    case STMT_TARGET:
+        scope_bind(e, scope, stmt->name, stmt->name_span, column(e, scope, stmt, data, module));
+        break;
+    case STMT_OUTPUT:
+        for (int i = 0; i < stmt->value->in_count; i++)
+            add_output(e, scope, run, stmt->value->in[i]);
+        break;
+    case STMT_LOSS:
+        set_loss(e, scope, run, stmt);
+        break;
+    case STMT_METRIC:
+        add_metric(e, scope, run, stmt);
+        break;
+    case STMT_IF: {
+        bool condition;
+        if (!elab_structural_bool(e, scope, stmt->value, &condition)) break;
+        int count = condition ? stmt->body_count : stmt->otherwise_count;
+        for (int i = 0; i < count; i++)
+            model_stmt(e, scope, run, (condition ? stmt->body : stmt->otherwise)[i], data, module);
+        break;
+    }
+    default:
+        if (stmt->kind == STMT_LET && !stmt->name)
+            elab_error(e, stmt->span,
+                       "nothing uses this value: bind it, or write output before it");
+        else
+            elab_stmt(e, scope, stmt, NULL, &ignored);
+    }
+    e->graph->here = before;
+}
+
+// Hyper-parameters take the command line's value, else their default.
+static bool bind_settings(Elab *e, Scope *scope, const Decl *model) {
+    Arguments from = arguments_new(e, model);
+    for (int i = 0; i < model->param_count; i++) {
+        const Parameter *param = &model->param[i];
+        double number;
+        if (!elab_set_value(e, param->name, &number)) continue;
+        from.given[i] = true;
+        from.span[i] = param->span;
+        Value model_value =
+            param->default_value ? elab_expr(e, scope, param->default_value) : POISON;
+        if (model_value.kind == VALUE_BOOL || (param->type && param->type->kind == TYPE_BOOL))
+            from.value[i] = value_bool(number != 0);
+        else if (floor(number) == number && fabs(number) < 9e15)
+            from.value[i] = value_int((int64_t)number);
+        else
+            from.value[i] = value_real(number);
+    }
+    return arguments_bind(e, scope, &from, model->name_span);
+}
+
+static void check_each(Elab *e, const Decl *data, const Module *module) {
+    VEC(const char *) names = {0};
+    for (int i = 0; i < module->input.count; i++)
+        VEC_PUSH(e->arena, names, module->input.at[i].name);
+    for (int i = 0; data && i < data->body_count; i++) {
+        const Stmt *stmt = data->body[i];
+        bool found = stmt->kind != STMT_EACH && stmt->kind != STMT_AUGMENT;
+        for (int k = 0; k < names.count; k++)
+            found |= stmt->name && !strcmp(names.at[k], stmt->name);
+        if (!found) elab_unknown(e, stmt->name_span, "input", stmt->name, names.at, names.count);
+    }
+}
+
+Run *elab_model(Elab *e, const Decl *model, const Decl *data, bool training, Module *module) {
+    Run *run = ARENA_NEW(e->arena, Run);
+    run->graph = graph_new(e->arena, training ? "training" : "inference");
+    run->scope = scope_new(e, NULL);
+    run->loss = POISON;
+    elab_begin_graph(e, run->graph, training);
+    e->frame = frame_new(e, "");
+    if (bind_settings(e, run->scope, model)) {
+        scope_bind(e, run->scope, "N", SPAN_NONE, value_size(dim_batch()));
+        for (int i = 0; i < model->body_count; i++)
+            model_stmt(e, run->scope, run, model->body[i], data, module);
+        check_each(e, data, module);
+        if (run->output.count == 0 && !elab_failed(e))
+            elab_error(e, model->name_span, "%s has no output", model->name);
+    }
+    e->frame = NULL;
+    run->param = e->param_used;
+    for (int i = 0; i < e->state_used.count; i++)
+        VEC_PUSH(e->arena, run->state, e->state_used.at[i]);
+    return run;
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+// Optimizers. The body sees p, the parameter, g, its gradient, and t, the number of this step
+// from 1. Where it is pointwise it runs once for each range of the flat vector; where it reduces
+// (the norm of a parameter), once for each parameter:
+//
+//     state v = 0
+//     v' = gamma * v + lr * g
+//     p' = p - v'
+//
+// all(sum(g^2)) is a sum over everything that the minimize trains, in either case.
+#include "nnd/elab_train.h"
+
+#include <string.h>
+
+typedef struct OptState { // a state of the optimizer over all pieces of p
+    const char *name;
+    const char *leaf_name; // adam.m
+    bool scalar;           // one number for each piece, not one for each element
+    const Node *leaf;
+    VEC(const Node *) next, first; // by piece
+} OptState;
+
+struct OptimizerRun {
+    Elab *e;
+    const Minimize *m;
+    const Node *all_p, *all_g; // flat, everything
+    bool by_param, rehearsal;  // rehearsal: what the body does is found out, nothing is kept
+    int pieces;
+    // The piece that is running:
+    int piece;
+    int64_t offset;
+    Shape shape;
+    VEC(OptState *) state;
+};
+
+// --- Arguments
+
+static bool is_number(const Expr *expr) {
+    return expr->kind == EXPR_NUMBER || (expr->kind == EXPR_UNARY && !strcmp(expr->text, "-") &&
+                                         expr->in[0]->kind == EXPR_NUMBER);
+}
+
+static bool is_real_param(Elab *e, const Parameter *param) {
+    if (param->type) return param->type->kind == TYPE_REAL;
+    if (!param->default_value) return true;
+    return elab_expr(e, scope_new(e, NULL), param->default_value).kind != VALUE_BOOL;
+}
+
+static const NncHyper *find_hyper(const Module *module, const char *name) {
+    for (int i = 0; i < module->hyper.count; i++)
+        if (!strcmp(module->hyper.at[i].name, name)) return &module->hyper.at[i];
+    return NULL;
+}
+
+// lr, or adam_2.lr where another optimizer's is something else.
+static const char *hyper_name(Elab *e, const Program *p, const Minimize *m, const char *name) {
+    return m == p->minimize.at[0] ? name : arena_printf(e->arena, "%s.%s", m->prefix, name);
+}
+
+static Value hyper(Elab *e, Program *p, const Minimize *m, const char *param, double value) {
+    const char *name = hyper_name(e, p, m, param);
+    const NncHyper *old = find_hyper(p->module, name);
+    if (!old) {
+        NncHyper added = {name, value};
+        VEC_PUSH(e->arena, p->module->hyper, added);
+    }
+    return value_tensor(node_hyper(e->graph, name, value));
+}
+
+static int param_index(const Decl *decl, const char *name) {
+    for (int i = 0; i < decl->param_count; i++)
+        if (!strcmp(decl->param[i].name, name)) return i;
+    return -1;
+}
+
+// What the command line sets and the plain numbers of the train block can be set when a program
+// runs.
+static void make_hypers(Elab *e, Program *p, const Minimize *m, Arguments *to) {
+    for (int i = 0; i < m->decl->param_count; i++) {
+        const Parameter *param = &m->decl->param[i];
+        double value;
+        bool plain = false;
+        for (int k = 1; k < m->call->in_count; k++)
+            plain |= to->given[i] && is_number(m->call->in[k]) &&
+                     to->span[i].start == m->call->in[k]->span.start;
+        plain = plain && value_number(to->value[i], &value);
+        bool set = elab_set_value(e, hyper_name(e, p, m, param->name), &value);
+        if ((!plain && !set) || !is_real_param(e, param)) continue;
+        to->given[i] = true;
+        if (set) to->span[i] = m->call->span;
+        to->value[i] = hyper(e, p, m, param->name, value);
+    }
+}
+
+static void override(Elab *e, Scope *scope, const Stmt *group, Arguments *to) {
+    for (int i = 0; group && i < group->body_count; i++) {
+        const Stmt *stmt = group->body[i];
+        int at = stmt->kind == STMT_LET && stmt->name ? param_index(to->decl, stmt->name) : -1;
+        if (at < 0) {
+            elab_error(e, stmt->span, "a group gives parameters of %s other values: decay = 0",
+                       to->decl->name);
+            to->failed = true;
+            continue;
+        }
+        to->given[at] = true;
+        to->span[at] = stmt->value->span;
+        to->value[at] = elab_expr(e, scope, stmt->value);
+        to->failed |= value_is_poison(to->value[at]);
+    }
+}
+
+// --- State
+
+static OptState *find_state(OptimizerRun *run, const char *name) {
+    for (int i = 0; i < run->state.count; i++)
+        if (!strcmp(run->state.at[i]->name, name)) return run->state.at[i];
+    return NULL;
+}
+
+static OptState *add_state(Elab *e, OptimizerRun *run, const Stmt *stmt, bool scalar) {
+    OptState *state = ARENA_NEW(e->arena, OptState);
+    *state = (OptState){.name = stmt->name, .scalar = scalar};
+    state->leaf_name = arena_printf(e->arena, "%s.%s", run->m->prefix, stmt->name);
+    Dim size = dim_const(scalar ? run->pieces : run->m->leaf.size);
+    state->leaf = node_state(e->graph, state->leaf_name, DT_F32, shape_of(1, &size));
+    graph_set_label(e->graph, state->leaf, state->leaf_name);
+    VEC_PUSH(e->arena, run->state, state);
+    return state;
+}
+
+// state v = 0 is as large as p; state s: [] = 0 one number.
+Slot *optimizer_state(Elab *e, Scope *scope, const Stmt *stmt) {
+    OptimizerRun *run = e->optimizer;
+    Shape shape = run->shape;
+    if (stmt->type && !elab_shape(e, scope, stmt->type, &shape)) return NULL;
+    if (shape.rank > 0 && !shape_equal(&shape, &run->shape)) {
+        elab_error(e, stmt->span, "an optimizer's state is as large as p, or one number: []");
+        return NULL;
+    }
+    OptState *state = find_state(run, stmt->name);
+    if (!state) state = add_state(e, run, stmt, stmt->type && shape.rank == 0);
+    Dim size;
+    shape_size(&size, &shape);
+    const Node *first = elab_initial(e, scope, stmt->value, &shape, state->leaf_name, stmt->span);
+    if (!first) return NULL;
+    VEC_PUSH(e->arena, state->first, flatten(e->init, first));
+    const Node *old =
+        flat_slice(e->graph, state->leaf, state->scalar ? run->piece : run->offset, size.c[0]);
+    if (!shape_equal(&old->shape, &shape)) old = node_reshape(e->graph, old, shape);
+    Slot *slot = ARENA_NEW(e->arena, Slot);
+    *slot = (Slot){.kind = SLOT_STATE, .path = stmt->name, .shape = shape, .leaf = old};
+    return slot;
+}
+
+// Binds a name anew: all() looks at everything where the body sees a piece.
+static void hide(Elab *e, Scope *scope, const char *name, const Node *node) {
+    Binding *binding = ARENA_NEW(e->arena, Binding);
+    *binding = (Binding){.name = name, .value = value_tensor(node), .next = scope->first};
+    scope->first = binding;
+}
+
+Value optimizer_all(Elab *e, Scope *scope, const Expr *call) {
+    const OptimizerRun *run = e->optimizer;
+    const Expr *sum = call->in_count == 2 ? call->in[1] : NULL;
+    if (!sum || sum->kind != EXPR_CALL || strcmp(sum->in[0]->text, "sum") || call->arg_name[1]) {
+        elab_error(e, call->span, "all() takes a sum: all(sum(g^2))");
+        return POISON;
+    }
+    Scope *whole = scope_new(e, scope);
+    bool reduced = e->reduced;
+    hide(e, whole, "p", run->all_p);
+    hide(e, whole, "g", run->all_g);
+    for (int i = 0; i < run->state.count; i++)
+        if (!run->state.at[i]->scalar)
+            hide(e, whole, run->state.at[i]->name, run->state.at[i]->leaf);
+    Value value = elab_expr(e, whole, sum);
+    e->reduced = reduced;
+    return value;
+}
+
+// --- Running the body on a piece
+
+static bool keep_states(Elab *e, OptimizerRun *run, Scope *scope) {
+    for (int i = 0; i < run->state.count; i++) {
+        OptState *state = run->state.at[i];
+        const Binding *binding = scope_find(scope, state->name);
+        if (!binding || !binding->slot) return false;
+        const Node *next = binding->slot->next ? binding->slot->next : binding->slot->leaf;
+        VEC_PUSH(e->arena, state->next, flatten(e->graph, next));
+    }
+    return true;
+}
+
+static const Node *run_piece(Elab *e, Program *p, OptimizerRun *run, Scope *train,
+                             const Stmt *group, const Node *param, const Node *grad) {
+    const Minimize *m = run->m;
+    Arguments from = arguments_new(e, m->decl);
+    Scope *scope = scope_new(e, NULL);
+    run->shape = param->shape;
+    arguments_match(e, train, m->call, 1, ACCEPT_ALL, &from);
+    if (from.failed) return NULL;
+    make_hypers(e, p, m, &from);
+    override(e, train, group, &from);
+    if (!arguments_bind(e, scope, &from, m->call->span)) return NULL;
+    Slot *slot = ARENA_NEW(e->arena, Slot);
+    *slot = (Slot){.kind = SLOT_PARAM, .path = "p", .shape = param->shape, .leaf = param};
+    Binding *binding = scope_bind(e, scope, "p", m->decl->name_span, value_tensor(param));
+    binding->slot = slot;
+    scope_bind(e, scope, "g", m->decl->name_span, value_tensor(grad));
+    scope_bind(e, scope, "t", m->decl->name_span,
+               elab_binary(e, m->span, OP_add, value_tensor(node_step(e->graph)), value_int(1)));
+    int errors = diag_error_count(e->diag);
+    elab_block(e, scope, m->decl->body, m->decl->body_count, NULL);
+    if (diag_error_count(e->diag) > errors || !keep_states(e, run, scope)) return NULL;
+    if (slot->next) return slot->next;
+    elab_error(e, m->decl->name_span, "%s gives the parameters no next value: p' = ...",
+               m->decl->name);
+    return NULL;
+}
+
+static const Node *run_pieces(Elab *e, Program *p, OptimizerRun *run, Scope *train) {
+    const Minimize *m = run->m;
+    VEC(const Node *) next = {0};
+    for (int r = 0; r < m->range.count; r++) {
+        const Range *range = &m->range.at[r];
+        for (int k = 0; k < (run->by_param ? range->count : 1); k++) {
+            const ParamEntry *param = m->leaf.param.at[range->first + k];
+            Graph *g = e->graph;
+            const Node *value, *grad;
+            run->offset = run->by_param ? param->offset : range->offset;
+            if (run->by_param) {
+                value = flat_param(g, run->all_p, param);
+                grad = flat_param(g, run->all_g, param);
+            } else {
+                value = flat_slice(g, run->all_p, range->offset, range->size);
+                grad = flat_slice(g, run->all_g, range->offset, range->size);
+            }
+            const Node *piece = run_piece(e, p, run, train, range->group, value, grad);
+            if (!piece) return NULL;
+            VEC_PUSH(e->arena, next, flatten(e->graph, piece));
+            run->piece++;
+        }
+    }
+    return join_flat(e->graph, next.at, next.count);
+}
+
+// --- The whole
+
+typedef struct Before {
+    Graph *graph, *init;
+    Frame *frame;
+    CallSite *calls;
+} Before;
+
+static Before enter(Elab *e, OptimizerRun *run, CallSite *site, Graph *graph, Graph *init) {
+    Before before = {e->graph, e->init, e->frame, e->calls};
+    *site = (CallSite){.name = run->m->decl->name, .span = run->m->call->span, .outer = e->calls};
+    e->graph = graph;
+    e->init = init;
+    e->frame = NULL;
+    e->calls = site;
+    e->optimizer = run;
+    e->reduced = false;
+    graph->here = run->m->call->span;
+    return before;
+}
+
+static void leave(Elab *e, Before before) {
+    e->graph->here = SPAN_NONE;
+    e->graph = before.graph;
+    e->init = before.init;
+    e->frame = before.frame;
+    e->calls = before.calls;
+    e->optimizer = NULL;
+}
+
+// Whether the body reduces is found out by running it, on graphs that are thrown away.
+static bool rehearse(Elab *e, Program *p, Minimize *m, Scope *train, bool *reduces) {
+    OptimizerRun run = {.e = e, .m = m, .rehearsal = true, .pieces = m->range.count};
+    CallSite site;
+    Graph *graph = graph_new(e->arena, "rehearsal"), *init = graph_new(e->arena, "rehearsal");
+    Dim size = dim_const(m->leaf.size);
+    run.all_p = node_input(graph, "p", DT_F32, shape_of(1, &size));
+    run.all_g = node_input(graph, "g", DT_F32, shape_of(1, &size));
+    Before before = enter(e, &run, &site, graph, init);
+    const Node *next = run_pieces(e, p, &run, train);
+    leave(e, before);
+    *reduces = e->reduced;
+    return next != NULL;
+}
+
+static void add_tensors(Elab *e, Program *p, const OptimizerRun *run, const OptState *state) {
+    const Minimize *m = run->m;
+    for (int i = 0; state->scalar && i < run->pieces; i++) {
+        const char *name = run->pieces == 1 ? state->leaf_name
+                                            : arena_printf(e->arena, "%s/%d", state->leaf_name, i);
+        TensorInfo info = {name, NNC_OPTIMIZER_STATE, state->leaf_name, i, shape_of(0, NULL)};
+        VEC_PUSH(e->arena, p->module->tensor, info);
+    }
+    for (int i = 0; !state->scalar && i < m->leaf.param.count; i++) {
+        const ParamEntry *param = m->leaf.param.at[i];
+        const char *name = arena_printf(e->arena, "%s/%s", state->leaf_name, param->path);
+        TensorInfo info = {name, NNC_OPTIMIZER_STATE, state->leaf_name, param->offset,
+                           param->shape};
+        VEC_PUSH(e->arena, p->module->tensor, info);
+    }
+}
+
+static void add_states(Elab *e, Program *p, const OptimizerRun *run) {
+    for (int i = 0; i < run->state.count; i++) {
+        const OptState *state = run->state.at[i];
+        graph_add_root(e->graph, ROOT_STATE, state->leaf_name, state->leaf,
+                       join_flat(e->graph, state->next.at, state->next.count));
+        FirstValue first = {state->leaf_name,
+                            join_flat(e->init, state->first.at, state->first.count)};
+        VEC_PUSH(e->arena, p->first, first);
+        add_tensors(e, p, run, state);
+    }
+}
+
+const Node *optimizer_apply(Elab *e, Program *p, Minimize *m, Scope *scope, const Node *param,
+                            const Node *grad) {
+    OptimizerRun run = {.e = e, .m = m, .all_p = param, .all_g = grad};
+    CallSite site;
+    if (!rehearse(e, p, m, scope, &run.by_param)) return NULL;
+    run.pieces = run.by_param ? m->leaf.param.count : m->range.count;
+    Before before = enter(e, &run, &site, e->graph, e->init);
+    const Node *next = run_pieces(e, p, &run, scope);
+    if (next) add_states(e, p, &run);
+    leave(e, before);
+    return next;
+}

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: MIT
+// The train block and the graphs of the program. The parameters that one `minimize` trains lie in
+// one leaf, in an order in which each `group` of it is one range; so an optimizer without
+// reductions runs once on the flat vector of a range. In each graph a parameter is a slice of its
+// leaf:
+//
+//     %0 = state "params" : f32[299434]
+//     %1 = slice %0, reshape                   # conv2d_1.weight
+//
+// The short form `optimizer = adam(..)` is one minimize over everything.
+#include "nnd/elab_train.h"
+
+#include <math.h>
+#include <string.h>
+
+// --- Keys
+
+static const char *const train_keys[] = {"batch", "epochs",    "shuffle",  "seed",
+                                         "clip",  "optimizer", "minimize", "group"};
+enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
+
+static bool integer_key(Elab *e, Scope *scope, const Stmt *stmt, int64_t least, int64_t most,
+                        int64_t *value) {
+    int64_t given;
+    if (!elab_int(e, scope, stmt->value, &given)) return false;
+    if (given < least || given > most) {
+        elab_error(e, stmt->value->span, "%s is from %lld to %lld, this is %lld", stmt->name,
+                   (long long)least, (long long)most, (long long)given);
+        return false;
+    }
+    *value = given;
+    return true;
+}
+
+static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
+    int64_t value;
+    bool flag;
+    if (!strcmp(stmt->name, "batch")) {
+        if (integer_key(e, scope, stmt, 1, 1 << 20, &value)) module->batch = (int)value;
+    } else if (!strcmp(stmt->name, "epochs")) {
+        if (integer_key(e, scope, stmt, 1, 1 << 30, &value)) module->epochs = (int)value;
+    } else if (!strcmp(stmt->name, "seed")) {
+        if (integer_key(e, scope, stmt, 0, INT64_MAX, &value)) module->seed = value;
+    } else if (!strcmp(stmt->name, "shuffle")) {
+        if (elab_structural_bool(e, scope, stmt->value, &flag)) module->shuffle = flag;
+    }
+}
+
+static bool is_train_key(const char *name) {
+    for (int i = 0; i < TRAIN_KEYS; i++)
+        if (!strcmp(name, train_keys[i])) return true;
+    return false;
+}
+
+void elab_train_keys(Elab *e, const Decl *train, Module *module) {
+    Scope *scope = scope_new(e, NULL);
+    Map *seen = map_new(e->arena);
+    for (int i = 0; train && i < train->body_count; i++) {
+        const Stmt *stmt = train->body[i];
+        if (stmt->kind == STMT_MINIMIZE || stmt->kind == STMT_GROUP) continue;
+        if (stmt->kind != STMT_LET || !stmt->name) {
+            elab_error(e, stmt->span, "this is no key of train");
+            continue;
+        }
+        const Stmt *old = map_get(seen, stmt->name);
+        if (!is_train_key(stmt->name))
+            elab_unknown(e, stmt->name_span, "key of train", stmt->name, train_keys, TRAIN_KEYS);
+        else if (old) {
+            elab_error(e, stmt->name_span, "%s stands here a second time", stmt->name);
+            elab_note(e, old->name_span, "the first is here");
+        } else
+            train_key(e, scope, stmt, module);
+        map_put(seen, stmt->name, (void *)stmt);
+    }
+    if (e->options->batch > 0) module->batch = e->options->batch;
+    if (e->options->epochs > 0) module->epochs = e->options->epochs;
+    if (e->options->has_seed) module->seed = e->options->seed;
+}
+
+// --- What is minimized
+
+static const Stmt *find_key(Stmt *const *body, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (body[i]->kind == STMT_LET && body[i]->name && !strcmp(body[i]->name, name))
+            return body[i];
+    return NULL;
+}
+
+static bool matches(const char *pattern, const char *path) {
+    for (; *pattern && *pattern != '*'; pattern++, path++)
+        if (*pattern != *path) return false;
+    if (!*pattern) return !*path;
+    for (;; path++) {
+        if (matches(pattern + 1, path)) return true;
+        if (!*path) return false;
+    }
+}
+
+static const Decl *optimizer_of(Elab *e, const Expr *call) {
+    if (call->kind != EXPR_CALL) {
+        elab_error(e, call->span, "an optimizer is a call: adam(lr = 1e-3)");
+        return NULL;
+    }
+    const char *name = call->in[0]->text;
+    const Decl *decl = map_get(e->decls, name);
+    if (decl && decl->kind == DECL_OPTIMIZER) return decl;
+    VEC(const char *) names = {0};
+    for (int i = 0; i < e->decl_names.count; i++) {
+        const Decl *other = map_get(e->decls, e->decl_names.at[i]);
+        if (other->kind == DECL_OPTIMIZER) VEC_PUSH(e->arena, names, other->name);
+    }
+    elab_unknown(e, call->operator_span, "optimizer", name, names.at, names.count);
+    return NULL;
+}
+
+static Minimize *add_minimize(Elab *e, Program *p, const Stmt *stmt, const Expr *call,
+                              const Expr *clip) {
+    const Decl *decl = optimizer_of(e, call);
+    if (!decl) return NULL;
+    Minimize *m = ARENA_NEW(e->arena, Minimize);
+    int same = 1, number = p->minimize.count + 1;
+    for (int i = 0; i < p->minimize.count; i++)
+        same += p->minimize.at[i]->decl == decl;
+    *m = (Minimize){.decl = decl, .call = call, .clip = clip, .span = stmt->span};
+    m->loss_name = stmt->kind == STMT_MINIMIZE ? stmt->name : "loss";
+    m->pattern = stmt->kind == STMT_MINIMIZE ? stmt->pattern : "*";
+    m->leaf_name = number == 1 ? "params" : arena_printf(e->arena, "params_%d", number);
+    m->prefix = same == 1 ? decl->name : arena_printf(e->arena, "%s_%d", decl->name, same);
+    m->loss_span = stmt->kind == STMT_MINIMIZE ? stmt->name_span : stmt->span;
+    VEC_PUSH(e->arena, p->minimize, m);
+    return m;
+}
+
+static const Expr *minimize_clip(Elab *e, const Stmt *stmt) {
+    static const char *const keys[] = {"clip"};
+    const Stmt *clip = find_key(stmt->body, stmt->body_count, "clip");
+    for (int i = 0; i < stmt->body_count; i++) {
+        const Stmt *key = stmt->body[i];
+        if (key != clip)
+            elab_unknown(e, key->span, "key of minimize", key->name ? key->name : "like this", keys,
+                         1);
+    }
+    return clip ? clip->value : NULL;
+}
+
+static void collect_minimizes(Elab *e, Program *p) {
+    const Decl *train = p->train;
+    const Stmt *optimizer = find_key(train->body, train->body_count, "optimizer");
+    const Stmt *clip = find_key(train->body, train->body_count, "clip");
+    int count = 0;
+    for (int i = 0; i < train->body_count; i++) {
+        const Stmt *stmt = train->body[i];
+        if (stmt->kind == STMT_GROUP) VEC_PUSH(e->arena, p->group, stmt);
+        if (stmt->kind != STMT_MINIMIZE) continue;
+        count++;
+        add_minimize(e, p, stmt, stmt->value, minimize_clip(e, stmt));
+    }
+    if (optimizer && count > 0)
+        elab_error(e, optimizer->span, "optimizer is short for one minimize; here are both");
+    else if (optimizer)
+        add_minimize(e, p, optimizer, optimizer->value, clip ? clip->value : NULL);
+    else if (count == 0)
+        elab_error(e, train->span, "train has no optimizer: optimizer = adam(lr = 1e-3)");
+    if (clip && !optimizer)
+        elab_error(e, clip->span, "clip belongs to an optimizer; put it in the braces of minimize");
+}
+
+// --- Layout: which parameter lies where
+
+static void assign_params(Elab *e, Program *p) {
+    for (int i = 0; i < p->minimize.count; i++) {
+        Minimize *m = p->minimize.at[i];
+        int found = 0;
+        for (int k = 0; k < e->param.count; k++) {
+            ParamEntry *param = e->param.at[k];
+            if (!matches(m->pattern, param->path)) continue;
+            found++;
+            if (param->group >= 0)
+                elab_error(e, m->span, "%s is minimized a second time", param->path);
+            param->group = i;
+        }
+        if (found > 0) continue;
+        elab_error(e, m->span,
+                   e->param.count ? "no parameter matches \"%s\"" : "the model has no parameters",
+                   m->pattern);
+        if (e->param.count) diag_hint(e->diag, "the first is called %s", e->param.at[0]->path);
+    }
+}
+
+// The range of a parameter: of the last group whose pattern it matches, 0 for none.
+static int range_of(const Program *p, const ParamEntry *param) {
+    for (int i = p->group.count; i > 0; i--)
+        if (matches(p->group.at[i - 1]->pattern, param->path)) return i;
+    return 0;
+}
+
+static void place(Elab *e, Leaf *leaf, ParamEntry *param) {
+    param->offset = leaf->size;
+    if (__builtin_add_overflow(leaf->size, param->size, &leaf->size) || leaf->size > INT32_MAX) {
+        elab_error(e, param->span, "the parameters together have too many elements");
+        leaf->size = param->size;
+    }
+    VEC_PUSH(e->arena, leaf->param, param);
+}
+
+static void lay_out_minimize(Elab *e, Program *p, Minimize *m, int index) {
+    m->leaf.name = m->leaf_name;
+    for (int r = 0; r <= p->group.count; r++) {
+        Range range = {.group = r ? p->group.at[r - 1] : NULL,
+                       .first = m->leaf.param.count,
+                       .offset = m->leaf.size};
+        for (int k = 0; k < e->param.count; k++)
+            if (e->param.at[k]->group == index && range_of(p, e->param.at[k]) == r)
+                place(e, &m->leaf, e->param.at[k]);
+        range.count = m->leaf.param.count - range.first;
+        range.size = m->leaf.size - range.offset;
+        if (range.count > 0) VEC_PUSH(e->arena, m->range, range);
+    }
+    VEC_PUSH(e->arena, p->leaf, &m->leaf);
+}
+
+static void lay_out(Elab *e, Program *p) {
+    for (int i = 0; i < p->minimize.count; i++)
+        lay_out_minimize(e, p, p->minimize.at[i], i);
+    p->frozen.name = p->train ? "frozen" : "params";
+    for (int k = 0; k < e->param.count; k++)
+        if (e->param.at[k]->group < 0) place(e, &p->frozen, e->param.at[k]);
+    if (p->frozen.param.count > 0) VEC_PUSH(e->arena, p->leaf, &p->frozen);
+    for (int i = 0; i < p->leaf.count; i++)
+        for (int k = 0; k < p->leaf.at[i]->param.count; k++) {
+            const ParamEntry *param = p->leaf.at[i]->param.at[k];
+            TensorInfo info = {param->path, NNC_PARAMETER, p->leaf.at[i]->name, param->offset,
+                               param->shape};
+            VEC_PUSH(e->arena, p->module->tensor, info);
+        }
+    for (int i = 0; i < e->state.count; i++) {
+        TensorInfo info = {e->state.at[i]->path, NNC_LAYER_STATE, e->state.at[i]->path, 0,
+                           e->state.at[i]->shape};
+        VEC_PUSH(e->arena, p->module->tensor, info);
+    }
+}
+
+// --- Pieces of a flat vector
+
+const Node *flat_slice(Graph *graph, const Node *flat, int64_t offset, int64_t size) {
+    if (offset == 0 && dim_equal(flat->shape.dim[0], dim_const(size))) return flat;
+    SliceAxis slice = {(int32_t)offset, 1};
+    Dim extent = dim_const(size);
+    return node_slice(graph, flat, &slice, shape_of(1, &extent));
+}
+
+const Node *flat_param(Graph *graph, const Node *flat, const ParamEntry *param) {
+    const Node *part = flat_slice(graph, flat, param->offset, param->size);
+    if (!shape_equal(&part->shape, &param->shape)) part = node_reshape(graph, part, param->shape);
+    return part;
+}
+
+const Node *flatten(Graph *graph, const Node *node) {
+    Dim size;
+    shape_size(&size, &node->shape);
+    return node->shape.rank == 1 ? node : node_reshape(graph, node, shape_of(1, &size));
+}
+
+const Node *join_flat(Graph *graph, const Node *const *part, int count) {
+    return count == 1 ? part[0] : node_concat(graph, part, count, 0);
+}
+
+// --- Graphs
+
+static const Node *leaf_node(Graph *graph, const Leaf *leaf) {
+    Dim size = dim_const(leaf->size);
+    const Node *node = node_state(graph, leaf->name, DT_F32, shape_of(1, &size));
+    graph_set_label(graph, node, leaf->name);
+    return node;
+}
+
+// Stands for the run's parameters in `graph`: slices of what the leaves are now.
+static const Node **param_map(Elab *e, const Program *p, Graph *graph, const Run *run,
+                              const Node *const *now) {
+    const Node **done = ARENA_ARRAY(e->arena, const Node *, run->graph->node.count);
+    for (int i = 0; i < p->leaf.count; i++)
+        for (int k = 0; k < p->leaf.at[i]->param.count; k++) {
+            const ParamEntry *param = p->leaf.at[i]->param.at[k];
+            const Node *node = map_get(run->param, param->path);
+            const Node *slice = flat_param(graph, now[i], param);
+            graph_set_label(graph, slice, param->path);
+            if (node) done[node->id] = slice;
+        }
+    return done;
+}
+
+static const Node **leaf_nodes(Elab *e, const Program *p, Graph *graph) {
+    const Node **now = ARENA_ARRAY(e->arena, const Node *, p->leaf.count + 1);
+    for (int i = 0; i < p->leaf.count; i++)
+        now[i] = leaf_node(graph, p->leaf.at[i]);
+    return now;
+}
+
+// The graph's spans are those of the nodes that are copied, not of the place where they are.
+static const Node *import(Graph *graph, const Run *run, const Node *value, const Node **done) {
+    graph->here = SPAN_NONE;
+    return graph_import(graph, run->graph, value, done);
+}
+
+static Graph *inference_graph(Elab *e, Program *p, const Run *run, const char *name, bool predict) {
+    Graph *graph = graph_new(e->arena, name);
+    const Node **done = param_map(e, p, graph, run, leaf_nodes(e, p, graph));
+    if (!predict)
+        graph_add_root(graph, ROOT_OUTPUT, "loss", NULL, import(graph, run, run->loss.node, done));
+    int count = predict ? run->output.count : run->metric.count;
+    for (int i = 0; i < count; i++) {
+        const Named *named = predict ? &run->output.at[i] : &run->metric.at[i];
+        graph_add_root(graph, ROOT_OUTPUT, named->name, NULL,
+                       import(graph, run, named->value.node, done));
+    }
+    return graph;
+}
+
+static Graph *init_graph(Elab *e, Program *p) {
+    Graph *graph = e->init;
+    graph->here = SPAN_NONE;
+    for (int i = 0; i < p->leaf.count; i++) {
+        const Leaf *leaf = p->leaf.at[i];
+        const Node **part = ARENA_ARRAY(e->arena, const Node *, leaf->param.count);
+        for (int k = 0; k < leaf->param.count; k++)
+            part[k] = flatten(graph, leaf->param.at[k]->init);
+        graph_add_root(graph, ROOT_STATE, leaf->name, leaf_node(graph, leaf),
+                       join_flat(graph, part, leaf->param.count));
+    }
+    for (int i = 0; i < p->first.count; i++) {
+        const FirstValue *first = &p->first.at[i];
+        const Node *state = node_state(graph, first->name, DT_F32, first->node->shape);
+        graph_add_root(graph, ROOT_STATE, first->name, state, first->node);
+    }
+    for (int i = 0; i < e->state.count; i++) {
+        const StateEntry *entry = e->state.at[i];
+        const Node *state = node_state(graph, entry->path, DT_F32, entry->shape);
+        graph_add_root(graph, ROOT_STATE, entry->path, state, entry->init);
+    }
+    return graph;
+}
+
+// --- The step
+
+static const Node *loss_node(Elab *e, const Run *run, const Minimize *m) {
+    if (!strcmp(m->loss_name, "loss") && run->has_loss) return run->loss.node;
+    const Binding *binding = scope_find(run->scope, m->loss_name);
+    if (!binding) {
+        elab_error(e, m->loss_span, "the model has no %s", m->loss_name);
+        return NULL;
+    }
+    Value value = binding->value;
+    if (value.kind == VALUE_TENSOR && !value.step && value.node->dtype == DT_F32 &&
+        value.node->shape.rank == 0)
+        return value.node;
+    if (!value_is_poison(value))
+        elab_error(e, m->loss_span, "a loss is one number, %s is %s", m->loss_name,
+                   value_describe(e, value));
+    return NULL;
+}
+
+static const Node *gradient(Elab *e, Graph *graph, const Minimize *m, const Node *now,
+                            const Node *loss) {
+    int count = m->leaf.param.count;
+    const Node **wrt = ARENA_ARRAY(e->arena, const Node *, count);
+    const Node **part = ARENA_ARRAY(e->arena, const Node *, count);
+    for (int i = 0; i < count; i++)
+        wrt[i] = flat_param(graph, now, m->leaf.param.at[i]);
+    graph_grad(graph, loss, NULL, wrt, count, part);
+    for (int i = 0; i < count; i++)
+        part[i] = flatten(graph, part[i]);
+    const Node *flat = join_flat(graph, part, count);
+    graph_set_label(graph, flat, "gradient");
+    return flat;
+}
+
+static const Node *clipped(Elab *e, Scope *scope, const Minimize *m, const Node *flat) {
+    if (!m->clip) return flat;
+    if (m->clip->kind != EXPR_CALL) {
+        elab_error(e, m->clip->span, "clip wants a function: clip = global_norm(1)");
+        return NULL;
+    }
+    Span before = elab_here(e, m->clip->span);
+    Value value = elab_call_piped(e, scope, m->clip, value_tensor(flat));
+    e->graph->here = before;
+    if (value.kind == VALUE_TENSOR && !value.step && shape_equal(&value.node->shape, &flat->shape))
+        return value.node;
+    if (!value_is_poison(value))
+        elab_error(e, m->clip->span, "clip makes %s of the gradient, which is %s",
+                   value_describe(e, value), shape_text(e, &flat->shape));
+    return NULL;
+}
+
+static Scope *train_scope(Elab *e, const Program *p) {
+    Scope *scope = scope_new(e, NULL);
+    scope_bind(e, scope, "batch", p->train->span, value_int(p->module->batch));
+    scope_bind(e, scope, "epochs", p->train->span, value_int(p->module->epochs));
+    return scope;
+}
+
+// One after the other: a later loss sees the parameters that an earlier minimize has changed.
+static Graph *train_graph(Elab *e, Program *p, const Run *run) {
+    Graph *graph = graph_new(e->arena, "train");
+    Scope *scope = train_scope(e, p);
+    elab_begin_graph(e, graph, true);
+    const Node **leaf = leaf_nodes(e, p, graph);
+    const Node **now = ARENA_ARRAY(e->arena, const Node *, p->leaf.count + 1);
+    memcpy(now, leaf, sizeof *now * (size_t)p->leaf.count);
+    for (int i = 0; i < p->minimize.count; i++) {
+        Minimize *m = p->minimize.at[i];
+        const Node **done = param_map(e, p, graph, run, now);
+        const Node *loss = loss_node(e, run, m);
+        if (!loss) return NULL;
+        loss = import(graph, run, loss, done);
+        graph_add_root(graph, ROOT_OUTPUT, i == 0 ? "loss" : m->loss_name, NULL, loss);
+        for (int k = 0; i == 0 && k < run->state.count; k++) {
+            const StateNow *state = run->state.at[k];
+            if (!state->value) continue;
+            const Node *next = import(graph, run, state->value, done);
+            const Node *old = import(graph, run, state->leaf, done);
+            graph_add_root(graph, ROOT_STATE, state->entry->path, old, next);
+        }
+        const Node *flat = clipped(e, scope, m, gradient(e, graph, m, now[i], loss));
+        const Node *next = flat ? optimizer_apply(e, p, m, scope, now[i], flat) : NULL;
+        if (!next) return NULL;
+        now[i] = next;
+    }
+    for (int i = 0; i < p->minimize.count; i++)
+        graph_add_root(graph, ROOT_STATE, p->leaf.at[i]->name, leaf[i], now[i]);
+    return graph;
+}
+
+static bool predicts_without_targets(Elab *e, const Run *run, const Graph *graph,
+                                     const Module *module) {
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *node = graph->node.at[i];
+        if (node->op != OP_input) continue;
+        for (int k = 0; k < module->input.count; k++)
+            if (module->input.at[k].is_target &&
+                !strcmp(module->input.at[k].name, node->attr->name)) {
+                elab_error(e, run->output.at[0].span, "an output depends on the target %s",
+                           node->attr->name);
+                return false;
+            }
+    }
+    return true;
+}
+
+void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_run,
+                  const Run *eval_run) {
+    Program p = {.train = train, .module = module};
+    if (train) {
+        collect_minimizes(e, &p);
+        assign_params(e, &p);
+        if (train_run->loss.kind == VALUE_POISON && !train_run->has_loss && p.minimize.count > 0 &&
+            !strcmp(p.minimize.at[0]->loss_name, "loss"))
+            elab_error(e, train->span, "%s has no loss to minimize", train->name);
+    }
+    if (elab_failed(e)) return;
+    lay_out(e, &p);
+    if (elab_failed(e)) return;
+    if (train) module->graph[NNC_TRAIN] = train_graph(e, &p, train_run);
+    if (eval_run->has_loss)
+        module->graph[NNC_EVAL] = inference_graph(e, &p, eval_run, "eval", false);
+    module->graph[NNC_PREDICT] = inference_graph(e, &p, eval_run, "predict", true);
+    predicts_without_targets(e, eval_run, module->graph[NNC_PREDICT], module);
+    if (elab_failed(e)) return;
+    module->graph[NNC_INIT] = init_graph(e, &p);
+}
