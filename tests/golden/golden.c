@@ -4,16 +4,16 @@
 //
 //     parse/pipe.nnd  beside  parse/pipe.ast          the tree, printed
 //     parse/bad.nnd   beside  parse/bad.err           all messages, in the order of their place
-//     graph/ops.graph                                 reads, and prints as the same text again
-//     graph/bad.graph beside  graph/bad.err
-//     pass/mul.graph  beside  pass/mul.simplify       after a pass (nnc graph --stage; .c: what is
-//     emitted) pass/mul.graph  beside  pass/mul.grad           d output / d each input and
-//     parameter, simplified
+//     elab/dense.nnd  beside  elab/dense.elab         the graph of its network, or of its last
+//     function graph/ops.graph                                 reads, and prints as the same text
+//     again graph/bad.graph beside  graph/bad.err pass/mul.graph  beside  pass/mul.simplify after a
+//     pass (nnc graph --stage; .c: what is emitted) pass/mul.graph  beside  pass/mul.grad d output
+//     / d each input and parameter, simplified
 //
 // A new stage is a row of `stages`. NNC_PROMOTE=1 writes what is there now into the expectations
 // that exist: `touch parse/new.ast`, promote, read the difference.
 #include "compile.h"
-#include "nnd/ast.h"
+#include "nnd/elab.h"
 #include "pass/grad.h"
 #include "pass/simplify.h"
 
@@ -34,14 +34,75 @@ typedef struct Input {
     Diag *diag;
 } Input;
 
+// --- What is dumped: one function of a module
+
+typedef struct Subject {
+    const Module *module;
+    NncFunctionKind function;
+} Subject;
+
+static bool has_mistakes(const Input *input) { return diag_error_count(input->diag) > 0; }
+
+// A graph as the only function of a module; which one, its name says.
+static Subject subject_of_graph(const Input *input, Graph *graph) {
+    Module *module = ARENA_NEW(input->arena, Module);
+    NncFunctionKind function = NNC_TRAIN;
+    for (int i = 0; i < NNC_FUNCTIONS; i++)
+        if (!strcmp(function_name((NncFunctionKind)i), graph->name)) function = (NncFunctionKind)i;
+    module->model = "golden";
+    module->source = input->source;
+    module->batch = 4;
+    module->graph[function] = graph;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        InputInfo info = {.name = node->attr->name, .dtype = node->dtype, .shape = node->shape};
+        if (node->op == OP_input) VEC_PUSH(input->arena, module->input, info);
+    }
+    return (Subject){module, function};
+}
+
+static const Decl *last_function(const File *file) {
+    const Decl *last = NULL;
+    for (int i = 0; i < file->decl_count; i++)
+        if (file->decl[i]->kind == DECL_MODEL || file->decl[i]->kind == DECL_TRAIN)
+            return NULL;
+        else if (file->decl[i]->kind != DECL_DATA)
+            last = file->decl[i];
+    return last;
+}
+
+// A file's network: its training step, or its loss, or its prediction. Where there is none, its
+// last function, layer or optimizer, applied to arguments that suit it.
+static Subject subject_of_file(const Input *input) {
+    const File *file = nnd_parse(input->arena, input->source, input->diag);
+    if (has_mistakes(input)) return (Subject){0};
+    const Decl *decl = last_function(file);
+    if (decl) {
+        int count;
+        const ExampleArgument *argument = nnd_example_arguments(input->arena, decl, &count);
+        Graph *graph =
+            nnd_elaborate_call(input->arena, file, decl->name, argument, count, true, input->diag);
+        return graph ? subject_of_graph(input, graph) : (Subject){0};
+    }
+    const Module *module = nnd_elaborate(input->arena, file, &(ElabOptions){0}, input->diag);
+    if (!module) return (Subject){0};
+    NncFunctionKind function = module->graph[NNC_TRAIN]  ? NNC_TRAIN
+                               : module->graph[NNC_EVAL] ? NNC_EVAL
+                                                         : NNC_PREDICT;
+    return (Subject){module, function};
+}
+
+static Subject subject_of(const Input *input) {
+    if (!input->is_graph) return subject_of_file(input);
+    Graph *graph = graph_read(input->arena, input->source, input->diag);
+    return graph ? subject_of_graph(input, graph) : (Subject){0};
+}
+
 // --- Stages: each prints into `out`; mistakes are in input->diag
 
 static void dump_messages(Buf *out, const Input *input, const char *pass) {
     (void)pass;
-    if (input->is_graph)
-        graph_read(input->arena, input->source, input->diag);
-    else
-        nnd_parse(input->arena, input->source, input->diag);
+    subject_of(input);
     buf_add(out, diag_text(input->diag, input->arena));
 }
 
@@ -56,49 +117,36 @@ static void dump_graph(Buf *out, const Input *input, const char *pass) {
     if (graph) graph_print(out, graph);
 }
 
+// d (sum of the first output times "g") / d each real input and parameter, simplified; "g" is 1
+// where the output is one number.
 static void dump_grad(Buf *out, const Input *input, const char *pass) {
     (void)pass;
     VEC(const Node *) wrt = {0};
-    Graph *graph = graph_read(input->arena, input->source, input->diag);
-    if (!graph) return;
+    Subject subject = subject_of(input);
+    if (!subject.module) return;
+    Graph *graph = subject.module->graph[subject.function];
     cr_assert(graph->root.count > 0, "a .grad needs an output");
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         bool real = node->dtype == DT_F32 && (node->op == OP_input || node->op == OP_param);
         if (real) VEC_PUSH(input->arena, wrt, node);
     }
-    const Node **adjoint = ARENA_ARRAY(input->arena, const Node *, wrt.count);
-    graph_grad(graph, graph->root.at[0].value, NULL, wrt.at, wrt.count, adjoint);
+    const Node **adjoint = ARENA_ARRAY(input->arena, const Node *, wrt.count), *seed = NULL;
+    const Node *output = graph->root.at[0].value;
+    if (output->shape.rank > 0) seed = node_input(graph, "g", DT_F32, output->shape);
+    graph_grad(graph, output, seed, wrt.at, wrt.count, adjoint);
+    graph->root.count = 0; // the gradients alone
     for (int i = 0; i < wrt.count; i++)
         graph_add_root(graph, ROOT_OUTPUT,
                        arena_printf(input->arena, "d %s", wrt.at[i]->attr->name), NULL, adjoint[i]);
     graph_print(out, simplify(input->arena, graph));
 }
 
-// A graph as the only function of a module; which one, its name says.
-static Module *module_of_graph(const Input *input, Graph *graph, NncFunctionKind *kind) {
-    Module *module = ARENA_NEW(input->arena, Module);
-    *kind = NNC_TRAIN;
-    for (int i = 0; i < NNC_FUNCTIONS; i++)
-        if (!strcmp(function_name((NncFunctionKind)i), graph->name)) *kind = (NncFunctionKind)i;
-    module->model = "golden";
-    module->source = input->source;
-    module->batch = 4;
-    module->graph[*kind] = graph;
-    for (int id = 0; id < graph->node.count; id++) {
-        const Node *node = graph->node.at[id];
-        InputInfo info = {.name = node->attr->name, .dtype = node->dtype, .shape = node->shape};
-        if (node->op == OP_input) VEC_PUSH(input->arena, module->input, info);
-    }
-    return module;
-}
-
 static void dump_pass(Buf *out, const Input *input, const char *pass) {
-    NncFunctionKind kind;
-    Graph *graph = graph_read(input->arena, input->source, input->diag);
-    if (!graph) return;
-    const Module *module = module_of_graph(input, graph, &kind);
-    cr_assert(stage_dump(out, module, kind, pass), "there is no stage %s", pass);
+    Subject subject = subject_of(input);
+    if (!subject.module) return;
+    cr_assert(stage_dump(out, subject.module, subject.function, pass), "there is no stage %s",
+              pass);
 }
 
 typedef struct GoldenStage {
@@ -113,6 +161,7 @@ static const GoldenStage stages[] = {
     {".graph", dump_graph, NULL, false}, // of a .graph: the file is its own expectation
     {".err", dump_messages, NULL, true},
     {".grad", dump_grad, NULL, false},
+    {".elab", dump_pass, "elab", false},
     {".simplify", dump_pass, "simplify", false},
     {".lower", dump_pass, "lower", false},
     {".tidy", dump_pass, "tidy", false},
