@@ -68,7 +68,7 @@ typedef enum NncFunctionKind { NNC_INIT, NNC_TRAIN, NNC_EVAL, NNC_PREDICT, NNC_F
 typedef struct NncFunction {
     void (*run)(NncCtx *);
     // What is evaluated in double once a step: learning rate, schedules, bias correction.
-    // hyper: by program->hyper; n: examples in this batch.
+    // hyper: by program->hyper; step: steps done before this one; epoch: epochs completed; n: examples in this batch.
     void (*scalars)(const double *hyper, double step, double epoch, double n, float *out);
     int scalar_count;
     long long work_bytes, output_bytes;
@@ -120,7 +120,8 @@ typedef struct NncProgram {
 
 typedef struct NncOptions { // zero: the program's own value
     int epochs, threads;    // threads 0: one a processor
-    long long steps, limit, report_every; // report_every 0: 100
+    long long steps; // the run ends after this step, counted from its first one, a resumed run's too
+    long long limit, report_every; // report_every 0: 100
     bool has_seed;
     long long seed;
     const char *data;       // folder that data paths start from
@@ -134,6 +135,8 @@ typedef struct NncOptions { // zero: the program's own value
 } NncOptions;
 
 // The run's events go to options->report: a progress bar on a terminal, plain lines otherwise, JSON with json.
+// Ctrl-C and SIGTERM are caught meanwhile: the step is finished, the checkpoint written, NNC_INTERRUPTED returned, with
+// a sentence that says how to go on.
 NncStatus nnc_train(const NncProgram *, const NncOptions *, NncError *);
 NncStatus nnc_eval(const NncProgram *, const NncOptions *, NncError *);
 // Inputs: an image file (PNG), or test:17, train:17 for an example of the data source.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // nnc_predict: what a checkpoint's network says of images, or of examples of the data source.
 //
-//     test:17                    truck 93.1 %, automobile 4.0 %, ship 1.2 %   (label: truck)
+//     test:17                  truck 93.1 %, automobile 4.0 %, ship 1.2 %  (is truck)
 //
 // An output of floats with as many elements as the target has classes is taken as their logits (as
 // their probabilities, where it sums up to one); any other is printed as numbers.
@@ -130,23 +130,23 @@ static int find_top(const double *probability, long long classes, long long top[
     return count;
 }
 
-static const char *class_name(const Prediction *p, long long class, char text[24]) {
+static const char *class_name(const Prediction *p, long long class, char text[32]) {
     const NncCheckpoint *checkpoint = &p->session.checkpoint;
     if (class >= 0 && class < checkpoint->class_count) return checkpoint->class_name[class];
-    snprintf(text, 24, "%lld", class);
+    snprintf(text, 32, "class %lld", class);
     return text;
 }
 
 // --- Lines for people
 
 static void print_classes(Prediction *p, FILE *out, long long classes) {
-    char digits[24];
+    char digits[32];
     long long top[TOP];
     int count = find_top(p->probability, classes, top);
     for (int i = 0; i < count; i++)
         fprintf(out, "%s%s %.1f %%", i ? ", " : "", class_name(p, top[i], digits),
                 100 * p->probability[top[i]]);
-    if (p->label >= 0) fprintf(out, "   (label: %s)", class_name(p, p->label, digits));
+    if (p->label >= 0) fprintf(out, "  (is %s)", class_name(p, p->label, digits));
 }
 
 static void print_numbers(const Prediction *p, FILE *out, const NncColumn *output) {
@@ -176,16 +176,18 @@ static void print_lines(Prediction *p, FILE *out, const char *input) {
 // --- JSON
 
 static void write_classes(Prediction *p, FILE *out, long long classes) {
-    char digits[24];
     long long top[TOP];
+    const NncCheckpoint *checkpoint = &p->session.checkpoint;
     int count = find_top(p->probability, classes, top);
     fputs(",\"classes\":[", out);
     for (int i = 0; i < count; i++) {
-        fprintf(out, "%s{\"index\":%lld,\"class\":", i ? "," : "", top[i]);
-        nnc_json_write_string(out, class_name(p, top[i], digits));
-        fputs(",\"probability\":", out);
-        nnc_json_write_number(out, p->probability[top[i]]);
-        fputc('}', out);
+        fprintf(out, "%s{\"index\":%lld,", i ? "," : "", top[i]);
+        if (top[i] < checkpoint->class_count) {
+            fputs("\"class\":", out);
+            nnc_json_write_string(out, checkpoint->class_name[top[i]]);
+            fputc(',', out);
+        }
+        fprintf(out, "\"probability\":%.6g}", p->probability[top[i]]);
     }
     fputc(']', out);
 }

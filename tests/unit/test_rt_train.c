@@ -5,7 +5,10 @@
 
 #include <dirent.h>
 #include <signal.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
+#ifdef NNC_HAVE_PNG
+#include <png.h>
+#endif
 
 static const char *folder;
 
@@ -276,4 +279,131 @@ Test(rt_train, prediction_gives_classes_and_probabilities) {
     options.report = stdout;
     cr_assert_eq(nnc_predict(&program, &options, beyond, 1, &error), NNC_ERROR_VALUE);
     cr_assert(strstr(error.text, "examples 0 to 20"), "%s", error.text);
+}
+
+static char *predict(const NncProgram *program, NncOptions options, const char *input,
+                     NncStatus expected, NncError *error) {
+    char *text = NULL;
+    size_t size;
+    options.report = open_memstream(&text, &size);
+    NncStatus status = nnc_predict(program, &options, &input, 1, error);
+    fclose(options.report);
+    cr_assert_eq(status, expected, "%s", status ? error->text : text);
+    return text;
+}
+
+Test(rt_train, prediction_in_lines_with_the_names_in_the_checkpoint) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){0});
+    char *text = predict(&program, (NncOptions){0}, "train:0", NNC_OK, &error);
+    int first, second, third, label;
+    double a, b, c;
+    cr_assert_eq(sscanf(text,
+                        "train:0 class %d %lf %%, class %d %lf %%, class %d %lf %% (is class %d)",
+                        &first, &a, &second, &b, &third, &c, &label),
+                 7, "%s", text);
+    cr_assert(a >= b && b >= c && fabs(a + b + c - 100) < 0.2 && first == label, "%s", text);
+    cr_assert_eq(first + second + third, 3);
+    free(text);
+    // Outputs that are no logits of a target are numbers.
+    NncColumn output = rt_predict_output[0];
+    output.extent[1] = 2;
+    program.function[NNC_PREDICT].output = &output;
+    text = predict(&program, (NncOptions){0}, "train:0", NNC_OK, &error);
+    cr_assert_eq(sscanf(text, "train:0 logits %lf %lf", &a, &b), 2, "%s", text);
+    free(text);
+}
+
+#ifdef NNC_HAVE_PNG
+static void write_png(const char *path, unsigned width, unsigned height,
+                      const unsigned char *grey) {
+    png_image image = {
+        .version = PNG_IMAGE_VERSION, .width = width, .height = height, .format = PNG_FORMAT_GRAY};
+    cr_assert(png_image_write_to_file(&image, path, 0, grey, 0, NULL));
+}
+
+Test(rt_train, an_image_file_is_as_good_as_an_example) {
+    NncError error;
+    size_t size;
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){0});
+    char *images = rt_file("t10k-images-idx3-ubyte", &size);
+    write_png("a.png", 4, 4, (unsigned char *)images + 16 + 3 * RT_PIXELS);
+    char *file = predict(&program, (NncOptions){.json = true}, "a.png", NNC_OK, &error);
+    char *example = predict(&program, (NncOptions){.json = true}, "test:3", NNC_OK, &error);
+    char *outputs = strstr(file, "\"outputs\"");
+    *strrchr(outputs, '}') = 0;
+    cr_assert(strstr(example, outputs), "%s and %s", file, example);
+    free(file);
+    free(example);
+
+    write_png("large.png", 5, 4, (unsigned char *)images);
+    free(predict(&program, (NncOptions){0}, "large.png", NNC_ERROR_MATCH, &error));
+    cr_assert_str_eq(error.text,
+                     "large.png has 5 x 4 pixels, but the program's input image is f32[N, 4, 4]");
+    rt_write_file(folder, "no.png", images, 100);
+    free(predict(&program, (NncOptions){0}, "no.png", NNC_ERROR_FORMAT, &error));
+    cr_assert(strstr(error.text, "no.png"), "%s", error.text);
+    char *bytes = rt_file("a.png", &size);
+    rt_write_file(folder, "cut.png", bytes, size - 20);
+    free(predict(&program, (NncOptions){0}, "cut.png", NNC_ERROR_FORMAT, &error));
+    free(predict(&program, (NncOptions){0}, "gone.png", NNC_ERROR_FORMAT, &error));
+    cr_assert(strstr(error.text, "gone.png"), "%s", error.text);
+    free(images);
+    free(bytes);
+}
+#endif
+
+// --- The command line of a built program
+
+static int run_main(const char *line) {
+    char text[200], *argv[16];
+    int argc = 0;
+    snprintf(text, sizeof text, "%s", line);
+    for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    argv[argc] = NULL;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        NncProgram program = rt_program(folder);
+        if (!freopen("stdout.txt", "w", stdout) || !freopen("stderr.txt", "w", stderr)) abort();
+        int status = nnc_main(&program, argc, argv);
+        fflush(NULL);
+        _exit(status);
+    }
+    int status;
+    cr_assert(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect_main(const char *line, int status, const char *file, const char *says) {
+    size_t size;
+    int got = run_main(line);
+    char *text = rt_file(file, &size);
+    cr_assert_eq(got, status, "%s: status %d: %s", line, got, text);
+    cr_assert(strstr(text, says), "%s: '%s' does not say '%s'", line, text, says);
+    free(text);
+}
+
+Test(rt_train, a_built_program_s_command_line) {
+    expect_main("soft --help", 0, "stdout.txt", "input    image: f32[N, 4, 4]");
+    expect_main("soft", 2, "stderr.txt", "Usage: soft train");
+    expect_main("soft trian", 2, "stderr.txt", "Usage: soft train");
+    expect_main("soft train --help", 0, "stdout.txt", "--epochs=N");
+    expect_main("soft train --epochs 0", 2, "stderr.txt",
+                "--epochs is to be an integer of 1 or more, not '0'");
+    expect_main("soft train --lr fast", 2, "stderr.txt", "lr is to be a number, not 'fast'");
+    expect_main("soft train --set lr", 2, "stderr.txt", "NAME=VALUE");
+    expect_main("soft train extra", 2, "stderr.txt", "'extra'");
+    expect_main("soft train --set speed=3", 1, "stderr.txt", "no hyper-parameter named speed");
+    expect_main("soft eval", 1, "stderr.txt", "out/soft.safetensors: No such file");
+    expect_main("soft train --epochs 2 --lr 0.2 --set momentum.gamma=0.8 --threads 1 --json", 0,
+                "stdout.txt", "\"event\":\"done\"");
+    expect_main("soft eval --checkpoint out/soft.safetensors", 0, "stdout.txt",
+                "test (21 examples): loss");
+    expect_main("soft predict test:1", 0, "stdout.txt", "test:1");
+    expect_main("soft predict", 2, "stderr.txt", "needs an INPUT");
+    expect_main("soft predict test:99", 1, "stderr.txt", "examples 0 to 20");
 }
