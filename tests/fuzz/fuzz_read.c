@@ -41,16 +41,15 @@ static void read_seed(const char *path) {
 }
 
 static void read_seeds(const char *folder, const char *extension) {
-    char path[1024];
-    const char *root = getenv("NNC_TEST_DIR");
-    snprintf(path, sizeof path, "%s/golden/%s", root ? root : "tests", folder);
-    DIR *open = opendir(path);
-    cr_assert(open, "%s is missing", path);
+    char top[512], path[1024];
+    const char *root = getenv("NNC_SOURCE_DIR");
+    snprintf(top, sizeof top, "%s/%s", root ? root : ".", folder);
+    DIR *open = opendir(top);
+    cr_assert(open, "%s is missing", top);
     for (const struct dirent *entry; (entry = readdir(open));) {
         const char *dot = strrchr(entry->d_name, '.');
         if (!dot || strcmp(dot, extension)) continue;
-        snprintf(path, sizeof path, "%s/golden/%s/%s", root ? root : "tests", folder,
-                 entry->d_name);
+        snprintf(path, sizeof path, "%s/%s", top, entry->d_name);
         read_seed(path);
     }
     closedir(open);
@@ -129,14 +128,13 @@ static void mutate(Text *text) {
     }
 }
 
-static void run(const char *(*target)(const char *text, size_t length, char *message,
-                                      size_t size)) {
+static void run(const char *(*target)(const char *text, size_t length, char *message, size_t size),
+                int runs) {
     const char *set = getenv("NNC_FUZZ_RUNS");
-    int runs = set ? atoi(set) : 4000;
     static Text text;
     static char message[2 * MAX_TEXT];
     random_state = 88172645463325252u;
-    for (int i = 0; i < runs; i++) {
+    for (int i = 0; i < (set ? atoi(set) : runs); i++) {
         text = seeds[random_below(seed_count)];
         for (unsigned k = random_below(6); k > 0; k--)
             mutate(&text);
@@ -146,11 +144,17 @@ static void run(const char *(*target)(const char *text, size_t length, char *mes
 }
 
 Test(fuzz, nnd) {
-    read_seeds("parse", ".nnd");
-    run(fuzz_nnd);
+    read_seeds("tests/golden/parse", ".nnd");
+    run(fuzz_nnd, 4000);
 }
 
 Test(fuzz, graph) {
-    read_seeds("graph", ".graph");
-    run(fuzz_graph);
+    read_seeds("tests/golden/graph", ".graph");
+    run(fuzz_graph, 4000);
+}
+
+Test(fuzz, elaborate) {
+    read_seeds("examples", ".nnd");
+    read_seeds("tests/golden/elab", ".nnd");
+    run(fuzz_elaborate, 500);
 }

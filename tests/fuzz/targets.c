@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz/targets.h"
 
-#include "ir/graph.h"
-#include "nnd/ast.h"
+#include "nnd/elab.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +49,42 @@ static const char *check_graph(Arena *arena, const Source *source, char *message
     return compare(&once, &twice, diag_text(diag, arena), message, size);
 }
 
+static const char *check_graphs(Arena *arena, Graph *const *graphs, int count, char *message,
+                                size_t size) {
+    for (int i = 0; i < count; i++) {
+        const char *wrong = graphs[i] ? graph_verify(graphs[i], STAGE_MODEL, arena) : NULL;
+        if (!wrong) continue;
+        snprintf(message, size, "%s", wrong);
+        return message;
+    }
+    return NULL;
+}
+
+// A function, layer or optimizer alone, applied to arguments that suit it.
+static const char *check_call(Arena *arena, const File *file, const Decl *decl, char *message,
+                              size_t size) {
+    Diag *diag = diag_new(arena);
+    int count;
+    const ExampleArgument *argument = nnd_example_arguments(arena, decl, &count);
+    Graph *graph = nnd_elaborate_call(arena, file, decl->name, argument, count, true, diag);
+    if (!graph && diag_error_count(diag) == 0) return "no graph, and no message";
+    return check_graphs(arena, &graph, 1, message, size);
+}
+
+static const char *check_elaborate(Arena *arena, const Source *source, char *message, size_t size) {
+    Diag *diag = diag_new(arena);
+    const File *file = nnd_parse(arena, source, diag);
+    if (diag_error_count(diag)) return NULL;
+    const char *wrong = NULL;
+    for (int i = 0; i < file->decl_count && !wrong; i++)
+        if (file->decl[i]->kind <= DECL_OPTIMIZER)
+            wrong = check_call(arena, file, file->decl[i], message, size);
+    if (wrong) return wrong;
+    const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
+    if (!module) return diag_error_count(diag) ? NULL : "no network, and no message";
+    return check_graphs(arena, module->graph, NNC_FUNCTIONS, message, size);
+}
+
 const char *fuzz_nnd(const char *text, size_t length, char *message, size_t size) {
     Arena *arena = arena_new();
     const char *wrong = check_nnd(arena, source_of(arena, text, length), message, size);
@@ -60,6 +95,13 @@ const char *fuzz_nnd(const char *text, size_t length, char *message, size_t size
 const char *fuzz_graph(const char *text, size_t length, char *message, size_t size) {
     Arena *arena = arena_new();
     const char *wrong = check_graph(arena, source_of(arena, text, length), message, size);
+    arena_free(arena);
+    return wrong;
+}
+
+const char *fuzz_elaborate(const char *text, size_t length, char *message, size_t size) {
+    Arena *arena = arena_new();
+    const char *wrong = check_elaborate(arena, source_of(arena, text, length), message, size);
     arena_free(arena);
     return wrong;
 }

@@ -8,5 +8,7 @@
 
 const char *fuzz_nnd(const char *text, size_t length, char *message, size_t size);
 const char *fuzz_graph(const char *text, size_t length, char *message, size_t size);
+// Elaborates what parses: with mistakes reported, or every function of the network verified.
+const char *fuzz_elaborate(const char *text, size_t length, char *message, size_t size);
 
 #endif
