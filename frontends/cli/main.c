@@ -67,7 +67,9 @@ int main(int argc, char **argv) {
     Settings settings = {.arena = arena_new()};
     settings_parse(&settings, id, argc - 1, argv + 1);
     int status = commands[id].run(&settings);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE)
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (!written && errno != EPIPE &&
+        status == EXIT_DONE) // a reader that has seen enough is no mistake
         status = report("standard output cannot be written: %s", strerror(errno));
     arena_free(settings.arena);
     return status;

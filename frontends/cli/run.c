@@ -18,40 +18,17 @@ static int status_of(NncStatus status, const NncError *error) {
     return report("%s", error->text);
 }
 
-static long long parameter_count(const NncProgram *program) {
-    long long total = 0;
-    for (int i = 0; i < program->tensor_count; i++) {
-        const NncTensor *tensor = &program->tensor[i];
-        long long size = 1;
-        for (int axis = 0; axis < tensor->rank; axis++)
-            size *= tensor->extent[axis];
-        total += tensor->kind == NNC_PARAMETER ? size : 0;
-    }
-    return total;
-}
-
-// What a run of this function allocates.
-static long long arena_bytes(const NncProgram *program, NncFunctionKind function) {
-    const NncFunction *f = &program->function[function];
-    return program->state_bytes + program->input_bytes + f->work_bytes + f->output_bytes;
-}
-
-// A line before the C compiler, which takes seconds, and one after it.
-static void announce(const Settings *settings, const Compiled *compiled, NncFunctionKind function) {
-    const NncProgram *program = &compiled->program;
-    long threads = settings->run.threads ? settings->run.threads : sysconf(_SC_NPROCESSORS_ONLN);
+// Said before the C compiler is at work, which takes seconds; the line is ended after it.
+static void announce(const Settings *settings, const Compiled *compiled) {
     if (settings->run.json || settings->run.quiet) return;
-    printf("%s (%s): %lld parameters, batch %d, %.1f MB of arenas; cpu, %ld thread%s\n",
-           program->model, settings->file, parameter_count(program), program->batch,
-           (double)arena_bytes(program, function) / 1e6, threads, threads == 1 ? "" : "s");
+    printf("%s: to C in %.0f ms, to code in ", settings->file, 1e3 * compiled->seconds);
     fflush(stdout);
 }
 
-static void announce_jit(const Settings *settings, const Compiled *compiled, const Jit *jit,
-                         double seconds) {
+static void announce_done(const Settings *settings, const Jit *jit, double seconds) {
     if (settings->run.json || settings->run.quiet) return;
-    printf("compiled in %.0f ms, by %s in %.2f s%s\n", 1e3 * compiled->seconds,
-           jit_tier_name(jit_tier(jit)), seconds, jit_from_cache(jit) ? " (from the cache)" : "");
+    const char *cached = jit_from_cache(jit) ? ", from the cache" : "";
+    printf("%.2f s (%s%s)\n", seconds, jit_tier_name(jit_tier(jit)), cached);
     fflush(stdout);
 }
 
@@ -64,10 +41,10 @@ static Jit *prepare(const Settings *settings, NncFunctionKind function, Compiled
                function == NNC_TRAIN ? "`train` block (with its data)" : "loss, output or data");
         return NULL;
     }
-    announce(settings, *compiled, function);
+    announce(settings, *compiled);
     double start = now();
     Jit *jit = load_functions(settings, *compiled);
-    if (jit) announce_jit(settings, *compiled, jit, now() - start);
+    if (jit) announce_done(settings, jit, now() - start);
     return jit;
 }
 

@@ -60,12 +60,21 @@ static void fill_state(Check *check, const Node *leaf, double *value, int64_t si
     }
 }
 
-// What the INIT graph gives a state leaf, or NULL. It has no leaves of its own to read.
+// Zeros: INIT reads no leaf, its nodes only say what is written.
+static const double *const *blank_leaves(Check *check, const Graph *graph) {
+    const double **leaf = ARENA_ARRAY(check->arena, const double *, graph->node.count);
+    for (int i = 0; i < graph->node.count; i++)
+        leaf[i] = ARENA_ARRAY(check->arena, double, shape_eval(&graph->node.at[i]->shape, 1));
+    return leaf;
+}
+
+// What the INIT graph gives a state leaf, or NULL.
 static const double *initial_state(Check *check, const char *name) {
     const Graph *init = check->compiled->module->graph[NNC_INIT];
     if (!init) return NULL;
     if (!check->initial)
-        check->initial = graph_interpret(init, &(Interp){.n = 1, .seed = 1}, check->arena);
+        check->initial = graph_interpret(
+            init, &(Interp){.n = 1, .seed = 1, .leaf = blank_leaves(check, init)}, check->arena);
     for (int i = 0; i < init->root.count; i++) {
         const Root *root = &init->root.at[i];
         if (root->kind == ROOT_STATE && strcmp(root->leaf->attr->name, name) == 0)

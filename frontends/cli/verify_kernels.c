@@ -134,6 +134,27 @@ static void verify_scalars(Run *run, float *scalar) {
     if (fusion->scalar.count) check_report(run->check, "scalars of the step", "", worst, 1e-6);
 }
 
+// The whole function, from its leaves to its roots: what no kernel alone shows is the order of the
+// calls and who may lie where. Errors add up on the way, and more so where a step divides by small
+// numbers.
+static void verify_whole(Run *run) {
+    const Graph *graph = run->graph;
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *node = graph->node.at[i];
+        if (node->op == OP_input || node->op == OP_param || node->op == OP_state) put(run, node);
+    }
+    run->check->compiled->program.function[run->function].run(&run->ctx);
+    for (int i = 0; i < graph->root.count; i++) {
+        const Root *root = &graph->root.at[i];
+        const Node *place = root->kind == ROOT_STATE ? root->leaf : root->value;
+        Result result = {.value = root->value, .to = run->plan->fusion->storage[place->id]};
+        if (!result.to.buffer) continue;
+        const char *name = arena_printf(run->check->arena, "all of %s: %s",
+                                        function_name(run->function), root->name);
+        check_report(run->check, name, "", compare(run, &result), 10 * tolerance);
+    }
+}
+
 void verify_function(Check *check, NncFunctionKind function, int64_t n) {
     const NncProgram *program = &check->compiled->program;
     const NncFunction *about = &program->function[function];
@@ -162,6 +183,7 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n) {
     verify_scalars(&run, scalar);
     for (int i = 0; i < run.plan->fusion->kernel.count; i++)
         verify_kernel(&run, run.plan->fusion->kernel.at[i]);
+    verify_whole(&run);
     for (int i = 0; i < 4; i++)
         free(run.arena[i]);
     arena_free(values);
