@@ -97,6 +97,14 @@ static void update_exact(RandomGraph *random) {
 
 // --- Operands
 
+// Mostly one of the last few, so that chains grow and not only width.
+static const Node *from_pool(RandomGraph *random) {
+    int count = random->pool.count, recent = count < 5 ? count : 5;
+    if (!count) return NULL;
+    int back = one_in(random, 3) ? below(random, count) : below(random, recent);
+    return random->pool.at[count - 1 - back];
+}
+
 const Node *random_keep(RandomGraph *random, const Node *node) {
     VEC_PUSH(random->graph->arena, random->pool, node);
     update_exact(random);
@@ -134,9 +142,9 @@ static const Node *random_fill(RandomGraph *random, DType dtype, Shape shape) {
 }
 
 const Node *pick(RandomGraph *random, DType dtype, int least_rank, int most_rank) {
-    for (int try = 0; try < TRIES && random->pool.count; try++) {
-        const Node *node = random->pool.at[below(random, random->pool.count)];
-        if (node->dtype == dtype && node->shape.rank >= least_rank &&
+    for (int try = 0; try < TRIES; try++) {
+        const Node *node = from_pool(random);
+        if (node && node->dtype == dtype && node->shape.rank >= least_rank &&
             node->shape.rank <= most_rank && random_fits(&node->shape))
             return node;
     }
@@ -145,26 +153,51 @@ const Node *pick(RandomGraph *random, DType dtype, int least_rank, int most_rank
 }
 
 static const Node *pick_known(RandomGraph *random, DType dtype, Shape shape, bool exact) {
-    for (int try = 0; try < 3 * TRIES && random->pool.count; try++) {
-        const Node *node = random->pool.at[below(random, random->pool.count)];
-        if (node->dtype == dtype && shape_equal(&node->shape, &shape) &&
+    for (int try = 0; try < 3 * TRIES; try++) {
+        const Node *node = from_pool(random);
+        if (node && node->dtype == dtype && shape_equal(&node->shape, &shape) &&
             (!exact || random->exact.at[node->id]))
             return node;
     }
     return NULL;
 }
 
+// The shape from a smaller one: by new axes, or zeros around; or from a turned one.
+static const Node *by_movement(RandomGraph *random, DType dtype, Shape shape) {
+    Graph *graph = random->graph;
+    Shape from = shape_of(0, NULL);
+    uint32_t axes = (uint32_t)below(random, 1 << shape.rank);
+    PadAxis pad[MAX_RANK] = {{0}};
+    int8_t perm[MAX_RANK] = {0};
+    switch (below(random, 3)) {
+    case 0:
+        for (int i = 0; i < shape.rank; i++)
+            if (!(axes >> i & 1)) from.dim[from.rank++] = shape.dim[i];
+        return node_broadcast(graph, random_leaf(random, dtype, from), axes, shape);
+    case 1:
+        from = shape;
+        for (int i = 0; i < shape.rank; i++) {
+            if (!dim_is_const(from.dim[i]) || from.dim[i].c[0] < 2) continue;
+            pad[i] = (PadAxis){below(random, 2), 0, 0};
+            from.dim[i].c[0] -= pad[i].low;
+        }
+        return node_pad(graph, random_leaf(random, dtype, from), pad, 0);
+    default:
+        for (int i = 0; i < shape.rank; i++) {
+            perm[i] = (int8_t)(shape.rank - 1 - i);
+            from.dim[from.rank++] = shape.dim[shape.rank - 1 - i];
+        }
+        return node_permute(graph, random_leaf(random, dtype, from), perm);
+    }
+}
+
 const Node *pick_of_shape(RandomGraph *random, DType dtype, Shape shape) {
     if (one_in(random, 6)) return random_fill(random, dtype, shape);
-    const Node *known = one_in(random, 5) ? NULL : pick_known(random, dtype, shape, false);
-    if (known) return known;
-    uint32_t axes = (uint32_t)below(random, 1 << shape.rank); // those a smaller one lacks
-    if (!axes || dtype == DT_BOOL) return random_leaf(random, dtype, shape);
-    Shape smaller = shape_of(0, NULL);
-    for (int i = 0; i < shape.rank; i++)
-        if (!(axes >> i & 1)) smaller.dim[smaller.rank++] = shape.dim[i];
-    const Node *leaf = random_leaf(random, dtype, smaller);
-    return random_keep(random, node_broadcast(random->graph, leaf, axes, shape));
+    const Node *x = one_in(random, 5) ? NULL : pick_known(random, dtype, shape, false);
+    if (!x && one_in(random, 2) && dtype != DT_BOOL) x = by_movement(random, dtype, shape);
+    if (!x) x = random_leaf(random, dtype, shape);
+    if (one_in(random, 8)) x = node_unary(random->graph, dtype == DT_BOOL ? OP_not : OP_neg, x);
+    return random_keep(random, x);
 }
 
 const Node *pick_exact(RandomGraph *random, DType dtype, int least_rank) {
@@ -199,22 +232,35 @@ static const Node *add_gradient(RandomGraph *random) {
     return random_keep(random, out);
 }
 
+// What nothing uses, or it would be dead; and a state.
 static void add_roots(RandomGraph *random) {
     Graph *graph = random->graph;
+    bool *used = ARENA_ARRAY(graph->arena, bool, graph->node.count);
+    for (int id = 0; id < graph->node.count; id++)
+        for (int i = 0; i < graph->node.at[id]->in_count; i++)
+            used[graph->node.at[id]->in[i]->id] = true;
+    for (int id = 0; id < random->exact.count; id++)
+        if (!used[id])
+            graph_add_root(graph, ROOT_OUTPUT, arena_printf(graph->arena, "y%d", id), NULL,
+                           graph->node.at[id]);
     const Node *next_state = pick(random, DT_F32, 0, 4);
     const Node *leaf = node_state(graph, "state", DT_F32, next_state->shape);
     graph_add_root(graph, ROOT_STATE, "state", leaf, next_state);
-    for (int i = 0; i < 4; i++) {
-        int last = random->pool.count < 12 ? random->pool.count : 12;
-        const Node *value = random->pool.at[random->pool.count - 1 - below(random, last)];
-        graph_add_root(graph, ROOT_OUTPUT, arena_printf(graph->arena, "y%d", i), NULL, value);
-    }
+}
+
+// Half of them movement, which most rules of a pass are about.
+static Op random_op(RandomGraph *random) {
+    static const Op movement[] = {OP_reshape, OP_permute,  OP_broadcast,  OP_pad,
+                                  OP_slice,   OP_flip,     OP_concat,     OP_window,
+                                  OP_fold,    OP_contract, OP_reduce_sum, OP_reduce_max};
+    if (one_in(random, 2)) return movement[below(random, 12)];
+    return (Op)below(random, OP_COUNT);
 }
 
 Graph *random_graph(Arena *arena, uint64_t seed) {
     RandomGraph *random = random_graph_new(arena, seed);
-    for (int i = between(random, 24, 48); i > 0; i--)
-        random_node(random, (Op)below(random, OP_COUNT));
+    for (int i = between(random, 24, 60); i > 0; i--)
+        random_node(random, random_op(random));
     if (one_in(random, 2)) add_gradient(random);
     add_roots(random);
     return random->graph;

@@ -43,6 +43,20 @@ static const Node *random_integer(RandomGraph *random, Op op) {
     return grows ? node_binary(graph, OP_mod, z, node_const(graph, DT_I32, 7)) : z;
 }
 
+// Now and then a choice between choices, by the same condition or its opposite.
+static const Node *random_select(RandomGraph *random) {
+    Graph *graph = random->graph;
+    DType dtype = one_in(random, 5) ? DT_I32 : DT_F32;
+    const Node *a = pick(random, dtype, 0, 4), *b = pick_of_shape(random, dtype, a->shape);
+    const Node *condition = pick_of_shape(random, DT_BOOL, a->shape);
+    const Node *choice = node_select(graph, condition, a, b);
+    if (one_in(random, 2)) return choice;
+    const Node *c = pick_of_shape(random, dtype, a->shape);
+    if (one_in(random, 2)) condition = node_unary(graph, OP_not, condition);
+    return one_in(random, 2) ? node_select(graph, condition, choice, c)
+                             : node_select(graph, condition, c, choice);
+}
+
 static const Node *random_pointwise(RandomGraph *random, Op op) {
     switch (op_info(op)->types) {
     case TYPES_REAL:
@@ -55,12 +69,8 @@ static const Node *random_pointwise(RandomGraph *random, Op op) {
         const Node *b = pick_of_shape(random, DT_BOOL, a->shape);
         return node_pointwise(random->graph, op, (const Node *[]){a, b});
     }
-    default: {
-        DType dtype = one_in(random, 5) ? DT_I32 : DT_F32;
-        const Node *yes = pick(random, dtype, 0, 4);
-        const Node *condition = pick_of_shape(random, DT_BOOL, yes->shape);
-        return node_select(random->graph, condition, yes, pick_of_shape(random, dtype, yes->shape));
-    }
+    default:
+        return random_select(random);
     }
 }
 
