@@ -84,6 +84,12 @@ static const Decl *named_block(Elab *e, const File *file, DeclKind kind, const c
     return NULL;
 }
 
+static const Decl *first_block(const File *file, DeclKind kind) {
+    for (int i = 0; i < file->decl_count; i++)
+        if (file->decl[i]->kind == kind) return file->decl[i];
+    return NULL;
+}
+
 static const Decl *last_block(const File *file, DeclKind kind) {
     const Decl *last = NULL;
     for (int i = 0; i < file->decl_count; i++)
@@ -136,7 +142,7 @@ static Module *module_new(Elab *e, const File *file) {
 Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options, Diag *diag) {
     Elab *e = elab_new(arena, file, options, diag);
     Module *module = module_new(e, file);
-    const Decl *train = last_block(file, DECL_TRAIN), *model, *data = NULL;
+    const Decl *train = first_block(file, DECL_TRAIN), *model, *data = NULL;
     check_blocks(e, file);
     if (train)
         model = named_block(e, file, DECL_MODEL, "model", train->name, train->name_span);
@@ -154,7 +160,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     const Run *eval_run, *train_run = elab_model(e, model, data, true, module);
     e->module = NULL;
     eval_run = elab_model(e, model, data, false, module);
-    if (!elab_failed(e)) elab_program(e, train, module, train_run, eval_run);
+    elab_program(e, train, module, train_run, eval_run);
     if (!elab_failed(e)) check_sets(e, module, model);
     return elab_failed(e) ? NULL : module;
 }

@@ -24,7 +24,7 @@ Value elab_reduce_all(Elab *e, Span span, const char *reduction, Value of) {
     Span before = elab_here(e, span);
     uint32_t axes = (1u << value.node->shape.rank) - 1;
     Value result = value_tensor(axes ? node_reduce(e->graph, op, value.node, axes) : value.node);
-    e->reduced = true;
+    e->not_pointwise = true;
     e->graph->here = before;
     if (strcmp(reduction, "mean")) return result;
     shape_size(&size, &value.node->shape); // fits, as every tensor's does
@@ -43,6 +43,7 @@ static Value apply_mean(Elab *e, Span span, const Value *in) {
 
 static bool whole(Elab *e, Span span, const char *name, Value *value) {
     *value = elab_as_tensor(e, span, *value);
+    e->not_pointwise = true;
     if (value_is_poison(*value)) return false;
     if (!value->loops) return true;
     elab_error(e, span, "%s takes a whole tensor, this is an element", name);

@@ -117,16 +117,23 @@ const Reduction *loops_reduction(const Loops *loops, const Expr *expr) {
 
 // --- Subscripts
 
-static bool mentions_index(Scope *scope, const Expr *expr) {
+static bool reads_tensor(Scope *scope, const Expr *expr) {
     if (expr->kind == EXPR_NAME) {
         const Binding *binding = scope_find(scope, expr->text);
-        return binding && (binding->value.kind == VALUE_INDEX ||
-                           (binding->value.kind == VALUE_TENSOR && !binding->value.step));
+        return binding && binding->value.kind == VALUE_TENSOR && !binding->value.step;
     }
     if (expr->kind == EXPR_INDEX || expr->kind == EXPR_REDUCE) return true;
     for (int i = expr->kind == EXPR_CALL; i < expr->in_count; i++)
-        if (mentions_index(scope, expr->in[i])) return true;
+        if (reads_tensor(scope, expr->in[i])) return true;
     return false;
+}
+
+static bool mentions_index(Scope *scope, const Expr *expr) {
+    const Binding *binding = expr->kind == EXPR_NAME ? scope_find(scope, expr->text) : NULL;
+    if (binding && binding->value.kind == VALUE_INDEX) return true;
+    for (int i = expr->kind == EXPR_CALL; i < expr->in_count; i++)
+        if (mentions_index(scope, expr->in[i])) return true;
+    return reads_tensor(scope, expr);
 }
 
 // sum += factor * term; false where it does not fit.
@@ -204,6 +211,11 @@ static void collect_subscript(Elab *e, Scope *scope, Loops *loops, const Expr *e
         return;
     }
     loops->failed |= diag_error_count(e->diag) > errors;
+    if (!loops->failed && !reads_tensor(scope, expr)) {
+        elab_error(e, expr->span, "this subscript is too general");
+        diag_hint(e->diag, "at most two indices, times constants, plus a constant");
+        loops->failed = true;
+    }
     *at = (Affine){.dynamic = expr, .span = expr->span};
     collect(e, scope, loops, expr);
 }
@@ -397,6 +409,8 @@ static bool range_from_affine_use(Loops *loops) {
                     !largest_range(loops, a, use->base.node->shape.dim[axis], k, &range))
                     continue;
                 set_extent(var, range, a->span);
+                var->use = use;
+                var->axis = axis;
                 return true;
             }
         }
@@ -430,6 +444,12 @@ static bool check_bounds(Elab *e, Loops *loops, const IndexUse *use, int axis) {
     return false;
 }
 
+static const char *room_text(Elab *e, const LoopVar *var) {
+    if (!var->use) return "";
+    return arena_printf(e->arena, " in axis %d of %s", var->axis + 1,
+                        shape_text(e, &var->use->base.node->shape));
+}
+
 static bool check_range(Elab *e, Loops *loops, int index) {
     LoopVar *var = &loops->var[index];
     bool is_rest =
@@ -438,9 +458,8 @@ static bool check_range(Elab *e, Loops *loops, int index) {
         return true;
     if (var->known && dim_at_least(var->extent, 1)) return true;
     if (var->known) {
-        elab_error(e, var->span, "the index %s has no room: its range would be %s", var->name,
-                   dim_text(e, var->extent));
-        elab_note(e, var->from, "it comes from here");
+        elab_error(e, var->span, "the index %s has no room%s", var->name, room_text(e, var));
+        elab_note(e, var->from, "its range comes from here");
     } else {
         elab_error(e, var->span, "the range of the index %s is not known", var->name);
         diag_hint(e->diag, "give it: [%s: 3]", var->name);
@@ -512,6 +531,7 @@ Value elab_indexed(Elab *e, Scope *scope, const IndexName *index, int count, con
     Loops *loops = ARENA_NEW(e->arena, Loops), *outer = e->loops;
     Scope *inner = scope_new(e, scope);
     int order[MAX_LOOPS + MAX_RANK];
+    e->not_pointwise = true;
     add_indices(e, loops, scope, inner, index, count);
     e->loops = loops;
     if (!loops->failed) collect(e, inner, loops, body);

@@ -151,10 +151,11 @@ typedef struct Elab {
     Graph *init;
     Module *module; // gets a row for each application of a layer; NULL: not in this run
     bool training;
-    bool reduced; // a whole tensor was reduced: an optimizer is not pointwise then
-    bool in_init; // an initialiser: nothing of the step can be read
-    Frame *frame; // NULL: no layers here
-    Loops *loops; // index notation that is being elaborated
+    bool not_pointwise; // more than pointwise operators was used: an optimizer runs by parameter
+                        // then
+    bool in_init;       // an initialiser: nothing of the step can be read
+    Frame *frame;       // NULL: no layers here
+    Loops *loops;       // index notation that is being elaborated
     OptimizerRun *optimizer;
     int depth, call_depth;
     CallSite *calls;
@@ -277,7 +278,9 @@ typedef struct LoopVar {
     Span span;
     bool used, known;
     Dim extent;
-    Span from; // where the extent comes from
+    Span from;                  // where the extent comes from
+    const struct IndexUse *use; // that it stays in bounds of
+    int axis;
     Loops *loops;
 } LoopVar;
 

@@ -339,10 +339,20 @@ static bool bind_settings(Elab *e, Scope *scope, const Decl *model) {
     return arguments_bind(e, scope, &from, model->name_span);
 }
 
-static void check_each(Elab *e, const Decl *data, const Module *module) {
-    VEC(const char *) names = {0};
-    for (int i = 0; i < module->input.count; i++)
-        VEC_PUSH(e->arena, names, module->input.at[i].name);
+typedef VEC(const char *) NameVec;
+
+static void input_names(Elab *e, Stmt *const *body, int count, NameVec *names) {
+    for (int i = 0; i < count; i++) {
+        if (body[i]->kind == STMT_INPUT) VEC_PUSH(e->arena, *names, body[i]->name);
+        if (body[i]->kind != STMT_IF) continue;
+        input_names(e, body[i]->body, body[i]->body_count, names);
+        input_names(e, body[i]->otherwise, body[i]->otherwise_count, names);
+    }
+}
+
+static void check_each(Elab *e, const Decl *data, const Decl *model) {
+    NameVec names = {0};
+    input_names(e, model->body, model->body_count, &names);
     for (int i = 0; data && i < data->body_count; i++) {
         const Stmt *stmt = data->body[i];
         bool found = stmt->kind != STMT_EACH && stmt->kind != STMT_AUGMENT;
@@ -363,7 +373,7 @@ Run *elab_model(Elab *e, const Decl *model, const Decl *data, bool training, Mod
         scope_bind(e, run->scope, "N", SPAN_NONE, value_size(dim_batch()));
         for (int i = 0; i < model->body_count; i++)
             model_stmt(e, run->scope, run, model->body[i], data, module);
-        check_each(e, data, module);
+        check_each(e, data, model);
         if (run->output.count == 0 && !elab_failed(e))
             elab_error(e, model->name_span, "%s has no output", model->name);
     }

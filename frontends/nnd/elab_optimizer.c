@@ -167,14 +167,14 @@ Value optimizer_all(Elab *e, Scope *scope, const Expr *call) {
         return POISON;
     }
     Scope *whole = scope_new(e, scope);
-    bool reduced = e->reduced;
+    bool reduced = e->not_pointwise;
     hide(e, whole, "p", run->all_p);
     hide(e, whole, "g", run->all_g);
     for (int i = 0; i < run->state.count; i++)
         if (!run->state.at[i]->scalar)
             hide(e, whole, run->state.at[i]->name, run->state.at[i]->leaf);
     Value value = elab_expr(e, whole, sum);
-    e->reduced = reduced;
+    e->not_pointwise = reduced;
     return value;
 }
 
@@ -246,6 +246,13 @@ static const Node *run_pieces(Elab *e, Program *p, OptimizerRun *run, Scope *tra
 
 // --- The whole
 
+void optimizer_check(Elab *e, const Decl *decl, const Expr *call, Scope *scope) {
+    Arguments from = arguments_new(e, decl);
+    elab_begin_graph(e, graph_new(e->arena, "check"), true);
+    arguments_match(e, scope, call, 1, ACCEPT_ALL, &from);
+    arguments_bind(e, scope_new(e, NULL), &from, call->span);
+}
+
 typedef struct Before {
     Graph *graph, *init;
     Frame *frame;
@@ -260,7 +267,7 @@ static Before enter(Elab *e, OptimizerRun *run, CallSite *site, Graph *graph, Gr
     e->frame = NULL;
     e->calls = site;
     e->optimizer = run;
-    e->reduced = false;
+    e->not_pointwise = false;
     graph->here = run->m->call->span;
     return before;
 }
@@ -285,7 +292,7 @@ static bool rehearse(Elab *e, Program *p, Minimize *m, Scope *train, bool *reduc
     Before before = enter(e, &run, &site, graph, init);
     const Node *next = run_pieces(e, p, &run, train);
     leave(e, before);
-    *reduces = e->reduced;
+    *reduces = e->not_pointwise;
     return next != NULL;
 }
 

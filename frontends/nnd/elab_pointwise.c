@@ -20,15 +20,14 @@ static bool is_condition(Value v) {
     return v.kind == VALUE_BOOL || (v.kind == VALUE_TENSOR && v.node->dtype == DT_BOOL);
 }
 
-static Value wrong_type(Elab *e, Span span, Op op, Value got) {
+static Value wrong_type(Elab *e, Span span, Op op, Value got, bool logic) {
     const char *name = op_info(op)->name;
     if (is_condition(got)) {
         elab_error(e, span, "%s takes numbers, but this is a condition", name);
         diag_hint(e->diag, "f32(x) makes 0 and 1 of it; if c then a else b chooses");
     } else {
-        elab_error(e, span, "%s takes %s, but this is %s", name,
-                   op_info(op)->types == TYPES_LOGIC ? "conditions" : "numbers and tensors",
-                   value_describe(e, got));
+        elab_error(e, span, "%s takes %s, but this is %s", op == OP_select ? "if" : name,
+                   logic ? "a condition" : "numbers and tensors", value_describe(e, got));
     }
     return POISON;
 }
@@ -39,7 +38,7 @@ static bool check_kinds(Elab *e, Span span, Op op, const Value *in) {
         bool logic = info->types == TYPES_LOGIC || (info->types == TYPES_SELECT && i == 0);
         bool branch = info->types == TYPES_SELECT && i > 0;
         if (is_numeric(in[i]) && (branch || is_condition(in[i]) == logic)) continue;
-        wrong_type(e, span, op, in[i]);
+        wrong_type(e, span, op, in[i], logic);
         return false;
     }
     if (info->types == TYPES_SELECT && is_condition(in[1]) != is_condition(in[2])) {

@@ -96,6 +96,14 @@ static bool matches(const char *pattern, const char *path) {
     }
 }
 
+// What the expressions of the block see beside step and epoch.
+static Scope *train_scope(Elab *e, const Program *p) {
+    Scope *scope = scope_new(e, NULL);
+    scope_bind(e, scope, "batch", p->train->span, value_int(p->module->batch));
+    scope_bind(e, scope, "epochs", p->train->span, value_int(p->module->epochs));
+    return scope;
+}
+
 static const Decl *optimizer_of(Elab *e, const Expr *call) {
     if (call->kind != EXPR_CALL) {
         elab_error(e, call->span, "an optimizer is a call: adam(lr = 1e-3)");
@@ -113,10 +121,11 @@ static const Decl *optimizer_of(Elab *e, const Expr *call) {
     return NULL;
 }
 
-static Minimize *add_minimize(Elab *e, Program *p, const Stmt *stmt, const Expr *call,
-                              const Expr *clip) {
+static void add_minimize(Elab *e, Program *p, const Stmt *stmt, const Expr *call,
+                         const Expr *clip) {
     const Decl *decl = optimizer_of(e, call);
-    if (!decl) return NULL;
+    if (!decl) return;
+    optimizer_check(e, decl, call, train_scope(e, p));
     Minimize *m = ARENA_NEW(e->arena, Minimize);
     int same = 1, number = p->minimize.count + 1;
     for (int i = 0; i < p->minimize.count; i++)
@@ -128,7 +137,6 @@ static Minimize *add_minimize(Elab *e, Program *p, const Stmt *stmt, const Expr 
     m->prefix = same == 1 ? decl->name : arena_printf(e->arena, "%s_%d", decl->name, same);
     m->loss_span = stmt->kind == STMT_MINIMIZE ? stmt->name_span : stmt->span;
     VEC_PUSH(e->arena, p->minimize, m);
-    return m;
 }
 
 static const Expr *minimize_clip(Elab *e, const Stmt *stmt) {
@@ -391,13 +399,6 @@ static const Node *clipped(Elab *e, Scope *scope, const Minimize *m, const Node 
     return NULL;
 }
 
-static Scope *train_scope(Elab *e, const Program *p) {
-    Scope *scope = scope_new(e, NULL);
-    scope_bind(e, scope, "batch", p->train->span, value_int(p->module->batch));
-    scope_bind(e, scope, "epochs", p->train->span, value_int(p->module->epochs));
-    return scope;
-}
-
 // One after the other: a later loss sees the parameters that an earlier minimize has changed.
 static Graph *train_graph(Elab *e, Program *p, const Run *run) {
     Graph *graph = graph_new(e->arena, "train");
@@ -449,8 +450,9 @@ static bool predicts_without_targets(Elab *e, const Run *run, const Graph *graph
 void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_run,
                   const Run *eval_run) {
     Program p = {.train = train, .module = module};
+    if (train) collect_minimizes(e, &p);
+    if (elab_failed(e)) return;
     if (train) {
-        collect_minimizes(e, &p);
         assign_params(e, &p);
         if (train_run->loss.kind == VALUE_POISON && !train_run->has_loss && p.minimize.count > 0 &&
             !strcmp(p.minimize.at[0]->loss_name, "loss"))

@@ -49,6 +49,8 @@ const Node *flat_param(Graph *, const Node *flat, const ParamEntry *);
 const Node *flatten(Graph *, const Node *);
 const Node *join_flat(Graph *, const Node *const *part, int count);
 
+// Reports wrong arguments of an optimizer's call.
+void optimizer_check(Elab *, const Decl *, const Expr *call, Scope *);
 // The next value of the flat parameters; adds the roots of the optimizer's state to elab->graph,
 // and rows to the program and its module. NULL after an error.
 const Node *optimizer_apply(Elab *, Program *, Minimize *, Scope *, const Node *p, const Node *g);
