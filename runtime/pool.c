@@ -10,6 +10,7 @@
 // its workers alike.
 #include "nnc.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -74,6 +75,7 @@ static bool spin_until_changed(atomic_uint *value, unsigned old) {
             relax();
         }
         if (now_ns() > limit) return false;
+        sched_yield(); // another thread of ours may wait for this processor
     }
 }
 
@@ -84,6 +86,7 @@ static bool spin_until_zero(atomic_int *value) {
             relax();
         }
         if (now_ns() > limit) return false;
+        sched_yield(); // another thread of ours may wait for this processor
     }
 }
 

@@ -22,8 +22,9 @@ typedef float LanesAnywhere __attribute__((vector_size(4 * TILE_LANES), aligned(
 #ifdef TILE_TARGET
 __attribute__((target(TILE_TARGET)))
 #endif
-static void
+TILE_ATTRIBUTE static void
 TILE(long long k, const float *a, const float *b, float *c, long long ldc, int accumulate) {
+    TILE_CONTRACT
     Lanes sum[TILE_ROWS][2];
 #pragma GCC unroll 16
     for (int r = 0; r < TILE_ROWS; r++)

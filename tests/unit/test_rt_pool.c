@@ -78,7 +78,7 @@ static void add_one(const NncCtx *ctx, long long low, long long high, int thread
 
 // Loops posted in quick succession, and after pauses that let the workers fall asleep.
 Test(rt_pool, loops_in_quick_succession_and_after_pauses) {
-    enum { WIDTH = 64, LOOPS = 20000, PAUSES = 50 };
+    enum { WIDTH = 64, LOOPS = 5000, PAUSES = 50 };
     int counter[WIDTH] = {0};
     NncPool *pool = nnc_pool_new(3);
     NncCtx ctx = {.work = (char *)counter, .pool = pool};
