@@ -11,6 +11,8 @@
 // At most this many elements of a leaf are nudged; more are sampled evenly.
 enum { MAX_NUDGES = 24, MAX_LEAVES = 16 };
 
+const char gradient_not_finite[] = "it is not finite";
+
 typedef struct Check {
     Graph *graph;
     const CheckOptions *options;
@@ -145,6 +147,8 @@ const char *gradient_check(Graph *graph, const Node *y, const Node *const *wrt, 
     draw(&check);
     Arena *arena = arena_new();
     double **value = interpret(&check, arena);
+    for (int64_t i = 0; i < shape_eval(&y->shape, options->n) && !wrong; i++)
+        if (!isfinite(value[y->id][i])) wrong = gradient_not_finite;
     for (int i = 0; i <= count && !wrong; i++)
         wrong = compare_leaf(&check, i, value);
     arena_free(arena);

@@ -25,6 +25,9 @@ double random_unit(uint64_t *state); // in [0, 1)
 // f32: -2 .. 2; i32: 0 .. 3.
 void draw_leaf(void *context, const Node *leaf, double *value, int64_t count, uint64_t *state);
 
+// What is returned where y has an element that is NaN or infinite.
+extern const char gradient_not_finite[];
+
 // Appends to the graph d = the gradient of sum(y * seed) with respect to leaves wrt[..], and the
 // gradient of sum(d * direction) with respect to wrt[..] and seed, for random seeds and directions,
 // and compares both with differences. NULL where they agree, else a sentence, in the graph's arena.
