@@ -91,19 +91,16 @@ static bool name_axis(Solution *s, const Contraction *c, int axis) {
 }
 
 // Whether an expression may take the index's place: it is read by one access of the operand, and
-// elsewhere bare, once at least, by something that is zero outside of the index's range.
+// elsewhere bare. That keeps it in its range, dz and an axis that a summed index runs along being
+// zero outside.
 static bool can_solve(const Solution *s, const Contraction *c, int index) {
     if (index < 0 || s->role[index] != LOOP_SUMMED) return false;
     int own = 0;
     for (int i = 0; i < c->own->shape.rank; i++)
         own += mentions(&c->own_access[i], index);
-    bool bounded = index < c->z->shape.rank;
-    for (int i = 0; i < c->other->shape.rank; i++) {
-        if (!mentions(&c->other_access[i], index)) continue;
-        if (!is_plain(&c->other_access[i])) return false;
-        bounded |= at_most(c->other->shape.dim[i], c->range[index]);
-    }
-    return own == 1 && bounded;
+    for (int i = 0; i < c->other->shape.rank; i++)
+        if (mentions(&c->other_access[i], index) && !is_plain(&c->other_access[i])) return false;
+    return own == 1;
 }
 
 // Which of an access's two indices to solve for, or -1. One of z's own first: that leaves the

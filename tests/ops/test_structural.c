@@ -8,7 +8,7 @@
 
 #include <criterion/criterion.h>
 
-enum { MAX_LEAVES = 8, APPLICATIONS = 25 };
+enum { MAX_LEAVES = 8, APPLICATIONS = 120 };
 
 static int real_leaves(const Graph *graph, const Node **leaf) {
     int count = 0;
