@@ -160,16 +160,26 @@ static void print_scatter(Buf *out, const Fusion *fusion, const Kernel *kernel) 
     Arena *arena = out->arena;
     int64_t table = shape_eval(&node->shape, fusion->batch), extent = dim_eval(node->shape.dim[0], fusion->batch);
     long long width = extent ? table / extent : 0;
-    Dim count;
-    if (!shape_size(&count, &index->shape)) bug("size of an index overflows");
     buf_printf(out, "    float *restrict to = (float *)(void *)%s + %lld;\n", buffer_address(arena, to.buffer), (long long)to.offset);
     buf_printf(out, "    const int *restrict index = (const int *)(const void *)%s + %lld;\n", buffer_address(arena, at.buffer), (long long)at.offset);
     buf_printf(out, "    const float *restrict from = (const float *)(const void *)%s + %lld;\n", buffer_address(arena, from.buffer), (long long)from.offset);
     buf_printf(out, "    for (long long i = low * %lld; i < high * %lld; i++)\n        to[i] = 0.0f;\n", width, width);
-    buf_printf(out, "    for (int i = 0; i < %s; i++) {\n", dim_text(arena, count));
-    buf_add(out, "        if (index[i] < low || index[i] >= high) continue;\n");
-    buf_printf(out, "        for (int k = 0; k < %lld; k++)\n", width);
-    buf_printf(out, "            to[index[i] * %lldll + k] += from[i * %lldll + k];\n    }\n", width, width);
+    Buf at_text = buf_new(arena);
+    int64_t stride = shape_eval(&index->shape, fusion->batch);
+    int depth = 1;
+    for (int axis = 0; axis < index->shape.rank; axis++) {
+        stride /= dim_eval(index->shape.dim[axis], fusion->batch);
+        buf_printf(&at_text, "%si%d * %lld", axis ? " + " : "", axis, (long long)stride);
+        print_indent(out, depth++);
+        buf_printf(out, "for (int i%d = 0; i%d < %s; i%d++)\n", axis, axis, dim_text(arena, index->shape.dim[axis]), axis);
+    }
+    const char *i = index->shape.rank ? at_text.text : "0";
+    print_indent(out, depth);
+    buf_printf(out, "if (index[%s] >= low && index[%s] < high)\n", i, i);
+    print_indent(out, depth + 1);
+    buf_printf(out, "for (int k = 0; k < %lld; k++)\n", width);
+    print_indent(out, depth + 2);
+    buf_printf(out, "to[index[%s] * %lldll + k] += from[(%s) * %lldll + k];\n", i, width, i, width);
 }
 
 // --- Kernels

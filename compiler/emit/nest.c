@@ -534,17 +534,24 @@ static void print_row(Printer *p, const Value *value, const char *low, const cha
 
 // --- The nest
 
+static void mark_value(Printer *p, const Value *value);
+
+// Marks the values that an index is made of, and returns all variables that it depends on.
+static uint64_t mark_index(Printer *p, const Index *index) {
+    uint64_t deps = index_deps(p->loops, index);
+    for (int var = 0; var < p->loops->var_count; var++)
+        if (deps >> var & 1 && p->loops->var[var].kind == VAR_VALUE) {
+            mark_value(p, p->loops->var[var].value);
+            deps |= p->deps[p->loops->var[var].value->id];
+        }
+    return deps;
+}
+
 static void mark_value(Printer *p, const Value *value) {
     if (p->uses[value->id]++) return;
-    uint64_t deps = index_deps(p->loops, &value->index), own = 0;
-    for (int i = 0; i < value->index.count; i++)
-        if (p->loops->var[value->index.term[i].var].kind == VAR_VALUE) {
-            const Value *of = p->loops->var[value->index.term[i].var].value;
-            mark_value(p, of);
-            deps |= p->deps[of->id];
-        }
+    uint64_t deps = mark_index(p, &value->index), own = 0;
     for (int i = 0; i < value->condition_count; i++)
-        deps |= index_deps(p->loops, &value->condition[i].index);
+        deps |= mark_index(p, &value->condition[i].index);
     for (int i = 0; i < value->in_count; i++) {
         mark_value(p, value->in[i]);
         deps |= p->deps[value->in[i]->id];

@@ -104,6 +104,13 @@ const Node *strip_views(const Node *node, int64_t batch, int64_t *offset) {
     return node;
 }
 
+bool node_is_placed_concat(const Node *node) {
+    bool placed = node->op == OP_concat && node->attr->axis == 0;
+    for (int i = 0; placed && i + 1 < node->in_count; i++)
+        placed = dim_is_const(node->in[i]->shape.dim[0]);
+    return placed;
+}
+
 // --- Epilogues
 
 bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows) {
@@ -188,7 +195,7 @@ static void store_operands(Fuse *f) {
         if (node->op == OP_product) store(f, node->in[0], "a matrix product reads it"), store(f, node->in[1], "a matrix product reads it");
         if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
         if (node->op == OP_scatter_add) store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");
-        if (node->op == OP_concat && node->attr->axis == 0) {
+        if (node_is_placed_concat(node)) {
             for (int i = 0; i < node->in_count; i++)
                 store(f, node->in[i], "it is a part of a longer vector");
             store(f, node, "it is put together from parts");
@@ -260,6 +267,7 @@ static void mark_live(Fuse *f) {
     for (int i = 0; i < graph->root.count; i++) {
         f->live[graph->root.at[i].value->id] = true;
         f->users[graph->root.at[i].value->id].roots++;
+        if (graph->root.at[i].leaf) f->live[graph->root.at[i].leaf->id] = true;
     }
     for (int id = graph->node.count - 1; id >= 0; id--) {
         const Node *node = graph->node.at[id];

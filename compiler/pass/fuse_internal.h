@@ -30,6 +30,9 @@ bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of s
 bool node_is_view(const Node *node, int64_t batch, int64_t *offset);
 const Node *strip_views(const Node *node, int64_t batch, int64_t *offset);
 
+// A concat whose parts are written straight into it: along its first axis, at constant places.
+bool node_is_placed_concat(const Node *node);
+
 // How a product's rows are shared out: over the first axis of `shape` that is not 1. False where its
 // blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
 bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);

@@ -146,16 +146,17 @@ static void add_copy(Maker *m, const Node *value, Storage from, Storage to, cons
     add_kernel(m, (Result){value, to, from}, NULL)->apart = why;
 }
 
-// Does `node` use a result of `kernel` other than element by element?
-static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *node, bool moved, uint8_t *seen) {
+// Does `node`, a part of what computes `wanted`, use a result of `kernel` other than element by element?
+static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted, const Node *node, bool moved,
+                       uint8_t *seen) {
     if (seen[node->id] & (moved ? 2 : 1)) return false;
     seen[node->id] |= moved ? 2 : 1;
     for (int i = 0; i < kernel->result.count; i++)
         if (kernel->result.at[i].value == node) return moved;
-    if (m->f->stored[node->id] || node_is_leaf(node)) return false;
+    if (node != wanted && (m->f->stored[node->id] || node_is_leaf(node))) return false;
     bool pointwise = op_info(node->op)->pointwise || node->op == OP_cast || node->op == OP_stop;
     for (int i = 0; i < node->in_count; i++)
-        if (uses_moved(m, kernel, node->in[i], moved || !pointwise, seen)) return true;
+        if (uses_moved(m, kernel, wanted, node->in[i], moved || !pointwise, seen)) return true;
     return false;
 }
 
@@ -170,7 +171,8 @@ static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel 
             shared |= kernel->reads.at[k] == wanted->reads.at[i];
     }
     uint8_t *seen = ARENA_ARRAY(m->arena, uint8_t, m->fusion->graph->node.count);
-    return shared && !uses_moved(m, kernel, wanted->result.at[0].value, false, seen);
+    const Node *value = wanted->result.at[0].value;
+    return shared && !uses_moved(m, kernel, value, value, false, seen);
 }
 
 // Moves the last kernel's only result into an earlier kernel, if there is one that takes it.
@@ -221,12 +223,10 @@ static void copy_parts(Maker *m, const Node *concat) {
     m->made_at[concat->id] = made_at;
 }
 
-static bool is_placed_concat(const Node *node) { return node->op == OP_concat && node->attr->axis == 0; }
-
 static void place_stored(Maker *m) {
     const Graph *graph = m->fusion->graph;
     for (int id = graph->node.count - 1; id >= 0; id--)
-        if (m->f->stored[id] && is_placed_concat(graph->node.at[id])) place_parts(m, graph->node.at[id]);
+        if (m->f->stored[id] && node_is_placed_concat(graph->node.at[id])) place_parts(m, graph->node.at[id]);
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         if (!m->f->stored[id] || m->fusion->storage[id].buffer) continue;
@@ -243,7 +243,7 @@ static void make_stored(Maker *m) {
         if (m->f->live[id] && !m->f->stored[id] && node_is_view(node, m->batch, &offset))
             m->made_at[id] = m->made_at[node->in[0]->id];
         if (!m->f->stored[id]) continue;
-        if (is_placed_concat(node)) {
+        if (node_is_placed_concat(node)) {
             copy_parts(m, node);
             continue;
         }
@@ -278,6 +278,16 @@ static bool can_overwrite(Maker *m, const Node *leaf, const Node *value, Buffer 
     return true;
 }
 
+// What kernels write to `from`, or copy from there, they now do at `to`.
+static void move_buffer(Maker *m, const Buffer *from, Storage to) {
+    for (int k = 0; k < m->fusion->kernel.count; k++)
+        for (int i = 0; i < m->fusion->kernel.at[k]->result.count; i++) {
+            Result *result = &m->fusion->kernel.at[k]->result.at[i];
+            if (result->to.buffer == from) result->to.buffer = to.buffer;
+            if (result->from.buffer == from) result->from.buffer = to.buffer;
+        }
+}
+
 static void commit_state(Maker *m, const Root *root, bool first_phase) {
     Storage old = m->fusion->storage[root->leaf->id], *made = &m->fusion->storage[root->value->id];
     int64_t offset;
@@ -293,10 +303,8 @@ static void commit_state(Maker *m, const Root *root, bool first_phase) {
         add_copy(m, root->value, *made, m->kept[root->leaf->id], "states change together");
     } else if (base == root->value && m->f->stored[base->id] && m->f->users[base->id].roots == 1 &&
                made->offset == 0 && made->buffer->arena == ARENA_WORK && can_overwrite(m, root->leaf, base, old.buffer)) {
-        Kernel *kernel = m->fusion->kernel.at[m->made_at[base->id]];
+        move_buffer(m, made->buffer, old);
         *made = old;
-        for (int i = 0; i < kernel->result.count; i++)
-            if (kernel->result.at[i].value == base) kernel->result.at[i].to = old;
     }
 }
 
@@ -306,7 +314,7 @@ static void place_output(Maker *m, const Root *root) {
     const Node *value = root->value;
     Storage *made = &m->fusion->storage[value->id];
     bool alone = m->f->stored[value->id] && made->buffer->arena == ARENA_WORK && made->offset == 0 &&
-                 value->op != OP_concat && made->buffer->elements == shape_eval(&value->shape, m->batch);
+                 !node_is_placed_concat(value) && made->buffer->elements == shape_eval(&value->shape, m->batch);
     for (int k = 0; k < m->fusion->kernel.count && alone; k++) // no part of something longer
         for (int i = 0; i < m->fusion->kernel.at[k]->result.count; i++)
             if (m->fusion->kernel.at[k]->result.at[i].value != value &&

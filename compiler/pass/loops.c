@@ -48,6 +48,14 @@ static Index linear_index(const Builder *b, const Shape *shape, const Place *pla
     return linear;
 }
 
+// The same with the extents of the run: the number of the element among those that there are.
+static Index element_number(const Builder *b, const Shape *shape, const Place *place) {
+    Index number = index_const(0);
+    for (int axis = 0; axis < shape->rank; axis++)
+        number = index_add(index_times(b->loops, number, shape->dim[axis]), place->at[axis]);
+    return number;
+}
+
 static Value *load(Builder *b, const Node *node, Storage from, const Place *place) {
     Value *value = new_value(b, VALUE_LOAD, node);
     value->buffer = from.buffer;
@@ -114,9 +122,9 @@ static Value *concat_at(Builder *b, const Node *node, const Place *place) {
         Dim start = dim_const(0);
         for (int k = 0; k < i; k++)
             if (!dim_add(&start, start, node->in[k]->shape.dim[axis])) bug("extent of a concat overflows");
-        if (!dim_is_const(start)) bug("a concat along N is not stored");
         Place inner = *place;
-        inner.at[axis] = index_add(place->at[axis], index_const(-start.c[0]));
+        Index first = index_times(b->loops, index_const(1), start);
+        inner.at[axis] = index_add(place->at[axis], index_scale(first, -1));
         Condition condition[1];
         int count = 0;
         if (!add_condition(b, condition, &count, inner.at[axis], node->in[i]->shape.dim[axis], 1)) continue;
@@ -260,8 +268,8 @@ static Value *moved(Builder *b, const Node *node, const Place *place) {
         for (int axis = 0; axis < node->shape.rank; axis++) {
             inner.at[axis] = place->at[axis];
             if (!(attr->axes >> axis & 1)) continue;
-            if (!dim_is_const(node->shape.dim[axis])) bug("N is flipped");
-            inner.at[axis] = index_add(index_scale(place->at[axis], -1), index_const(node->shape.dim[axis].c[0] - 1));
+            Index last = index_add(index_times(b->loops, index_const(1), node->shape.dim[axis]), index_const(-1));
+            inner.at[axis] = index_add(last, index_scale(place->at[axis], -1));
         }
         break;
     case OP_window:
@@ -323,7 +331,7 @@ static Value *compute(Builder *b, const Node *node, const Place *place) {
     switch (node->op) {
     case OP_const: return const_value(b, node, node->attr->value);
     case OP_iota: return indexed(b, VALUE_INDEX, node, place->at[node->attr->axis]);
-    case OP_random: return indexed(b, VALUE_RANDOM, node, linear_index(b, &node->shape, place));
+    case OP_random: return indexed(b, VALUE_RANDOM, node, element_number(b, &node->shape, place));
     case OP_cast: return pointwise_at(b, node, place, VALUE_CAST);
     case OP_stop: return value_at(b, node->in[0], place);
     case OP_reduce_sum: case OP_reduce_max: case OP_reduce_min: case OP_argmax: return reduce_at(b, node, place);

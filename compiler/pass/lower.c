@@ -237,20 +237,20 @@ static int output_order(const Lowering *l, unsigned has, int8_t *order) {
     return count;
 }
 
-static bool is_tiny(const Lowering *l) {
+static double multiplications(const Lowering *l) {
     double work = 1;
     for (int i = 0; i < l->index_count; i++)
         work *= (double)dim_eval(l->index[i].extent, l->batch);
-    return work < 4096;
+    return work;
 }
 
 // The lowered form, or NULL where the contraction stays as it is.
 static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const ContractAttr *attr,
-                                  const Shape *out, int64_t batch) {
+                                  const Shape *out, int64_t batch, double least) {
     Lowering l = {.graph = g, .batch = batch};
     ContractAttr access = *attr;
     set_indices(&l, attr, out);
-    if (is_tiny(&l) || l.index_count > 30) return NULL;
+    if (multiplications(&l) < least) return NULL;
     int rank_a = a->shape.rank, rank_b = b->shape.rank;
     for (int axis = 0; axis < rank_a; axis++)
         take_fold(&l, &access.a[axis], a->shape.dim[axis], access.a, rank_a, access.b, rank_b);
@@ -267,7 +267,7 @@ static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const 
     return product ? finish(&l, product, got, count, out) : NULL;
 }
 
-Graph *lower(Arena *arena, const Graph *from, int64_t batch) {
+Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least) {
     Graph *to = graph_new(arena, from->name);
     const Node **map = ARENA_ARRAY(arena, const Node *, from->node.count + 1);
     to->stage = STAGE_LOWERED;
@@ -278,7 +278,7 @@ Graph *lower(Arena *arena, const Graph *from, int64_t batch) {
             in[i] = map[node->in[i]->id];
         if (from->spans.at[id]) to->here = from->spans.at[id]->span;
         if (node->op == OP_contract)
-            map[id] = lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch);
+            map[id] = lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch, least);
         if (!map[id]) map[id] = node_rebuild(to, node, in);
         for (const SpanList *s = from->spans.at[id]; s; s = s->next)
             graph_add_span(to, map[id], s->span);
