@@ -38,7 +38,8 @@ const Token *parse_name(Parser *p, const char *what);
 // Is here a declaration's keyword and its name? No statement begins like that.
 bool begins_declaration(Parser *p);
 
-// These return NULL, or false, after a mistake; whoever called skips to where the text makes sense again.
+// These return NULL, or false, after a mistake; whoever called skips to where the text makes sense
+// again.
 Type *parse_type(Parser *p);
 bool parse_parameters(Parser *p, Parameter **param, int *count);
 // Goes on at the next statement after a mistake. False where the block has no beginning or no end.
