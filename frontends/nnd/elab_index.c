@@ -53,6 +53,7 @@ static void written_range(Elab *e, Loops *loops, Scope *scope, LoopVar *var, con
         loops->failed = true;
     } else {
         set_extent(var, extent, expr->span);
+        var->written = true;
     }
 }
 
@@ -206,8 +207,6 @@ static void collect_subscript(Elab *e, Scope *scope, Loops *loops, const Expr *e
     int errors = diag_error_count(e->diag);
     if (affine(e, scope, expr, at)) {
         drop_zero_terms(at);
-        for (int i = 0; i < at->count; i++)
-            loops->var[at->var[i]].used = true;
         return;
     }
     loops->failed |= diag_error_count(e->diag) > errors;
@@ -235,7 +234,6 @@ static bool collect_rest(Elab *e, Loops *loops, IndexUse *use, int rank, int *ax
     loops->rest_count = rank;
     for (int i = 0; i < rank; i++) {
         int var = loops->rest_first + i;
-        loops->var[var].used = true;
         use->at[(*axis)++] = (Affine){.count = 1, .var = {var}, .coef = {1}, .span = span};
     }
     return true;
@@ -346,7 +344,7 @@ static void ranges_from_plain_uses(Elab *e, Loops *loops) {
             Dim extent = use->base.node->shape.dim[axis];
             if (!var->known) {
                 set_extent(var, extent, use->expr->span);
-            } else if (!dim_equal(var->extent, extent)) {
+            } else if (!var->written && !dim_equal(var->extent, extent)) {
                 elab_error(e, use->at[axis].span,
                            "the index %s runs over %s in %s, but over %s before", var->name,
                            dim_text(e, extent), shape_text(e, &use->base.node->shape),

@@ -276,7 +276,7 @@ Value elab_iota(Elab *, Value index);
 typedef struct LoopVar {
     const char *name;
     Span span;
-    bool used, known;
+    bool known, written; // written: [h: 3], and then it may be less than an axis has
     Dim extent;
     Span from;                  // where the extent comes from
     const struct IndexUse *use; // that it stays in bounds of
