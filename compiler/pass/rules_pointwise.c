@@ -44,6 +44,7 @@ static bool evaluate(const Node *node, const double *in, double *value) {
         *value = in[0] != 0;
     else
         *value = node->dtype == DT_I32 ? trunc(in[0]) : in[0];
+    *value += 0.0; // -0 is 0, or there would be two constants zero
     return representable(node->dtype, *value);
 }
 

@@ -87,7 +87,15 @@ static const Node *repeated_along(Graph *graph, const Node *x, int axis) {
                           shape_without(&x->shape, gone));
 }
 
-static bool is_iota(const Node *x, int axis) { return x->op == OP_iota && x->attr->axis == axis; }
+static bool is_iota(const Node *x, int axis) {
+    if (x->op == OP_broadcast && !(x->attr->axes >> axis & 1)) {
+        uint32_t inner = axes_without(1u << axis, x->attr->axes);
+        for (axis = 0; inner >> axis != 1;)
+            axis++;
+        x = x->in[0];
+    }
+    return x->op == OP_iota && x->attr->axis == axis;
+}
 
 static const Node *rule_sum_of_choice(Graph *graph, const Node *node) {
     const Node *x = node->in[0];

@@ -61,6 +61,7 @@ typedef struct Round {
     const Graph *from;
     Graph *to;
     const Node **done; // by id in `from`
+    bool copy;         // nothing but
     bool keep_stop, changed;
 } Round;
 
@@ -75,7 +76,7 @@ static void mark_live(const Graph *graph, bool *live) {
 }
 
 static const Node *rewrite(Round *round, const Node *node) {
-    for (int step = 0; step < MAX_STEPS; step++) {
+    for (int step = 0; step < MAX_STEPS && !round->copy; step++) {
         const Node *better = apply_rules(round->to, node, round->keep_stop);
         if (!better) break;
         if (better->dtype != node->dtype || !shape_equal(&better->shape, &node->shape))
@@ -101,37 +102,40 @@ static void rebuild(Round *round, const Node *node, Arena *scratch) {
     round->done[node->id] = made;
 }
 
-static Graph *run_round(Arena *arena, const Graph *from, bool keep_stop, bool *changed) {
+static Graph *run_round(Arena *arena, Round *round) {
     Arena *scratch = arena_new();
-    Round round = {.from = from, .to = graph_new(arena, from->name), .keep_stop = keep_stop};
+    const Graph *from = round->from;
+    Graph *to = round->to = graph_new(arena, from->name);
     bool *live = ARENA_ARRAY(scratch, bool, from->node.count);
-    round.to->stage = from->stage;
-    round.done = ARENA_ARRAY(scratch, const Node *, from->node.count);
+    to->stage = from->stage;
+    round->done = ARENA_ARRAY(scratch, const Node *, from->node.count);
     mark_live(from, live);
     for (int id = 0; id < from->node.count; id++)
-        if (live[id]) rebuild(&round, from->node.at[id], scratch);
+        if (live[id]) rebuild(round, from->node.at[id], scratch);
     for (int i = 0; i < from->root.count; i++) {
         const Root *root = &from->root.at[i];
-        graph_add_root(round.to, root->kind, root->name,
-                       root->leaf ? round.done[root->leaf->id] : NULL, round.done[root->value->id]);
+        const Node *leaf = root->leaf ? round->done[root->leaf->id] : NULL;
+        graph_add_root(to, root->kind, root->name, leaf, round->done[root->value->id]);
     }
-    round.to->here = SPAN_NONE;
-    *changed = round.changed;
+    to->here = SPAN_NONE;
     arena_free(scratch);
-    return round.to;
+    return to;
 }
 
-// Each round's graph is thrown away but for the last, which goes into the caller's arena.
+// Each round's graph is thrown away. The last is copied into the caller's arena, without what rules
+// built on the way to finding that they do not apply.
 static Graph *run(Arena *arena, const Graph *graph, bool keep_stop) {
     Arena *old = NULL;
     bool changed = true;
     for (int i = 0; i < MAX_ROUNDS && changed; i++) {
         Arena *scratch = arena_new();
-        graph = run_round(scratch, graph, keep_stop, &changed);
+        Round round = {.from = graph, .keep_stop = keep_stop};
+        graph = run_round(scratch, &round);
+        changed = round.changed;
         arena_free(old);
         old = scratch;
     }
-    Graph *result = run_round(arena, graph, keep_stop, &changed);
+    Graph *result = run_round(arena, &(Round){.from = graph, .copy = true});
     arena_free(old);
     return result;
 }
