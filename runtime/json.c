@@ -158,7 +158,7 @@ static int read_escape(NncJson *json, char *to) {
     const char *letters = "\"\\/bfnrt", *values = "\"\\/\b\f\n\r\t";
     char c = peek(json);
     const char *known = c ? strchr(letters, c) : NULL;
-    json->at++;
+    if (c) json->at++;
     if (known) return to[0] = values[known - letters], 1;
     if (c == 'u') return read_code_point(json, to);
     nnc_json_fail(json, "unknown escape");
