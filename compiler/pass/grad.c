@@ -101,6 +101,7 @@ static bool is_real(const Node *node) { return node->dtype == DT_F32 || node->dt
 
 static bool carries_derivative(const Node *z, int input) {
     const OpInfo *info = op_info(z->op);
+    if (info->stage != STAGE_MODEL) bug("graph_grad: %s is of a lowered graph", info->name);
     if (!is_real(z) || !is_real(z->in[input])) return false;
     return info->pointwise ? info->derivative[input][0] != '\0' : adjoint_rule(z->op) != NULL;
 }

@@ -16,6 +16,7 @@ Rule *const *reduce_rules(Op op);   // rules_reduce.c
 Rule *const *contract_rules(void);  // rules_contract.c
 Rule *const *pointwise_rules(void); // rules_pointwise.c: of all pointwise operators and cast
 Rule rule_sign;                     // rules_neg.c
+Rule rule_sum_of_pieces;            // rules_pads.c
 
 // The number that every element of the node is, where it is a constant or the broadcast of one.
 bool node_is_fill(const Node *node, double *value);

@@ -232,7 +232,7 @@ static const Node *constant_last(Graph *graph, const Node *node) {
 }
 
 Rule *const *pointwise_rules(void) {
-    static Rule *const rules[] = {
-        fold, constant_last, broadcast_last, identity, rule_sign, fold_into_select, NULL};
+    static Rule *const rules[] = {fold,      constant_last,      broadcast_last,   identity,
+                                  rule_sign, rule_sum_of_pieces, fold_into_select, NULL};
     return rules;
 }
