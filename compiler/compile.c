@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From a module to C source and the program table: lays out the arenas, runs the passes on each function,
-// emits.
+// From a module to C source and the program table: lays out the arenas, runs the passes on each
+// function, emits.
 #include "compile.h"
 #include "emit/emit.h"
 #include "pass/pipeline.h"
@@ -21,7 +21,9 @@ typedef struct Layout {
     long long state_bytes, input_bytes;
 } Layout;
 
-static long long aligned(long long bytes) { return (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN; }
+static long long aligned(long long bytes) {
+    return (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+}
 
 static long long bytes_of(const Module *module, DType dtype, const Shape *shape) {
     return aligned(shape_eval(shape, module->batch) * dtype_size(dtype));
@@ -29,7 +31,8 @@ static long long bytes_of(const Module *module, DType dtype, const Shape *shape)
 
 static bool is_placed(const Layout *layout, const char *name, BufferArena arena) {
     for (int i = 0; i < layout->placement.count; i++)
-        if (layout->placement.at[i].arena == arena && !strcmp(layout->placement.at[i].name, name)) return true;
+        if (layout->placement.at[i].arena == arena && !strcmp(layout->placement.at[i].name, name))
+            return true;
     return false;
 }
 
@@ -38,14 +41,18 @@ static void lay_out(Arena *arena, const Module *module, Layout *layout) {
         const Graph *graph = module->graph[f];
         for (int id = 0; graph && id < graph->node.count; id++) {
             const Node *node = graph->node.at[id];
-            if ((node->op != OP_state && node->op != OP_param) || is_placed(layout, node->attr->name, ARENA_STATE)) continue;
-            VEC_PUSH(arena, layout->placement, ((Placement){node->attr->name, ARENA_STATE, layout->state_bytes}));
+            if ((node->op != OP_state && node->op != OP_param) ||
+                is_placed(layout, node->attr->name, ARENA_STATE))
+                continue;
+            VEC_PUSH(arena, layout->placement,
+                     ((Placement){node->attr->name, ARENA_STATE, layout->state_bytes}));
             layout->state_bytes += bytes_of(module, node->dtype, &node->shape);
         }
     }
     for (int i = 0; i < module->input.count; i++) {
         const InputInfo *input = &module->input.at[i];
-        VEC_PUSH(arena, layout->placement, ((Placement){input->name, ARENA_INPUT, layout->input_bytes}));
+        VEC_PUSH(arena, layout->placement,
+                 ((Placement){input->name, ARENA_INPUT, layout->input_bytes}));
         layout->input_bytes += bytes_of(module, input->dtype, &input->shape);
     }
 }
@@ -65,24 +72,30 @@ static void set_extents(const Module *module, const Shape *shape, int *rank, lon
         extent[axis] = dim_eval(shape->dim[axis], module->batch);
 }
 
-static void add_tensors(Arena *arena, const Module *module, const Layout *layout, NncProgram *program) {
+static void add_tensors(Arena *arena, const Module *module, const Layout *layout,
+                        NncProgram *program) {
     NncTensor *tensor = ARENA_ARRAY(arena, NncTensor, module->tensor.count + 1);
     for (int i = 0; i < module->tensor.count; i++) {
         const TensorInfo *info = &module->tensor.at[i];
         tensor[i] = (NncTensor){.name = info->name, .kind = info->kind, .type = NNC_F32};
-        tensor[i].offset = placed_at(layout, info->leaf, ARENA_STATE) + info->offset * dtype_size(DT_F32);
+        tensor[i].offset =
+            placed_at(layout, info->leaf, ARENA_STATE) + info->offset * dtype_size(DT_F32);
         set_extents(module, &info->shape, &tensor[i].rank, tensor[i].extent);
     }
     program->tensor = tensor;
     program->tensor_count = module->tensor.count;
 }
 
-static void add_inputs(Arena *arena, const Module *module, const Layout *layout, NncProgram *program) {
+static void add_inputs(Arena *arena, const Module *module, const Layout *layout,
+                       NncProgram *program) {
     NncColumn *column = ARENA_ARRAY(arena, NncColumn, module->input.count + 1);
     for (int i = 0; i < module->input.count; i++) {
         const InputInfo *info = &module->input.at[i];
-        column[i] = (NncColumn){.name = info->name, .type = (NncType)info->dtype, .classes = info->classes,
-                                .is_target = info->is_target, .per_example = true};
+        column[i] = (NncColumn){.name = info->name,
+                                .type = (NncType)info->dtype,
+                                .classes = info->classes,
+                                .is_target = info->is_target,
+                                .per_example = true};
         column[i].offset = placed_at(layout, info->name, ARENA_INPUT);
         set_extents(module, &info->shape, &column[i].rank, column[i].extent);
     }
@@ -91,46 +104,66 @@ static void add_inputs(Arena *arena, const Module *module, const Layout *layout,
 }
 
 // The outputs of a function, and where each lies in the output arena.
-static void add_outputs(Arena *arena, const Module *module, const Graph *graph, NncFunction *function, Layout *layout) {
+static void add_outputs(Arena *arena, const Module *module, const Graph *graph,
+                        NncFunction *function, Layout *layout) {
     NncColumn *column = ARENA_ARRAY(arena, NncColumn, graph->root.count + 1);
     for (int i = 0; i < graph->root.count; i++) {
         const Root *root = &graph->root.at[i];
         if (root->kind != ROOT_OUTPUT) continue;
         NncColumn *c = &column[function->output_count++];
-        *c = (NncColumn){.name = root->name, .type = (NncType)root->value->dtype, .offset = function->output_bytes};
-        c->per_example = root->value->shape.rank > 0 && dim_equal(root->value->shape.dim[0], dim_batch());
+        *c = (NncColumn){.name = root->name,
+                         .type = (NncType)root->value->dtype,
+                         .offset = function->output_bytes};
+        c->per_example =
+            root->value->shape.rank > 0 && dim_equal(root->value->shape.dim[0], dim_batch());
         set_extents(module, &root->value->shape, &c->rank, c->extent);
-        VEC_PUSH(arena, layout->placement, ((Placement){root->name, ARENA_OUTPUT, function->output_bytes}));
+        VEC_PUSH(arena, layout->placement,
+                 ((Placement){root->name, ARENA_OUTPUT, function->output_bytes}));
         function->output_bytes += bytes_of(module, root->value->dtype, &root->value->shape);
     }
     function->output = column;
 }
 
-static void fill_table(Arena *arena, const Module *module, const Layout *layout, NncProgram *program) {
-    *program = (NncProgram){.abi = NNC_ABI, .model = module->model, .file = module->source->name,
-                            .source = module->source->text, .batch = module->batch, .epochs = module->epochs,
-                            .seed = module->seed, .shuffle = module->shuffle, .state_bytes = layout->state_bytes,
-                            .input_bytes = layout->input_bytes, .hyper = module->hyper.at,
-                            .hyper_count = module->hyper.count, .data = module->data,
-                            .augment = module->augment.at, .augment_count = module->augment.count};
+static void fill_table(Arena *arena, const Module *module, const Layout *layout,
+                       NncProgram *program) {
+    *program = (NncProgram){.abi = NNC_ABI,
+                            .model = module->model,
+                            .file = module->source->name,
+                            .source = module->source->text,
+                            .batch = module->batch,
+                            .epochs = module->epochs,
+                            .seed = module->seed,
+                            .shuffle = module->shuffle,
+                            .state_bytes = layout->state_bytes,
+                            .input_bytes = layout->input_bytes,
+                            .hyper = module->hyper.at,
+                            .hyper_count = module->hyper.count,
+                            .data = module->data,
+                            .augment = module->augment.at,
+                            .augment_count = module->augment.count};
     add_tensors(arena, module, layout, program);
     add_inputs(arena, module, layout, program);
 }
 
 // --- Functions
 
-static void run_passes(Arena *arena, const Module *module, const Layout *layout, int kind, const char *last, Pipeline *p) {
+static void run_passes(Arena *arena, const Module *module, const Layout *layout, int kind,
+                       const char *last, Pipeline *p) {
     NncFunction outputs = {0};
     Layout own = {0};
     for (int i = 0; i < layout->placement.count; i++)
         VEC_PUSH(arena, own.placement, layout->placement.at[i]);
     add_outputs(arena, module, module->graph[kind], &outputs, &own);
-    *p = (Pipeline){.arena = arena, .module = module, .function = (NncFunctionKind)kind,
-                    .placement = own.placement.at, .placements = own.placement.count};
+    *p = (Pipeline){.arena = arena,
+                    .module = module,
+                    .function = (NncFunctionKind)kind,
+                    .placement = own.placement.at,
+                    .placements = own.placement.count};
     pipeline_run(p, last);
 }
 
-static void compile_function(Arena *arena, const Layout *layout, int kind, Buf *source, Compiled *compiled) {
+static void compile_function(Arena *arena, const Layout *layout, int kind, Buf *source,
+                             Compiled *compiled) {
     NncFunction *function = &compiled->program.function[kind];
     Pipeline p;
     Layout outputs = {0};
@@ -156,8 +189,10 @@ static bool check_sizes(const Module *module, const Compiled *compiled, Diag *di
         for (int i = 0; compiled->plan[f] && i < compiled->plan[f]->fusion->buffer.count; i++) {
             const Buffer *buffer = compiled->plan[f]->fusion->buffer.at[i];
             if (buffer->elements <= INT32_MAX) continue;
-            diag_error(diag, (Span){module->source, 0, 0}, "%s: a tensor of %s has %lld elements; 2147483647 is the most",
-                       module->model, function_name((NncFunctionKind)f), (long long)buffer->elements);
+            diag_error(diag, (Span){module->source, 0, 0},
+                       "%s: a tensor of %s has %lld elements; 2147483647 is the most",
+                       module->model, function_name((NncFunctionKind)f),
+                       (long long)buffer->elements);
             diag_hint(diag, "a smaller batch than %d makes smaller tensors", module->batch);
             return false;
         }
@@ -171,7 +206,8 @@ static uint64_t plan_id(Arena *arena, const char *source) {
         for (end = line; *end && *end != '\n'; end++)
             continue;
         const char *start = line + strspn(line, " ");
-        if (strncmp(start, "//", 2) && strncmp(start, "#line", 5)) buf_add_n(&text, line, (size_t)(end - line));
+        if (strncmp(start, "//", 2) && strncmp(start, "#line", 5))
+            buf_add_n(&text, line, (size_t)(end - line));
     }
     return hash64(text.text, text.length);
 }
@@ -189,7 +225,8 @@ Compiled *compile(Arena *arena, const Module *module, Diag *diag) {
         if (module->graph[kind]) compile_function(arena, &layout, kind, &source, compiled);
     if (!check_sizes(module, compiled, diag)) return NULL;
     compiled->source = source.text;
-    compiled->program.plan = arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, source.text));
+    compiled->program.plan =
+        arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, source.text));
     compiled->seconds = now() - start;
     return compiled;
 }
@@ -216,9 +253,13 @@ bool stage_dump(Buf *out, const Module *module, NncFunctionKind function, const 
     if (!known || !module->graph[function]) return false;
     lay_out(out->arena, module, &layout);
     run_passes(out->arena, module, &layout, function, c ? NULL : stage, &p);
-    if (c) emit_function(out, module, function, p.plan);
-    else if (p.plan) plan_print(out, p.plan);
-    else if (p.fusion) fusion_print(out, p.fusion);
-    else graph_print(out, p.graph);
+    if (c)
+        emit_function(out, module, function, p.plan);
+    else if (p.plan)
+        plan_print(out, p.plan);
+    else if (p.fusion)
+        fusion_print(out, p.fusion);
+    else
+        graph_print(out, p.graph);
     return true;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Prints a loop nest as C: one statement for each value that is used more than once, loops opened outermost
-// first, what does not depend on a loop before it.
+// Prints a loop nest as C: one statement for each value that is used more than once, loops opened
+// outermost first, what does not depend on a loop before it.
 //
-// A reduction takes one of two forms, chosen by how memory runs. Where the innermost output index is the
-// contiguous one, a whole row is accumulated, the sum outside and the row inside; else the innermost
-// summed index runs through 16 accumulators that are added in a fixed tree, on every processor alike.
-// In both, an output's terms are added in an order that depends on nothing but the shape.
+// A reduction takes one of two forms, chosen by how memory runs. Where the innermost output index
+// is the contiguous one, a whole row is accumulated, the sum outside and the row inside; else the
+// innermost summed index runs through 16 accumulators that are added in a fixed tree, on every
+// processor alike. In both, an output's terms are added in an order that depends on nothing but the
+// shape.
 #include "emit/nest.h"
 #include "pass/index.h"
 
@@ -21,11 +22,11 @@ typedef struct Printer {
     const Loops *loops;
     Arena *arena;
     int depth;
-    uint64_t open;       // variables whose loops are open, or LETs that are printed
-    uint64_t *deps;      // by value id: the variables it depends on
-    int *uses;           // by value id
-    const char **name;   // by value id: its local, where it is printed and in scope
-    VEC(int) named;      // ids in the order of printing; VAR ids are below 0: -1 - var
+    uint64_t open;     // variables whose loops are open, or LETs that are printed
+    uint64_t *deps;    // by value id: the variables it depends on
+    int *uses;         // by value id
+    const char **name; // by value id: its local, where it is printed and in scope
+    VEC(int) named;    // ids in the order of printing; VAR ids are below 0: -1 - var
 } Printer;
 
 static const char *value_text(Printer *p, const Value *value);
@@ -42,8 +43,10 @@ static int enter(Printer *p) {
 static void leave(Printer *p, int mark) {
     while (p->named.count > mark) {
         int id = p->named.at[--p->named.count];
-        if (id < 0) p->open &= ~(1ull << (-1 - id));
-        else p->name[id] = NULL;
+        if (id < 0)
+            p->open &= ~(1ull << (-1 - id));
+        else
+            p->name[id] = NULL;
     }
     p->depth--;
     line(p);
@@ -53,7 +56,8 @@ static void leave(Printer *p, int mark) {
 // --- Indices
 
 static const char *var_name(const Printer *p, int var) {
-    static const char letter[] = {[VAR_LOOP] = 'i', [VAR_REDUCE] = 'r', [VAR_LET] = 't', [VAR_VALUE] = 'g'};
+    static const char letter[] = {
+        [VAR_LOOP] = 'i', [VAR_REDUCE] = 'r', [VAR_LET] = 't', [VAR_VALUE] = 'g'};
     return arena_printf(p->arena, "%c%d", letter[p->loops->var[var].kind], var);
 }
 
@@ -75,14 +79,16 @@ static const char *index_text(Printer *p, const Index *index);
 // A LET or a gathered index is declared where it is first used.
 static void need_var(Printer *p, int var) {
     const Var *v = &p->loops->var[var];
-    static const char *const operator[] = {[LET_DIVIDE] = "/", [LET_MODULO] = "%", [LET_TIMES] = "*"};
+    static const char *const operator[] = {
+        [LET_DIVIDE] = "/", [LET_MODULO] = "%", [LET_TIMES] = "*"};
     if (p->open >> var & 1) return;
     if (v->kind == VAR_LET) {
         Buf by = buf_new(p->arena);
         print_dim(&by, v->by);
         const char *of = index_text(p, &v->of);
         line(p);
-        buf_printf(p->out, "const int %s = (%s) %s (%s);\n", var_name(p, var), of, operator[v->let], by.text);
+        buf_printf(p->out, "const int %s = (%s) %s (%s);\n", var_name(p, var), of, operator[v->let],
+                   by.text);
     } else if (v->kind == VAR_VALUE) {
         const char *value = value_text(p, v->value);
         line(p);
@@ -103,9 +109,11 @@ static const char *index_text(Printer *p, const Index *index) {
         buf_add(&text, var_name(p, index->term[i].var));
         if (coef != 1 && coef != -1) buf_printf(&text, " * %" PRId64, coef < 0 ? -coef : coef);
     }
-    if (index->count == 0) buf_printf(&text, "%" PRId64, index->constant);
+    if (index->count == 0)
+        buf_printf(&text, "%" PRId64, index->constant);
     else if (index->constant)
-        buf_printf(&text, " %c %" PRId64, index->constant < 0 ? '-' : '+', index->constant < 0 ? -index->constant : index->constant);
+        buf_printf(&text, " %c %" PRId64, index->constant < 0 ? '-' : '+',
+                   index->constant < 0 ? -index->constant : index->constant);
     return text.text;
 }
 
@@ -116,10 +124,12 @@ static void condition_text(Printer *p, Buf *text, const Condition *condition) {
         buf_printf(text, "%s%s < ", and, index), and = " && ";
         print_dim(text, condition->extent);
     }
-    if (condition->multiple != 1) buf_printf(text, "%s(%s) %% %" PRId64 " == 0", and, index, condition->multiple);
+    if (condition->multiple != 1)
+        buf_printf(text, "%s(%s) %% %" PRId64 " == 0", and, index, condition->multiple);
 }
 
-static const char *conditions_text(Printer *p, const Condition *condition, int count, bool (*keep)(const Printer *, const Condition *)) {
+static const char *conditions_text(Printer *p, const Condition *condition, int count,
+                                   bool (*keep)(const Printer *, const Condition *)) {
     Buf text = buf_new(p->arena);
     for (int i = 0; i < count; i++) {
         if (keep && !keep(p, &condition[i])) continue;
@@ -134,7 +144,8 @@ static const char *conditions_text(Printer *p, const Condition *condition, int c
 static const char *declare(Printer *p, const Value *value, const char *text) {
     const char *name = arena_printf(p->arena, "v%d", value->id);
     line(p);
-    buf_printf(p->out, "const %s %s = %s;\n", c_type(value->dtype == DT_F64 ? DT_F32 : value->dtype), name, text);
+    buf_printf(p->out, "const %s %s = %s;\n",
+               c_type(value->dtype == DT_F64 ? DT_F32 : value->dtype), name, text);
     p->name[value->id] = name;
     VEC_PUSH(p->arena, p->named, value->id);
     return name;
@@ -144,7 +155,8 @@ static const char *cast_text(Printer *p, const Value *value) {
     const char *in = value_text(p, value->in[0]);
     DType from = value->in[0]->dtype;
     if (value->dtype == DT_BOOL) return arena_printf(p->arena, "(%s != 0)", in);
-    if ((value->dtype == DT_F32 || value->dtype == DT_F64) && (from == DT_F32 || from == DT_F64)) return in;
+    if ((value->dtype == DT_F32 || value->dtype == DT_F64) && (from == DT_F32 || from == DT_F64))
+        return in;
     return arena_printf(p->arena, "(%s)%s", c_type(value->dtype), in);
 }
 
@@ -182,19 +194,30 @@ static void reduce_in_lanes(Printer *p, const Value *value);
 static const char *plain_text(Printer *p, const Value *value) {
     Buf text = buf_new(p->arena);
     switch (value->kind) {
-    case VALUE_CONST: print_number(&text, value->dtype == DT_F64 ? DT_F32 : value->dtype, value->number); break;
-    case VALUE_LOAD: case VALUE_CARRY:
+    case VALUE_CONST:
+        print_number(&text, value->dtype == DT_F64 ? DT_F32 : value->dtype, value->number);
+        break;
+    case VALUE_LOAD:
+    case VALUE_CARRY:
         buf_printf(&text, "b%d[%s]", value->buffer->id, index_text(p, &value->index));
         break;
-    case VALUE_POINT: return point_text(p, value);
-    case VALUE_CAST: return cast_text(p, value);
-    case VALUE_INDEX: buf_printf(&text, "(%s)", index_text(p, &value->index)); break;
-    case VALUE_SCALAR: buf_printf(&text, "s%d", value->slot); break;
+    case VALUE_POINT:
+        return point_text(p, value);
+    case VALUE_CAST:
+        return cast_text(p, value);
+    case VALUE_INDEX:
+        buf_printf(&text, "(%s)", index_text(p, &value->index));
+        break;
+    case VALUE_SCALAR:
+        buf_printf(&text, "s%d", value->slot);
+        break;
     case VALUE_RANDOM:
         buf_printf(&text, "nnc_random_unit(key%d_a, key%d_b, (unsigned)(%s))", value->id, value->id,
                    index_text(p, &value->index));
         break;
-    case VALUE_GUARD: case VALUE_REDUCE: bug("a statement is no expression");
+    case VALUE_GUARD:
+    case VALUE_REDUCE:
+        bug("a statement is no expression");
     }
     return text.text;
 }
@@ -207,13 +230,16 @@ static const char *value_text(Printer *p, const Value *value) {
         return p->name[value->id];
     }
     const char *text = plain_text(p, value);
-    bool trivial = value->kind == VALUE_CONST || value->kind == VALUE_SCALAR || value->kind == VALUE_INDEX;
+    bool trivial =
+        value->kind == VALUE_CONST || value->kind == VALUE_SCALAR || value->kind == VALUE_INDEX;
     return trivial || p->uses[value->id] <= 1 ? text : declare(p, value, text);
 }
 
 // Declares, before a loop is opened, what does not depend on it.
 static void hoist(Printer *p, const Value *value) {
-    if (p->name[value->id] || value->kind == VALUE_CONST || value->kind == VALUE_SCALAR || value->kind == VALUE_INDEX) return;
+    if (p->name[value->id] || value->kind == VALUE_CONST || value->kind == VALUE_SCALAR ||
+        value->kind == VALUE_INDEX)
+        return;
     if ((p->deps[value->id] & ~p->open) == 0) {
         const char *text = value_text(p, value);
         if (!p->name[value->id]) declare(p, value, text);
@@ -251,7 +277,8 @@ static const char *identity(const Value *value) {
 static const char *combine(Printer *p, const Value *value, const char *a, const char *b) {
     const char *suffix = value->dtype == DT_I32 ? "_i" : "";
     if (value->op == OP_reduce_sum) return arena_printf(p->arena, "%s + %s", a, b);
-    return arena_printf(p->arena, "nnc_%s%s(%s, %s)", value->op == OP_reduce_max ? "max" : "min", suffix, a, b);
+    return arena_printf(p->arena, "nnc_%s%s(%s, %s)", value->op == OP_reduce_max ? "max" : "min",
+                        suffix, a, b);
 }
 
 static bool is_open(const Printer *p, const Condition *condition) {
@@ -291,8 +318,8 @@ static void argmax_loops(Printer *p, const Value *value, const char *name) {
     line(p);
     buf_printf(p->out, "const %s %s_here = %s;\n", c_type(value->in[0]->dtype), name, body);
     line(p);
-    buf_printf(p->out, "if (%s_here > %s_most || (%s_here != %s_here && %s_most == %s_most)) {\n", name, name,
-               name, name, name, name);
+    buf_printf(p->out, "if (%s_here > %s_most || (%s_here != %s_here && %s_most == %s_most)) {\n",
+               name, name, name, name, name, name);
     int inner = enter(p);
     line(p);
     buf_printf(p->out, "%s_most = %s_here;\n", name, name);
@@ -315,12 +342,16 @@ static void lane_loops(Printer *p, const Value *value, int var, const char *name
     line(p);
     buf_printf(p->out, "int %s_block = 0;\n", name);
     line(p);
-    buf_printf(p->out, "for (; %s_block + %d <= %s; %s_block += %d) {\n", name, LANES, extent, name, LANES);
+    buf_printf(p->out, "for (; %s_block + %d <= %s; %s_block += %d) {\n", name, LANES, extent, name,
+               LANES);
     int outer = enter(p);
     for (int tail = 0; tail < 2; tail++) {
         line(p);
-        if (tail) buf_printf(p->out, "for (int lane = 0; lane < %s - %s_block; lane++) {\n", extent, name);
-        else buf_printf(p->out, "for (int lane = 0; lane < %d; lane++) {\n", LANES);
+        if (tail)
+            buf_printf(p->out, "for (int lane = 0; lane < %s - %s_block; lane++) {\n", extent,
+                       name);
+        else
+            buf_printf(p->out, "for (int lane = 0; lane < %d; lane++) {\n", LANES);
         int inner = enter(p);
         line(p);
         buf_printf(p->out, "const int %s = %s_block + lane;\n", index, name);
@@ -348,7 +379,8 @@ static void sum_lanes(Printer *p, const Value *value, const char *name) {
 
 static bool runs_in_lanes(const Printer *p, const Value *value) {
     if (value->op == OP_argmax || value->var_count == 0) return false;
-    return dim_eval(p->loops->var[value->var[value->var_count - 1]].extent, p->loops->batch) >= 2 * LANES;
+    return dim_eval(p->loops->var[value->var[value->var_count - 1]].extent, p->loops->batch) >=
+           2 * LANES;
 }
 
 static void reduce_in_lanes(Printer *p, const Value *value) {
@@ -380,8 +412,10 @@ static void reduce_in_lanes(Printer *p, const Value *value) {
             mark[i] = open_loop(p, value->var[i], "0", extent_text(p, value->var[i]));
             ask(p, value, value->var[i]);
         }
-        if (lanes) lane_loops(p, value, value->var[loops], name);
-        else accumulate(p, value, name);
+        if (lanes)
+            lane_loops(p, value, value->var[loops], name);
+        else
+            accumulate(p, value, name);
         for (int i = loops - 1; i >= 0; i--)
             leave(p, mark[i]);
         if (all >= 0) leave(p, all);
@@ -393,11 +427,14 @@ static void reduce_in_lanes(Printer *p, const Value *value) {
 
 // --- Rows
 
-// Does the reduction's memory run along `var`, the innermost output index, rather than along its own?
-static bool runs_along(const Printer *p, const Value *value, int var, int own, int *along, int *across) {
+// Does the reduction's memory run along `var`, the innermost output index, rather than along its
+// own?
+static bool runs_along(const Printer *p, const Value *value, int var, int own, int *along,
+                       int *across) {
     if (value->kind == VALUE_LOAD) {
         *along += index_coefficient(&value->index, var) == 1;
-        *across += own >= 0 && index_coefficient(&value->index, own) == 1 && index_coefficient(&value->index, var) != 1;
+        *across += own >= 0 && index_coefficient(&value->index, own) == 1 &&
+                   index_coefficient(&value->index, var) != 1;
     }
     for (int i = 0; i < value->in_count; i++)
         runs_along(p, value->in[i], var, own, along, across);
@@ -424,28 +461,35 @@ static const Value *row_reduction(const Printer *p) {
 static bool bounds_row(const Condition *condition, int var, const Printer *p) {
     int64_t coef = index_coefficient(&condition->index, var);
     for (int i = 0; i < condition->index.count; i++) // no LET that depends on var
-        if (condition->index.term[i].var != var && (var_deps(p->loops, condition->index.term[i].var) >> var & 1)) return false;
+        if (condition->index.term[i].var != var &&
+            (var_deps(p->loops, condition->index.term[i].var) >> var & 1))
+            return false;
     return coef == 1 && condition->multiple == 1;
 }
 
-// Narrows the row's bounds by conditions like 0 <= var + rest < extent; those that are no bounds are asked inside.
-static void row_bounds(Printer *p, const Value *value, int var, const char **low, const char **high) {
+// Narrows the row's bounds by conditions like 0 <= var + rest < extent; those that are no bounds
+// are asked inside.
+static void row_bounds(Printer *p, const Value *value, int var, const char **low,
+                       const char **high) {
     for (int i = 0; i < value->condition_count; i++) {
         const Condition *condition = &value->condition[i];
-        if (!(index_deps(p->loops, &condition->index) >> var & 1) || !bounds_row(condition, var, p)) continue;
+        if (!(index_deps(p->loops, &condition->index) >> var & 1) || !bounds_row(condition, var, p))
+            continue;
         Index rest = index_add(condition->index, index_scale(index_var(var), -1));
-        const char *text = index_text(p, &rest), *name = arena_printf(p->arena, "%s_%d", var_name(p, var), i);
+        const char *text = index_text(p, &rest),
+                   *name = arena_printf(p->arena, "%s_%d", var_name(p, var), i);
         Buf extent = buf_new(p->arena);
         print_dim(&extent, condition->extent);
         if (condition->check_low) {
             line(p);
-            buf_printf(p->out, "const int %s_from = %s > -(%s) ? %s : -(%s);\n", name, *low, text, *low, text);
+            buf_printf(p->out, "const int %s_from = %s > -(%s) ? %s : -(%s);\n", name, *low, text,
+                       *low, text);
             *low = arena_printf(p->arena, "%s_from", name);
         }
         if (condition->check_high) {
             line(p);
-            buf_printf(p->out, "const int %s_to = %s < %s - (%s) ? %s : %s - (%s);\n", name, *high, extent.text, text,
-                       *high, extent.text, text);
+            buf_printf(p->out, "const int %s_to = %s < %s - (%s) ? %s : %s - (%s);\n", name, *high,
+                       extent.text, text, *high, extent.text, text);
             *high = arena_printf(p->arena, "%s_to", name);
         }
     }
@@ -455,7 +499,8 @@ static void ask_in_row(Printer *p, const Value *value, int var) {
     Buf text = buf_new(p->arena);
     for (int i = 0; i < value->condition_count; i++) {
         const Condition *condition = &value->condition[i];
-        if (!(index_deps(p->loops, &condition->index) >> var & 1) || bounds_row(condition, var, p)) continue;
+        if (!(index_deps(p->loops, &condition->index) >> var & 1) || bounds_row(condition, var, p))
+            continue;
         if (text.length) buf_add(&text, " && ");
         condition_text(p, &text, condition);
     }
@@ -469,10 +514,12 @@ static void store_all(Printer *p) {
     const char *text[8];
     for (int i = 0; i < p->loops->store.count; i++)
         text[i] = value_text(p, p->loops->store.at[i].value);
-    // All is computed before anything is written: a state's old value may lie where its next one goes.
+    // All is computed before anything is written: a state's old value may lie where its next one
+    // goes.
     if (p->loops->store.count > 1)
         for (int i = 0; i < p->loops->store.count; i++)
-            if (!p->name[p->loops->store.at[i].value->id]) text[i] = declare(p, p->loops->store.at[i].value, text[i]);
+            if (!p->name[p->loops->store.at[i].value->id])
+                text[i] = declare(p, p->loops->store.at[i].value, text[i]);
     for (int i = 0; i < p->loops->store.count; i++) {
         const Store *store = &p->loops->store.at[i];
         const char *index = index_text(p, &store->index);
@@ -484,14 +531,16 @@ static void store_all(Printer *p) {
 static void print_row(Printer *p, const Value *value, const char *low, const char *high) {
     int var = p->loops->loop[p->loops->loop_count - 1], mark[2 * MAX_RANK];
     int64_t extent = dim_eval(p->loops->var[var].extent, p->loops->batch);
-    const char *row = arena_printf(p->arena, "v%d_row", value->id), *index = var_name(p, var), *at = index;
+    const char *row = arena_printf(p->arena, "v%d_row", value->id), *index = var_name(p, var),
+               *at = index;
     int blocks = -1;
     if (extent > ROW || strcmp(low, "0") != 0) { // blocks of the row, from `first`
         line(p);
         buf_printf(p->out, "for (int first = %s; first < %s; first += %d) {\n", low, high, ROW);
         blocks = enter(p);
         line(p);
-        buf_printf(p->out, "const int last = first + %d < %s ? first + %d : %s;\n", ROW, high, ROW, high);
+        buf_printf(p->out, "const int last = first + %d < %s ? first + %d : %s;\n", ROW, high, ROW,
+                   high);
         low = "first", high = "last";
         at = arena_printf(p->arena, "%s - first", index);
         extent = ROW;
@@ -583,7 +632,8 @@ void nest_print(Buf *out, const Loops *loops, const char *low, const char *high,
     int mark[MAX_RANK], count = loops->loop_count - (row ? 1 : 0);
     for (int i = 0; i < count; i++) {
         if (!row) hoist_all(&p);
-        mark[i] = open_loop(&p, loops->loop[i], i == 0 ? low : "0", i == 0 ? high : extent_text(&p, loops->loop[i]));
+        mark[i] = open_loop(&p, loops->loop[i], i == 0 ? low : "0",
+                            i == 0 ? high : extent_text(&p, loops->loop[i]));
     }
     if (row) {
         int last = loops->loop[loops->loop_count - 1];
@@ -601,8 +651,9 @@ static void print_pointer(Buf *out, const Loops *loops, const Buffer *buffer) {
     bool written = false;
     for (int i = 0; i < loops->store.count; i++)
         written |= loops->store.at[i].buffer == buffer;
-    buf_printf(out, "    %s%s *restrict b%d = %s; // %s\n", written ? "" : "const ", c_memory_type(buffer->dtype),
-               buffer->id, buffer_address(out->arena, buffer), buffer->name);
+    buf_printf(out, "    %s%s *restrict b%d = %s; // %s\n", written ? "" : "const ",
+               c_memory_type(buffer->dtype), buffer->id, buffer_address(out->arena, buffer),
+               buffer->name);
 }
 
 void nest_print_locals(Buf *out, const Loops *loops) {
@@ -620,15 +671,19 @@ void nest_print_locals(Buf *out, const Loops *loops) {
             VEC_PUSH(out->arena, seen, buffer);
             print_pointer(out, loops, buffer);
         }
-        if (value && value->kind == VALUE_SCALAR && value->slot >= scalars) scalars = value->slot + 1;
+        if (value && value->kind == VALUE_SCALAR && value->slot >= scalars)
+            scalars = value->slot + 1;
         for (int word = 0; value && value->kind == VALUE_RANDOM && word < 2; word++)
-            buf_printf(out, "    const unsigned key%d_%c = nnc_random_key(ctx->seed_low, ctx->seed_high, %uu, ctx->step, %d);\n",
+            buf_printf(out,
+                       "    const unsigned key%d_%c = nnc_random_key(ctx->seed_low, "
+                       "ctx->seed_high, %uu, ctx->step, %d);\n",
                        value->id, "ab"[word], nnc_random_stream(value->stream), word);
     }
     for (int slot = 0; slot < scalars; slot++)
         for (int i = 0; i < loops->value.count; i++) {
             const Value *value = loops->value.at[i];
-            if (value->kind != VALUE_SCALAR || value->slot != slot || p.uses[value->id] == 0) continue;
+            if (value->kind != VALUE_SCALAR || value->slot != slot || p.uses[value->id] == 0)
+                continue;
             buf_printf(out, "    const float s%d = ctx->scalar[%d];\n", slot, slot);
             break;
         }

@@ -5,7 +5,8 @@
 
 #include "pass/loops.h"
 
-// Pointers to the buffers that the nest touches, as locals: `const float *restrict b3 = ..`; keys, scalars.
+// Pointers to the buffers that the nest touches, as locals: `const float *restrict b3 = ..`; keys,
+// scalars.
 void nest_print_locals(Buf *out, const Loops *loops);
 // The loops, over low .. high - 1 (C expressions) of the outermost one.
 void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth);

@@ -9,10 +9,13 @@ void emit_head(Buf *out, const Module *module) {
     buf_add(out, "// Emitted by nnc: the kernels of ");
     for (const char *c = module->model; *c; c++)
         buf_printf(out, "%c", *c == '\\' || *c == '\n' ? '_' : *c);
-    buf_printf(out, ", batch %d.\n"
-                    "// Tensors are row-major in four arenas (state, input, output, work) at offsets fixed here; a kernel\n"
-                    "// works on indices low .. high - 1 of its outermost loop. Nothing is included.\n\n",
-               module->batch);
+    buf_printf(
+        out,
+        ", batch %d.\n"
+        "// Tensors are row-major in four arenas (state, input, output, work) at offsets fixed "
+        "here; a kernel\n"
+        "// works on indices low .. high - 1 of its outermost loop. Nothing is included.\n\n",
+        module->batch);
     for (const EmbeddedFile *file = embedded_runtime; file->name; file++) {
         buf_add_n(out, file->text, file->length);
         buf_add(out, "\n");

@@ -5,14 +5,20 @@
 #include <math.h>
 #include <string.h>
 
-const char *c_type(DType dtype) { return dtype == DT_F32 ? "float" : dtype == DT_F64 ? "double" : "int"; }
+const char *c_type(DType dtype) {
+    return dtype == DT_F32 ? "float" : dtype == DT_F64 ? "double" : "int";
+}
 
 const char *c_memory_type(DType dtype) {
     switch (dtype) {
-    case DT_F32: return "float";
-    case DT_I32: return "int";
-    case DT_BOOL: return "unsigned char";
-    case DT_F64: return "double";
+    case DT_F32:
+        return "float";
+    case DT_I32:
+        return "int";
+    case DT_BOOL:
+        return "unsigned char";
+    case DT_F64:
+        return "double";
     }
     return "?";
 }
@@ -48,15 +54,18 @@ static void print_real(Buf *out, double number, const char *suffix, int digits) 
 }
 
 void print_number(Buf *out, DType dtype, double number) {
-    if (dtype == DT_F32) print_real(out, (float)number, "f", 9);
-    else if (dtype == DT_F64) print_real(out, number, "", 17);
-    else buf_printf(out, "%lld", (long long)number);
+    if (dtype == DT_F32)
+        print_real(out, (float)number, "f", 9);
+    else if (dtype == DT_F64)
+        print_real(out, number, "", 17);
+    else
+        buf_printf(out, "%lld", (long long)number);
 }
 
 char *buffer_address(Arena *arena, const Buffer *buffer) {
     static const char *const base[] = {"state", "input", "output", "work"};
-    return arena_printf(arena, "(%s *)(ctx->%s + %lld)", c_memory_type(buffer->dtype), base[buffer->arena],
-                        (long long)buffer->offset);
+    return arena_printf(arena, "(%s *)(ctx->%s + %lld)", c_memory_type(buffer->dtype),
+                        base[buffer->arena], (long long)buffer->offset);
 }
 
 // Integers take the `_i` functions of the prelude, doubles the `_d` ones.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One function of a program as C: its kernels, what it computes in double once a step, and the calls in
-// the order of the plan.
+// One function of a program as C: its kernels, what it computes in double once a step, and the
+// calls in the order of the plan.
 #include "emit/emit.h"
 #include "emit/nest.h"
 #include "jit/jit.h"
@@ -16,10 +16,18 @@ static void scalar_text(Buf *out, const Module *module, const Node *node) {
     for (int i = 0; i < node->in_count && i < 3; i++)
         in[i] = arena_printf(out->arena, "x%u", node->in[i]->id);
     switch (node->op) {
-    case OP_const: print_number(out, node->dtype, node->attr->value); return;
-    case OP_step: buf_add(out, "step"); return;
-    case OP_epoch: buf_add(out, "epoch"); return;
-    case OP_size: print_dim(out, node->attr->extent); return;
+    case OP_const:
+        print_number(out, node->dtype, node->attr->value);
+        return;
+    case OP_step:
+        buf_add(out, "step");
+        return;
+    case OP_epoch:
+        buf_add(out, "epoch");
+        return;
+    case OP_size:
+        print_dim(out, node->attr->extent);
+        return;
     case OP_hyper:
         for (int i = 0; i < module->hyper.count; i++)
             if (!strcmp(module->hyper.at[i].name, node->attr->name)) {
@@ -27,8 +35,14 @@ static void scalar_text(Buf *out, const Module *module, const Node *node) {
                 return;
             }
         bug("hyper-parameter %s is not the module's", node->attr->name);
-    case OP_cast: case OP_stop: case OP_reshape: case OP_broadcast: buf_add(out, in[0]); return;
-    default: break;
+    case OP_cast:
+    case OP_stop:
+    case OP_reshape:
+    case OP_broadcast:
+        buf_add(out, in[0]);
+        return;
+    default:
+        break;
     }
     if (!op_info(node->op)->pointwise) bug("%s of a scalar", op_info(node->op)->name);
     print_pointwise(out, node->op, node->in[node->in_count - 1]->dtype, in);
@@ -46,7 +60,10 @@ static void print_scalar(Buf *out, const Module *module, const Node *node, bool 
 
 void emit_scalars(Buf *out, const Module *module, const char *function, const Fusion *fusion) {
     bool *printed = ARENA_ARRAY(out->arena, bool, fusion->graph->node.count + 1);
-    buf_printf(out, "void nnc_scalars_%s(const double *hyper, double step, double epoch, double n, float *out) {\n", function);
+    buf_printf(out,
+               "void nnc_scalars_%s(const double *hyper, double step, double epoch, double n, "
+               "float *out) {\n",
+               function);
     buf_add(out, "    (void)hyper, (void)step, (void)epoch, (void)n, (void)out;\n");
     for (int i = 0; i < fusion->scalar.count; i++) {
         print_scalar(out, module, fusion->scalar.at[i], printed);
@@ -59,22 +76,27 @@ void emit_scalars(Buf *out, const Module *module, const char *function, const Fu
 
 static void print_group(Buf *out, const char *function, const PlanNode *node, int number) {
     buf_printf(out, "// Each part goes through these kernels in turn, while it is in the cache.\n");
-    buf_printf(out, "void %s_group%d(const NncCtx *ctx, long long low, long long high, int thread) {\n", function, number);
+    buf_printf(out,
+               "void %s_group%d(const NncCtx *ctx, long long low, long long high, int thread) {\n",
+               function, number);
     buf_add(out, "    for (long long i = low; i < high; i++) {\n");
     for (int i = 0; i < node->child.count; i++) {
         const PlanNode *call = node->child.at[i];
-        buf_printf(out, "        %s_%s(ctx, i * %lld, (i + 1) * %lld, thread);\n", function, call->kernel->name,
-                   (long long)call->grain, (long long)call->grain);
+        buf_printf(out, "        %s_%s(ctx, i * %lld, (i + 1) * %lld, thread);\n", function,
+                   call->kernel->name, (long long)call->grain, (long long)call->grain);
     }
     buf_add(out, "    }\n}\n\n");
 }
 
 static void print_run(Buf *out, const char *function, const PlanNode *root) {
     int group = 0;
-    buf_printf(out, "void nnc_run_%s(NncCtx *ctx) {\n    const long long n = ctx->n;\n    (void)n;\n", function);
+    buf_printf(out,
+               "void nnc_run_%s(NncCtx *ctx) {\n    const long long n = ctx->n;\n    (void)n;\n",
+               function);
     for (int i = 0; i < root->child.count; i++) {
         const PlanNode *par = root->child.at[i];
-        const char *name = par->child.count > 1 ? arena_printf(out->arena, "group%d", group++) : par->child.at[0]->kernel->name;
+        const char *name = par->child.count > 1 ? arena_printf(out->arena, "group%d", group++)
+                                                : par->child.at[0]->kernel->name;
         if (par->serial) {
             buf_printf(out, "    %s_%s(ctx, 0, ", function, name);
             print_dim(out, par->count);
@@ -90,7 +112,8 @@ static void print_run(Buf *out, const char *function, const PlanNode *root) {
 
 static void print_prototypes(Buf *out, const char *function, const Fusion *fusion) {
     for (int i = 0; i < fusion->kernel.count; i++)
-        buf_printf(out, "void %s_%s(const NncCtx *, long long, long long, int);\n", function, fusion->kernel.at[i]->name);
+        buf_printf(out, "void %s_%s(const NncCtx *, long long, long long, int);\n", function,
+                   fusion->kernel.at[i]->name);
     buf_add(out, "\n");
 }
 
@@ -116,7 +139,8 @@ void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const P
     print_prototypes(out, function, fusion);
     emit_scalars(out, module, function, fusion);
     for (int i = 0, group = 0; i < plan->root->child.count; i++)
-        if (plan->root->child.at[i]->child.count > 1) print_group(out, function, plan->root->child.at[i], group++);
+        if (plan->root->child.at[i]->child.count > 1)
+            print_group(out, function, plan->root->child.at[i], group++);
     print_run(out, function, plan->root);
     buf_add(out, "\n");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The program table as C, for `nnc build` and `nnc emit`: the same NncProgram that runs in memory, printed.
+// The program table as C, for `nnc build` and `nnc emit`: the same NncProgram that runs in memory,
+// printed.
 #include "emit/emit.h"
 
 static void print_string(Buf *out, const char *text) {
@@ -9,9 +10,12 @@ static void print_string(Buf *out, const char *text) {
     }
     buf_add(out, "\"");
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '\n' && c[1]) buf_add(out, "\\n\"\n    \"");
-        else if (*c == '\\' || *c == '"' || *c == '?' || *c < ' ' || *c > '~') buf_printf(out, "\\%03o", *c);
-        else buf_printf(out, "%c", *c);
+        if (*c == '\n' && c[1])
+            buf_add(out, "\\n\"\n    \"");
+        else if (*c == '\\' || *c == '"' || *c == '?' || *c < ' ' || *c > '~')
+            buf_printf(out, "\\%03o", *c);
+        else
+            buf_printf(out, "%c", *c);
     }
     buf_add(out, "\"");
 }
@@ -43,8 +47,8 @@ static void print_columns(Buf *out, const char *name, const NncColumn *column, i
         print_string(out, column[i].name);
         buf_printf(out, ", %d, ", column[i].type);
         print_extents(out, column[i].rank, column[i].extent);
-        buf_printf(out, ", %lld, %lld, %d, %d},\n", column[i].offset, column[i].classes, column[i].is_target,
-                   column[i].per_example);
+        buf_printf(out, ", %lld, %lld, %d, %d},\n", column[i].offset, column[i].classes,
+                   column[i].is_target, column[i].per_example);
     }
     buf_add(out, "    {0},\n};\n\n");
 }
@@ -72,7 +76,8 @@ static void print_call(Buf *out, const NncCall *call, const char *arguments) {
 static void print_calls(Buf *out, const NncProgram *program) {
     print_arguments(out, "data_arguments", &program->data);
     for (int i = 0; i < program->augment_count; i++)
-        print_arguments(out, arena_printf(out->arena, "augment%d_arguments", i), &program->augment[i]);
+        print_arguments(out, arena_printf(out->arena, "augment%d_arguments", i),
+                        &program->augment[i]);
     buf_add(out, "static const NncCall augments[] = {\n");
     for (int i = 0; i < program->augment_count; i++) {
         buf_add(out, "    ");
@@ -98,8 +103,10 @@ static void print_functions(Buf *out, const NncProgram *program) {
         if (!function->output) continue;
         const char *name = function_name((NncFunctionKind)f);
         buf_printf(out, "void nnc_run_%s(NncCtx *);\n", name);
-        buf_printf(out, "void nnc_scalars_%s(const double *, double, double, double, float *);\n", name);
-        print_columns(out, arena_printf(out->arena, "%s_outputs", name), function->output, function->output_count);
+        buf_printf(out, "void nnc_scalars_%s(const double *, double, double, double, float *);\n",
+                   name);
+        print_columns(out, arena_printf(out->arena, "%s_outputs", name), function->output,
+                      function->output_count);
     }
 }
 
@@ -116,9 +123,10 @@ static void print_program(Buf *out, const NncProgram *p) {
     print_field(out, "source", p->source);
     print_field(out, "plan", p->plan);
     print_field(out, "jit", "native");
-    buf_printf(out, "    .batch = %d,\n    .epochs = %d,\n    .seed = %lld,\n    .shuffle = %d,\n", p->batch, p->epochs, p->seed,
-               p->shuffle);
-    buf_printf(out, "    .state_bytes = %lld,\n    .input_bytes = %lld,\n", p->state_bytes, p->input_bytes);
+    buf_printf(out, "    .batch = %d,\n    .epochs = %d,\n    .seed = %lld,\n    .shuffle = %d,\n",
+               p->batch, p->epochs, p->seed, p->shuffle);
+    buf_printf(out, "    .state_bytes = %lld,\n    .input_bytes = %lld,\n", p->state_bytes,
+               p->input_bytes);
     buf_printf(out, "    .tensor = tensors,\n    .tensor_count = %d,\n", p->tensor_count);
     buf_printf(out, "    .input = inputs,\n    .input_count = %d,\n", p->input_count);
     buf_printf(out, "    .hyper = hypers,\n    .hyper_count = %d,\n", p->hyper_count);
@@ -126,18 +134,24 @@ static void print_program(Buf *out, const NncProgram *p) {
     for (int f = 0; f < NNC_FUNCTIONS; f++) {
         const NncFunction *function = &p->function[f];
         const char *name = function_name((NncFunctionKind)f);
-        if (!function->output) buf_add(out, "        {0},\n");
+        if (!function->output)
+            buf_add(out, "        {0},\n");
         else
-            buf_printf(out, "        {nnc_run_%s, nnc_scalars_%s, %d, %lld, %lld, %s_outputs, %d},\n", name, name,
-                       function->scalar_count, function->work_bytes, function->output_bytes, name, function->output_count);
+            buf_printf(out,
+                       "        {nnc_run_%s, nnc_scalars_%s, %d, %lld, %lld, %s_outputs, %d},\n",
+                       name, name, function->scalar_count, function->work_bytes,
+                       function->output_bytes, name, function->output_count);
     }
     buf_add(out, "    },\n    .data = ");
     print_call(out, &p->data, "data_arguments");
-    buf_printf(out, ",\n    .augment = augments,\n    .augment_count = %d,\n};\n", p->augment_count);
+    buf_printf(out, ",\n    .augment = augments,\n    .augment_count = %d,\n};\n",
+               p->augment_count);
 }
 
 void emit_table(Buf *out, const NncProgram *program) {
-    buf_add(out, "// Emitted by nnc: what the runtime is to know of the program.\n#include \"nnc.h\"\n\n");
+    buf_add(
+        out,
+        "// Emitted by nnc: what the runtime is to know of the program.\n#include \"nnc.h\"\n\n");
     print_tensors(out, program);
     print_columns(out, "inputs", program->input, program->input_count);
     print_hypers(out, program);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Joins neighbouring loops (u outside of v) into one where every index walks u in steps of v's extent: a
-// pointwise kernel over [N, C, H, W] becomes one loop over N*C*H*W elements.
+// Joins neighbouring loops (u outside of v) into one where every index walks u in steps of v's
+// extent: a pointwise kernel over [N, C, H, W] becomes one loop over N*C*H*W elements.
 #include "pass/index.h"
 
 static bool walks_as_one(const Index *index, int u, int v, int64_t extent) {
@@ -13,7 +13,8 @@ static bool can_merge(const Loops *loops, int u, int v) {
     for (int i = 0; i < loops->store.count; i++)
         if (!walks_as_one(&loops->store.at[i].index, u, v, extent)) return false;
     for (int i = 0; i < loops->var_count; i++)
-        if (loops->var[i].kind == VAR_LET && !walks_as_one(&loops->var[i].of, u, v, extent)) return false;
+        if (loops->var[i].kind == VAR_LET && !walks_as_one(&loops->var[i].of, u, v, extent))
+            return false;
     for (int i = 0; i < loops->value.count; i++) {
         const Value *value = loops->value.at[i];
         if (!walks_as_one(&value->index, u, v, extent)) return false;
@@ -29,7 +30,8 @@ static Index without(const Index *index, int var) {
 
 static bool merge(Loops *loops, int u, int v) {
     Dim extent;
-    if (!can_merge(loops, u, v) || !dim_mul(&extent, loops->var[u].extent, loops->var[v].extent)) return false;
+    if (!can_merge(loops, u, v) || !dim_mul(&extent, loops->var[u].extent, loops->var[v].extent))
+        return false;
     for (int i = 0; i < loops->store.count; i++)
         loops->store.at[i].index = without(&loops->store.at[i].index, u);
     for (int i = 0; i < loops->var_count; i++)

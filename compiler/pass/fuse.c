@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Fusion: decides which nodes are stored. All others are computed in passing by the kernels that use them.
+// Fusion: decides which nodes are stored. All others are computed in passing by the kernels that
+// use them.
 //
-// Stored are: what a product or a scatter reads (it wants memory), what a root or an in-place concat
-// keeps, the end of each core's epilogue, and what would cost more to compute again than to store and
-// load. Cheap things (masks, normalisations, a ReLU on the way into a convolution) are computed again.
+// Stored are: what a product or a scatter reads (it wants memory), what a root or an in-place
+// concat keeps, the end of each core's epilogue, and what would cost more to compute again than to
+// store and load. Cheap things (masks, normalisations, a ReLU on the way into a convolution) are
+// computed again.
 //
-// A core (a reduction, fold, product, scatter) closes a kernel. Its epilogue is the chain of pointwise
-// operators behind it, as long as each is the only user of the one before.
+// A core (a reduction, fold, product, scatter) closes a kernel. Its epilogue is the chain of
+// pointwise operators behind it, as long as each is the only user of the one before.
 #include "pass/fuse_internal.h"
 
 #include <string.h>
@@ -17,8 +19,14 @@ bool node_is_leaf(const Node *node) {
 
 bool node_is_core(const Node *node) {
     switch (node->op) {
-    case OP_reduce_sum: case OP_reduce_max: case OP_reduce_min: case OP_argmax: case OP_fold: case OP_contract:
-    case OP_product: case OP_scatter_add:
+    case OP_reduce_sum:
+    case OP_reduce_max:
+    case OP_reduce_min:
+    case OP_argmax:
+    case OP_fold:
+    case OP_contract:
+    case OP_product:
+    case OP_scatter_add:
         return true;
     default:
         return false;
@@ -35,7 +43,8 @@ bool node_is_scalar(const Node *node) {
 
 // --- Views
 
-static int varying_axis(const Shape *shape) { // the one whose extent is not constant; -1: none, -2: several
+static int
+varying_axis(const Shape *shape) { // the one whose extent is not constant; -1: none, -2: several
     int found = -1;
     for (int axis = 0; axis < shape->rank; axis++)
         if (!dim_is_const(shape->dim[axis])) found = found == -1 ? axis : -2;
@@ -86,11 +95,16 @@ static bool slice_is_view(const Node *node, int64_t batch, int64_t *offset) {
 bool node_is_view(const Node *node, int64_t batch, int64_t *offset) {
     *offset = 0;
     switch (node->op) {
-    case OP_stop: return true;
-    case OP_reshape: return reshape_is_view(&node->in[0]->shape, &node->shape);
-    case OP_permute: return permute_is_view(node);
-    case OP_slice: return slice_is_view(node, batch, offset);
-    default: return false;
+    case OP_stop:
+        return true;
+    case OP_reshape:
+        return reshape_is_view(&node->in[0]->shape, &node->shape);
+    case OP_permute:
+        return permute_is_view(node);
+    case OP_slice:
+        return slice_is_view(node, batch, offset);
+    default:
+        return false;
     }
 }
 
@@ -133,20 +147,23 @@ static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
     int64_t offset;
     if (!user || f->claimed[user->id] || node_is_scalar(user)) return false;
     if (op_info(user->op)->pointwise || user->op == OP_stop) return true;
-    if (core->op == OP_product) return user->op == OP_reshape && node_is_view(user, f->fusion->batch, &offset);
-    return user->op == OP_reshape || user->op == OP_permute || user->op == OP_slice || user->op == OP_flip ||
-           user->op == OP_cast;
+    if (core->op == OP_product)
+        return user->op == OP_reshape && node_is_view(user, f->fusion->batch, &offset);
+    return user->op == OP_reshape || user->op == OP_permute || user->op == OP_slice ||
+           user->op == OP_flip || user->op == OP_cast;
 }
 
 static bool can_end(const Node *core, const Node *node) {
     Dim outer, rows;
     if (core->op == OP_scatter_add) return node == core;
-    return core->op != OP_product || (node->dtype == DT_F32 && product_outer(core, &node->shape, &outer, &rows));
+    return core->op != OP_product ||
+           (node->dtype == DT_F32 && product_outer(core, &node->shape, &outer, &rows));
 }
 
 static void claim_epilogue(Fuse *f, const Node *core) {
     const Node *end = core, *node = core;
-    for (const Node *user; (user = only_user(f, node)) && epilogue_takes(f, core, user); node = user)
+    for (const Node *user; (user = only_user(f, node)) && epilogue_takes(f, core, user);
+         node = user)
         if (op_info(user->op)->pointwise && can_end(core, user)) end = user;
     for (node = core; node != end; node = only_user(f, node)) {
         f->inside[node->id] = true;
@@ -155,7 +172,8 @@ static void claim_epilogue(Fuse *f, const Node *core) {
     f->claimed[end->id] = true;
     f->core[end->id] = core;
     f->stored[end->id] = true;
-    f->apart[end->id] = core->op == OP_product ? "a matrix product ends here" : "a reduction ends here";
+    f->apart[end->id] =
+        core->op == OP_product ? "a matrix product ends here" : "a reduction ends here";
 }
 
 // A fold of a fold is one sum.
@@ -171,8 +189,10 @@ static void claim_epilogues(Fuse *f) {
     for (int id = graph->node.count - 1; id >= 0; id--) {
         const Node *node = graph->node.at[id];
         if (!f->live[id] || !node_is_core(node)) continue;
-        if (is_within_fold(f, node)) f->inside[id] = true;
-        else claim_epilogue(f, node);
+        if (is_within_fold(f, node))
+            f->inside[id] = true;
+        else
+            claim_epilogue(f, node);
     }
 }
 
@@ -192,9 +212,12 @@ static void store_operands(Fuse *f) {
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         if (!f->live[id]) continue;
-        if (node->op == OP_product) store(f, node->in[0], "a matrix product reads it"), store(f, node->in[1], "a matrix product reads it");
+        if (node->op == OP_product)
+            store(f, node->in[0], "a matrix product reads it"),
+                store(f, node->in[1], "a matrix product reads it");
         if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
-        if (node->op == OP_scatter_add) store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");
+        if (node->op == OP_scatter_add)
+            store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");
         if (node_is_placed_concat(node)) {
             for (int i = 0; i < node->in_count; i++)
                 store(f, node->in[i], "it is a part of a longer vector");
@@ -202,10 +225,12 @@ static void store_operands(Fuse *f) {
         }
     }
     for (int i = 0; i < graph->root.count; i++)
-        if (graph->root.at[i].kind == ROOT_STATE || !op_info(graph->root.at[i].value->op)->pointwise)
+        if (graph->root.at[i].kind == ROOT_STATE ||
+            !op_info(graph->root.at[i].value->op)->pointwise)
             store(f, graph->root.at[i].value, "it is kept");
         else
-            f->stored[graph->root.at[i].value->id] = true, f->apart[graph->root.at[i].value->id] = "it is an output";
+            f->stored[graph->root.at[i].value->id] = true,
+            f->apart[graph->root.at[i].value->id] = "it is an output";
 }
 
 // --- What is cheaper to store than to compute again
@@ -213,12 +238,26 @@ static void store_operands(Fuse *f) {
 // Cost of one element, in loads of four bytes from the cache.
 static double own_cost(const Node *node) {
     switch (node->op) {
-    case OP_exp: case OP_log: case OP_tanh: case OP_sigmoid: case OP_erf: case OP_sin: case OP_cos: return 4;
-    case OP_pow: return 10;
-    case OP_div: case OP_sqrt: return 1;
-    case OP_mod: case OP_random: return 3;
-    case OP_pad: return 0.5;
-    default: return op_info(node->op)->pointwise ? 0.25 : 0;
+    case OP_exp:
+    case OP_log:
+    case OP_tanh:
+    case OP_sigmoid:
+    case OP_erf:
+    case OP_sin:
+    case OP_cos:
+        return 4;
+    case OP_pow:
+        return 10;
+    case OP_div:
+    case OP_sqrt:
+        return 1;
+    case OP_mod:
+    case OP_random:
+        return 3;
+    case OP_pad:
+        return 0.5;
+    default:
+        return op_info(node->op)->pointwise ? 0.25 : 0;
     }
 }
 
@@ -228,10 +267,11 @@ static double *costs(const Fuse *f) {
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         cost[id] = own_cost(node);
-        if (node_is_leaf(node) || node_is_core(node) || node->op == OP_gather) cost[id] = 1;
+        if (node_is_leaf(node) || node_is_core(node) || node->op == OP_gather)
+            cost[id] = 1;
         else if (!node_is_scalar(node))
             for (int i = 0; i < node->in_count; i++)
-                cost[id] += cost[node->in[i]->id];
+                cost[id] += f->stored[node->in[i]->id] ? 1 : cost[node->in[i]->id];
         // Across a broadcast a value is hoisted out of the inner loop.
         if (node->op == OP_broadcast && cost[id] > 0.5) cost[id] = 0.5;
     }
@@ -252,7 +292,8 @@ static void store_costly(Fuse *f) {
         const Node *node = graph->node.at[id];
         if (!f->live[id] || node_is_leaf(node) || node_is_scalar(node)) continue;
         bool again = reads[id] * cost[id] > cost[id] + 1.5 + reads[id];
-        if (!f->inside[id] && again && cost[id] >= 1 && node->shape.rank > 0 && !node_is_view(node, 1, &(int64_t){0}))
+        if (!f->inside[id] && again && cost[id] >= 1 && node->shape.rank > 0 &&
+            !node_is_view(node, 1, &(int64_t){0}))
             store(f, node, "used more than once and dear to compute again");
         double times = f->stored[id] || (node_is_core(node) && !f->inside[id]) ? 1 : reads[id];
         for (int i = 0; i < node->in_count; i++)
@@ -286,7 +327,8 @@ void choose_stored(Fuse *f) {
     store_costly(f);
 }
 
-Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Placement *placement, int placements) {
+Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Placement *placement,
+             int placements) {
     int count = graph->node.count + 1;
     Fusion *fusion = ARENA_NEW(arena, Fusion);
     Fuse f = {.fusion = fusion, .arena = arena, .placement = placement, .placements = placements};

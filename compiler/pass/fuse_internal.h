@@ -15,16 +15,17 @@ typedef struct Fuse {
     Arena *arena;
     Users *users;        // by node id, live nodes alone
     bool *live, *stored; // by node id; stored: some kernel writes it (leaves: no)
-    bool *inside;        // part of an epilogue, or a fold within a fold: computed in passing in any case
-    const Node **core;   // by node id of a stored node: the product, reduction .. that its kernel is built on
-    bool *claimed;       // part of some core's epilogue
-    const char **apart;  // by node id: why it was stored
+    bool *inside; // part of an epilogue, or a fold within a fold: computed in passing in any case
+    const Node *
+        *core; // by node id of a stored node: the product, reduction .. that its kernel is built on
+    bool *claimed;      // part of some core's epilogue
+    const char **apart; // by node id: why it was stored
     const Placement *placement;
     int placements;
 } Fuse;
 
-bool node_is_leaf(const Node *node);  // input, param, state
-bool node_is_core(const Node *node);  // closes a kernel
+bool node_is_leaf(const Node *node);   // input, param, state
+bool node_is_core(const Node *node);   // closes a kernel
 bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of such
 // Is the node the same memory as its input, if that is stored? *offset: where, in elements.
 bool node_is_view(const Node *node, int64_t batch, int64_t *offset);
@@ -33,8 +34,8 @@ const Node *strip_views(const Node *node, int64_t batch, int64_t *offset);
 // A concat whose parts are written straight into it: along its first axis, at constant places.
 bool node_is_placed_concat(const Node *node);
 
-// How a product's rows are shared out: over the first axis of `shape` that is not 1. False where its
-// blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
+// How a product's rows are shared out: over the first axis of `shape` that is not 1. False where
+// its blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
 bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);
 
 void choose_stored(Fuse *fuse);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Indices of a loop nest: sums of variables with constant coefficients, kept in one normal form so that
-// equal ones compare as bytes.
+// Indices of a loop nest: sums of variables with constant coefficients, kept in one normal form so
+// that equal ones compare as bytes.
 #include "pass/index.h"
 
 #include <string.h>
@@ -63,7 +63,8 @@ void index_bounds(const Loops *loops, const Index *index, int64_t *low, int64_t 
 }
 
 int loops_add_var(Loops *loops, VarKind kind, Dim extent) {
-    if (loops->var_count == LOOP_VARS) bug("a kernel needs more than %d index variables", LOOP_VARS);
+    if (loops->var_count == LOOP_VARS)
+        bug("a kernel needs more than %d index variables", LOOP_VARS);
     loops->var[loops->var_count] = (Var){.kind = kind, .extent = extent};
     return loops->var_count++;
 }
@@ -72,7 +73,8 @@ static Index let(Loops *loops, LetKind kind, const Index *of, Dim by) {
     int64_t low, high, factor = dim_eval(by, loops->batch);
     for (int v = 0; v < loops->var_count; v++) {
         const Var *var = &loops->var[v];
-        if (var->kind == VAR_LET && var->let == kind && dim_equal(var->by, by) && index_equal(&var->of, of))
+        if (var->kind == VAR_LET && var->let == kind && dim_equal(var->by, by) &&
+            index_equal(&var->of, of))
             return index_var(v);
     }
     index_bounds(loops, of, &low, &high);
@@ -131,8 +133,12 @@ Index index_times(Loops *loops, Index index, Dim by) {
 
 // --- Reshape
 
-// Both shapes' axes fall into groups of equal size; within one, the linear index is taken apart again.
-static void split_group(Loops *loops, const Shape *in, int first, int end, Index linear, Index *into) {
+// Both shapes' axes fall into groups of equal size; within one, the linear index is taken apart
+// again.
+static void split_group(Loops *loops, const Shape *in, int first, int end, Index linear,
+                        Index *into) {
+    while (first < end && dim_is_one(in->dim[first]))
+        into[first++] = index_const(0);
     for (int axis = end - 1; axis > first; axis--) {
         into[axis] = index_modulo(loops, linear, in->dim[axis]);
         linear = index_divide(loops, linear, in->dim[axis]);
@@ -148,7 +154,8 @@ void index_reshape(Loops *loops, const Shape *in, const Shape *out, const Index 
         if (i < in->rank) in_size = in->dim[i++];
         if (o < out->rank) out_size = out->dim[o++];
         while (!dim_equal(in_size, out_size)) {
-            bool grow_in = o == out->rank || (i < in->rank && dim_eval(in_size, 2) < dim_eval(out_size, 2));
+            bool grow_in =
+                o == out->rank || (i < in->rank && dim_eval(in_size, 2) < dim_eval(out_size, 2));
             bool fits = grow_in ? i < in->rank && dim_mul(&in_size, in_size, in->dim[i])
                                 : o < out->rank && dim_mul(&out_size, out_size, out->dim[o]);
             if (!fits) bug("a reshape's groups do not meet");

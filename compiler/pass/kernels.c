@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // From the stored nodes to kernels and buffers: who writes what where, and in which order.
 //
-// Kernels run in the order of the nodes that they store. Pointwise kernels over one space that read the
-// same things are one kernel with several results (an optimizer's moments and parameters). Parts of a
-// concat along its first axis are written straight into it. A state's next value is written over the old
-// one where no one reads the old one any more, else copied at the end: all states change together.
+// Kernels run in the order of the nodes that they store. Pointwise kernels over one space that read
+// the same things are one kernel with several results (an optimizer's moments and parameters).
+// Parts of a concat along its first axis are written straight into it. A state's next value is
+// written over the old one where no one reads the old one any more, else copied at the end: all
+// states change together.
 #include "pass/fuse_internal.h"
 #include "pass/loops.h"
 
@@ -19,7 +20,8 @@ typedef struct Maker {
     Storage *kept; // by node id of a state: where its next value waits for the step's end
 } Maker;
 
-static Buffer *new_buffer(Maker *m, BufferArena where, DType dtype, int64_t elements, const char *name) {
+static Buffer *new_buffer(Maker *m, BufferArena where, DType dtype, int64_t elements,
+                          const char *name) {
     Buffer *buffer = ARENA_NEW(m->arena, Buffer);
     buffer->id = m->fusion->buffer.count;
     buffer->arena = where;
@@ -54,7 +56,8 @@ static void place_leaves_and_scalars(Maker *m) {
             BufferArena where = node->op == OP_input ? ARENA_INPUT : ARENA_STATE;
             const Placement *at = find_placement(m, node->attr->name, where);
             if (!at) bug("%s is placed nowhere", node->attr->name);
-            Buffer *buffer = new_buffer(m, where, node->dtype, shape_eval(&node->shape, m->batch), node->attr->name);
+            Buffer *buffer = new_buffer(m, where, node->dtype, shape_eval(&node->shape, m->batch),
+                                        node->attr->name);
             buffer->offset = at->offset;
             m->fusion->storage[id].buffer = buffer;
         }
@@ -102,14 +105,16 @@ static const char *find_label(const Maker *m, const Kernel *kernel) {
     for (int i = 0; i < kernel->reads.count; i++) {
         const Users *users = &m->f->users[kernel->reads.at[i]->id];
         if (kernel->reads.at[i]->op != OP_state) continue;
-        for (int u = 0; u < users->node.count && kernel->core; u++) // a parameter: reshape of a slice
+        for (int u = 0; u < users->node.count && kernel->core;
+             u++) // a parameter: reshape of a slice
             for (int v = 0; v < m->f->users[users->node.at[u]->id].node.count; v++) {
                 const Node *view = m->f->users[users->node.at[u]->id].node.at[v];
                 const char *label = m->fusion->graph->label.at[view->id];
                 int64_t offset;
                 if (!label) continue;
                 for (int k = 0; k < kernel->core->in_count; k++)
-                    for (const Node *in = kernel->core->in[k]; in; in = node_is_view(in, m->batch, &offset) ? in->in[0] : NULL)
+                    for (const Node *in = kernel->core->in[k]; in;
+                         in = node_is_view(in, m->batch, &offset) ? in->in[0] : NULL)
                         if (in == view) return label;
             }
     }
@@ -117,12 +122,14 @@ static const char *find_label(const Maker *m, const Kernel *kernel) {
 }
 
 static const char *name_kernel(const Maker *m, const Kernel *kernel) {
-    const Node *node = kernel->core ? kernel->core : kernel->result.at[kernel->result.count - 1].value;
+    const Node *node =
+        kernel->core ? kernel->core : kernel->result.at[kernel->result.count - 1].value;
     const char *label = find_label(m, kernel);
-    char *name = arena_printf(m->arena, "k%d_%s%s%s", kernel->id, op_info(node->op)->name, label ? "_" : "",
-                              label ? label : "");
+    char *name = arena_printf(m->arena, "k%d_%s%s%s", kernel->id, op_info(node->op)->name,
+                              label ? "_" : "", label ? label : "");
     for (char *c = name; *c; c++)
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9'))) *c = '_';
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9')))
+            *c = '_';
     return name;
 }
 
@@ -146,9 +153,10 @@ static void add_copy(Maker *m, const Node *value, Storage from, Storage to, cons
     add_kernel(m, (Result){value, to, from}, NULL)->apart = why;
 }
 
-// Does `node`, a part of what computes `wanted`, use a result of `kernel` other than element by element?
-static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted, const Node *node, bool moved,
-                       uint8_t *seen) {
+// Does `node`, a part of what computes `wanted`, use a result of `kernel` other than element by
+// element?
+static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted, const Node *node,
+                       bool moved, uint8_t *seen) {
     if (seen[node->id] & (moved ? 2 : 1)) return false;
     seen[node->id] |= moved ? 2 : 1;
     for (int i = 0; i < kernel->result.count; i++)
@@ -178,7 +186,8 @@ static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel 
 // Moves the last kernel's only result into an earlier kernel, if there is one that takes it.
 static int join(Maker *m) {
     Kernel *last = m->fusion->kernel.at[m->fusion->kernel.count - 1];
-    if (last->core || last->kind != KERNEL_LOOPS || last->space.rank == 0) return m->fusion->kernel.count - 1;
+    if (last->core || last->kind != KERNEL_LOOPS || last->space.rank == 0)
+        return m->fusion->kernel.count - 1;
     for (int at = m->fusion->kernel.count - 2; at >= 0 && at > m->fusion->kernel.count - 66; at--) {
         Kernel *kernel = m->fusion->kernel.at[at];
         if (!can_join(m, kernel, at, last)) continue;
@@ -195,7 +204,8 @@ static int join(Maker *m) {
 static void place_parts(Maker *m, const Node *concat) {
     Storage *to = &m->fusion->storage[concat->id];
     if (!to->buffer)
-        to->buffer = new_buffer(m, ARENA_WORK, concat->dtype, shape_eval(&concat->shape, m->batch), NULL);
+        to->buffer =
+            new_buffer(m, ARENA_WORK, concat->dtype, shape_eval(&concat->shape, m->batch), NULL);
     int64_t offset = to->offset, start;
     for (int i = 0; i < concat->in_count; i++) {
         const Node *base = strip_views(concat->in[i], m->batch, &start);
@@ -226,11 +236,13 @@ static void copy_parts(Maker *m, const Node *concat) {
 static void place_stored(Maker *m) {
     const Graph *graph = m->fusion->graph;
     for (int id = graph->node.count - 1; id >= 0; id--)
-        if (m->f->stored[id] && node_is_placed_concat(graph->node.at[id])) place_parts(m, graph->node.at[id]);
+        if (m->f->stored[id] && node_is_placed_concat(graph->node.at[id]))
+            place_parts(m, graph->node.at[id]);
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         if (!m->f->stored[id] || m->fusion->storage[id].buffer) continue;
-        m->fusion->storage[id].buffer = new_buffer(m, ARENA_WORK, node->dtype, shape_eval(&node->shape, m->batch), NULL);
+        m->fusion->storage[id].buffer =
+            new_buffer(m, ARENA_WORK, node->dtype, shape_eval(&node->shape, m->batch), NULL);
     }
     place_views(m);
 }
@@ -302,7 +314,8 @@ static void commit_state(Maker *m, const Root *root, bool first_phase) {
         m->kept[root->leaf->id].buffer = new_buffer(m, ARENA_WORK, root->value->dtype, size, NULL);
         add_copy(m, root->value, *made, m->kept[root->leaf->id], "states change together");
     } else if (base == root->value && m->f->stored[base->id] && m->f->users[base->id].roots == 1 &&
-               made->offset == 0 && made->buffer->arena == ARENA_WORK && can_overwrite(m, root->leaf, base, old.buffer)) {
+               made->offset == 0 && made->buffer->arena == ARENA_WORK &&
+               can_overwrite(m, root->leaf, base, old.buffer)) {
         move_buffer(m, made->buffer, old);
         *made = old;
     }
@@ -313,8 +326,9 @@ static void place_output(Maker *m, const Root *root) {
     if (!at) bug("output %s is placed nowhere", root->name);
     const Node *value = root->value;
     Storage *made = &m->fusion->storage[value->id];
-    bool alone = m->f->stored[value->id] && made->buffer->arena == ARENA_WORK && made->offset == 0 &&
-                 !node_is_placed_concat(value) && made->buffer->elements == shape_eval(&value->shape, m->batch);
+    bool alone = m->f->stored[value->id] && made->buffer->arena == ARENA_WORK &&
+                 made->offset == 0 && !node_is_placed_concat(value) &&
+                 made->buffer->elements == shape_eval(&value->shape, m->batch);
     for (int k = 0; k < m->fusion->kernel.count && alone; k++) // no part of something longer
         for (int i = 0; i < m->fusion->kernel.at[k]->result.count; i++)
             if (m->fusion->kernel.at[k]->result.at[i].value != value &&
@@ -325,7 +339,8 @@ static void place_output(Maker *m, const Root *root) {
         made->buffer->offset = at->offset;
         return;
     }
-    Buffer *out = new_buffer(m, ARENA_OUTPUT, value->dtype, shape_eval(&value->shape, m->batch), NULL);
+    Buffer *out =
+        new_buffer(m, ARENA_OUTPUT, value->dtype, shape_eval(&value->shape, m->batch), NULL);
     out->offset = at->offset;
     add_copy(m, value, *made, (Storage){out, 0}, "it is an output");
 }
@@ -336,7 +351,8 @@ static void finish_roots(Maker *m) {
         if (graph->root.at[i].kind == ROOT_OUTPUT) place_output(m, &graph->root.at[i]);
     for (int phase = 0; phase < 2; phase++)
         for (int i = 0; i < graph->root.count; i++)
-            if (graph->root.at[i].kind == ROOT_STATE) commit_state(m, &graph->root.at[i], phase == 0);
+            if (graph->root.at[i].kind == ROOT_STATE)
+                commit_state(m, &graph->root.at[i], phase == 0);
     place_views(m);
 }
 

@@ -44,7 +44,8 @@ static Value *const_value(Builder *b, const Node *node, double number) {
 static Index linear_index(const Builder *b, const Shape *shape, const Place *place) {
     Index linear = index_const(0);
     for (int axis = 0; axis < shape->rank; axis++)
-        linear = index_add(index_scale(linear, dim_eval(shape->dim[axis], b->loops->batch)), place->at[axis]);
+        linear = index_add(index_scale(linear, dim_eval(shape->dim[axis], b->loops->batch)),
+                           place->at[axis]);
     return linear;
 }
 
@@ -65,16 +66,18 @@ static Value *load(Builder *b, const Node *node, Storage from, const Place *plac
 
 // --- Guards
 
-// Adds to `condition` what is not certain of 0 <= index < extent, multiple | index. False: it never holds.
-static bool add_condition(const Builder *b, Condition *condition, int *count, Index index, Dim extent,
-                          int64_t multiple) {
+// Adds to `condition` what is not certain of 0 <= index < extent, multiple | index. False: it never
+// holds.
+static bool add_condition(const Builder *b, Condition *condition, int *count, Index index,
+                          Dim extent, int64_t multiple) {
     int64_t low, high, least = dim_eval(extent, 1), most = dim_eval(extent, b->loops->batch);
     index_bounds(b->loops, &index, &low, &high);
     if (high < 0 || low >= most) return false;
     // An index below N by its own loop's extent is below N for every n.
     bool own = index.count == 1 && index.constant == 0 && index.term[0].coef == 1 &&
                dim_equal(b->loops->var[index.term[0].var].extent, extent);
-    Condition c = {index, extent, multiple, low < 0, !own && high >= (dim_is_const(extent) ? most : least)};
+    Condition c = {index, extent, multiple, low < 0,
+                   !own && high >= (dim_is_const(extent) ? most : least)};
     bool divides = index.constant % multiple == 0;
     for (int i = 0; i < index.count; i++)
         divides &= index.term[i].coef % multiple == 0;
@@ -83,7 +86,8 @@ static bool add_condition(const Builder *b, Condition *condition, int *count, In
     return true;
 }
 
-static Value *guard(Builder *b, const Node *node, const Condition *condition, int count, Value *yes, Value *no) {
+static Value *guard(Builder *b, const Node *node, const Condition *condition, int count, Value *yes,
+                    Value *no) {
     if (count == 0) return yes;
     Value *value = new_value(b, VALUE_GUARD, node);
     value->condition = ARENA_ARRAY(b->loops->arena, Condition, count);
@@ -105,14 +109,17 @@ static Value *pad_at(Builder *b, const Node *node, const Place *place) {
         int64_t step = pad->interior + 1;
         Index index = index_add(place->at[axis], index_const(-pad->low));
         Dim spread, extent = in->shape.dim[axis];
-        if (!dim_mul(&spread, extent, dim_const(step)) || !dim_sub(&spread, spread, dim_const(pad->interior)))
+        if (!dim_mul(&spread, extent, dim_const(step)) ||
+            !dim_sub(&spread, spread, dim_const(pad->interior)))
             bug("extent of a pad overflows");
-        if (!add_condition(b, condition, &count, index, spread, step)) return const_value(b, node, node->attr->value);
+        if (!add_condition(b, condition, &count, index, spread, step))
+            return const_value(b, node, node->attr->value);
         // Behind the guard the index is not negative and divides.
         inner.at[axis] = step == 1 ? index : index_divide(b->loops, index, dim_const(step));
     }
     Value *yes = value_at(b, in, &inner);
-    return count ? guard(b, node, condition, count, yes, const_value(b, node, node->attr->value)) : yes;
+    return count ? guard(b, node, condition, count, yes, const_value(b, node, node->attr->value))
+                 : yes;
 }
 
 static Value *concat_at(Builder *b, const Node *node, const Place *place) {
@@ -121,13 +128,15 @@ static Value *concat_at(Builder *b, const Node *node, const Place *place) {
     for (int i = node->in_count - 1; i >= 0; i--) {
         Dim start = dim_const(0);
         for (int k = 0; k < i; k++)
-            if (!dim_add(&start, start, node->in[k]->shape.dim[axis])) bug("extent of a concat overflows");
+            if (!dim_add(&start, start, node->in[k]->shape.dim[axis]))
+                bug("extent of a concat overflows");
         Place inner = *place;
         Index first = index_times(b->loops, index_const(1), start);
         inner.at[axis] = index_add(place->at[axis], index_scale(first, -1));
         Condition condition[1];
         int count = 0;
-        if (!add_condition(b, condition, &count, inner.at[axis], node->in[i]->shape.dim[axis], 1)) continue;
+        if (!add_condition(b, condition, &count, inner.at[axis], node->in[i]->shape.dim[axis], 1))
+            continue;
         Value *part = value_at(b, node->in[i], &inner);
         value = value ? guard(b, node, condition, count, part, value) : part;
     }
@@ -152,7 +161,8 @@ static Index reduction_var(Builder *b, Value *value, Dim extent) {
 
 static Value *close_reduction(Builder *b, Value *value, Value *body) {
     if (body->kind == VALUE_REDUCE && value->op == OP_reduce_sum && body->op == OP_reduce_sum &&
-        body->var_count + value->var_count <= 2 * MAX_RANK && body->condition_count + value->condition_count <= 3 * MAX_RANK) {
+        body->var_count + value->var_count <= 2 * MAX_RANK &&
+        body->condition_count + value->condition_count <= 3 * MAX_RANK) {
         for (int i = 0; i < body->var_count; i++) // a sum of sums is one
             value->var[value->var_count++] = body->var[i];
         for (int i = 0; i < body->condition_count; i++)
@@ -177,7 +187,8 @@ static Value *reduce_at(Builder *b, const Node *node, const Place *place) {
             continue;
         }
         inner.at[axis] = reduction_var(b, value, in->shape.dim[axis]);
-        value->index = index_add(index_times(b->loops, value->index, in->shape.dim[axis]), inner.at[axis]);
+        value->index =
+            index_add(index_times(b->loops, value->index, in->shape.dim[axis]), inner.at[axis]);
     }
     return close_reduction(b, value, value_at(b, in, &inner));
 }
@@ -200,19 +211,24 @@ static Value *fold_at(Builder *b, const Node *node, const Place *place) {
     if (!add_condition(b, value->condition, &value->condition_count, start, spread, window->stride))
         return const_value(b, node, 0);
     inner.at[window->axis + 1] = tap;
-    inner.at[window->axis] = window->stride == 1 ? start : index_divide(b->loops, start, dim_const(window->stride));
+    inner.at[window->axis] =
+        window->stride == 1 ? start : index_divide(b->loops, start, dim_const(window->stride));
     return close_reduction(b, value, value_at(b, in, &inner));
 }
 
-static Index access_index(Builder *b, Value *value, const Access *access, const Index *loop, Dim extent, bool *never) {
+static Index access_index(Builder *b, Value *value, const Access *access, const Index *loop,
+                          Dim extent, bool *never) {
     Index index = index_const(access->offset);
     Dim spread;
     for (int i = 0; i < 2; i++)
-        if (access->index[i] >= 0) index = index_add(index, index_scale(loop[access->index[i]], access->coef[i]));
+        if (access->index[i] >= 0)
+            index = index_add(index, index_scale(loop[access->index[i]], access->coef[i]));
     if (!dim_mul(&spread, extent, dim_const(access->divisor)) ||
         !dim_sub(&spread, spread, dim_const(access->divisor - 1)))
         bug("extent of an access overflows");
-    if (!add_condition(b, value->condition, &value->condition_count, index, spread, access->divisor)) *never = true;
+    if (!add_condition(b, value->condition, &value->condition_count, index, spread,
+                       access->divisor))
+        *never = true;
     return access->divisor == 1 ? index : index_divide(b->loops, index, dim_const(access->divisor));
 }
 
@@ -228,8 +244,8 @@ static Value *contract_at(Builder *b, const Node *node, const Place *place) {
         loop[node->shape.rank + i] = reduction_var(b, value, attr->extent[i]);
     for (int operand = 0; operand < 2; operand++)
         for (int axis = 0; axis < node->in[operand]->shape.rank; axis++)
-            at[operand].at[axis] = access_index(b, value, operand ? &attr->b[axis] : &attr->a[axis], loop,
-                                                node->in[operand]->shape.dim[axis], &never);
+            at[operand].at[axis] = access_index(b, value, operand ? &attr->b[axis] : &attr->a[axis],
+                                                loop, node->in[operand]->shape.dim[axis], &never);
     if (never) return const_value(b, node, 0);
     Value *product = new_value(b, VALUE_POINT, node);
     product->op = OP_mul;
@@ -268,7 +284,8 @@ static Value *moved(Builder *b, const Node *node, const Place *place) {
         for (int axis = 0; axis < node->shape.rank; axis++) {
             inner.at[axis] = place->at[axis];
             if (!(attr->axes >> axis & 1)) continue;
-            Index last = index_add(index_times(b->loops, index_const(1), node->shape.dim[axis]), index_const(-1));
+            Index last = index_add(index_times(b->loops, index_const(1), node->shape.dim[axis]),
+                                   index_const(-1));
             inner.at[axis] = index_add(last, index_scale(place->at[axis], -1));
         }
         break;
@@ -279,7 +296,8 @@ static Value *moved(Builder *b, const Node *node, const Place *place) {
             index_add(index_scale(place->at[attr->window.axis], attr->window.stride),
                       index_scale(place->at[attr->window.axis + 1], attr->window.dilation));
         break;
-    default: bug("%s is no movement", op_info(node->op)->name);
+    default:
+        bug("%s is no movement", op_info(node->op)->name);
     }
     return value_at(b, in, &inner);
 }
@@ -324,30 +342,48 @@ static Value *compute(Builder *b, const Node *node, const Place *place) {
     if (node == b->kernel->core && b->kernel->kind == KERNEL_PRODUCT) {
         Value *value = new_value(b, VALUE_CARRY, node);
         value->buffer = b->kernel->result.at[0].to.buffer;
-        value->index = index_add(linear_index(b, &node->shape, place), index_const(b->kernel->result.at[0].to.offset));
+        value->index = index_add(linear_index(b, &node->shape, place),
+                                 index_const(b->kernel->result.at[0].to.offset));
         return add_value(b, value);
     }
     if (slot >= 0) return indexed(b, VALUE_SCALAR, node, index_const(0));
     switch (node->op) {
-    case OP_const: return const_value(b, node, node->attr->value);
-    case OP_iota: return indexed(b, VALUE_INDEX, node, place->at[node->attr->axis]);
-    case OP_random: return indexed(b, VALUE_RANDOM, node, element_number(b, &node->shape, place));
-    case OP_cast: return pointwise_at(b, node, place, VALUE_CAST);
-    case OP_stop: return value_at(b, node->in[0], place);
-    case OP_reduce_sum: case OP_reduce_max: case OP_reduce_min: case OP_argmax: return reduce_at(b, node, place);
-    case OP_fold: return fold_at(b, node, place);
-    case OP_contract: return contract_at(b, node, place);
-    case OP_pad: return pad_at(b, node, place);
-    case OP_concat: return concat_at(b, node, place);
-    case OP_gather: return gather_at(b, node, place);
-    default: break;
+    case OP_const:
+        return const_value(b, node, node->attr->value);
+    case OP_iota:
+        return indexed(b, VALUE_INDEX, node, place->at[node->attr->axis]);
+    case OP_random:
+        return indexed(b, VALUE_RANDOM, node, element_number(b, &node->shape, place));
+    case OP_cast:
+        return pointwise_at(b, node, place, VALUE_CAST);
+    case OP_stop:
+        return value_at(b, node->in[0], place);
+    case OP_reduce_sum:
+    case OP_reduce_max:
+    case OP_reduce_min:
+    case OP_argmax:
+        return reduce_at(b, node, place);
+    case OP_fold:
+        return fold_at(b, node, place);
+    case OP_contract:
+        return contract_at(b, node, place);
+    case OP_pad:
+        return pad_at(b, node, place);
+    case OP_concat:
+        return concat_at(b, node, place);
+    case OP_gather:
+        return gather_at(b, node, place);
+    default:
+        break;
     }
-    return op_info(node->op)->pointwise ? pointwise_at(b, node, place, VALUE_POINT) : moved(b, node, place);
+    return op_info(node->op)->pointwise ? pointwise_at(b, node, place, VALUE_POINT)
+                                        : moved(b, node, place);
 }
 
 static bool is_result(const Builder *b, const Node *node) {
     for (int i = 0; i < b->kernel->result.count; i++)
-        if (b->kernel->result.at[i].value == node && !b->kernel->result.at[i].from.buffer) return true;
+        if (b->kernel->result.at[i].value == node && !b->kernel->result.at[i].from.buffer)
+            return true;
     return false;
 }
 
@@ -363,7 +399,8 @@ static Value *value_at(Builder *b, const Node *node, const Place *place) {
     Value *value = map_get_bytes(b->memo, &key, sizeof key);
     if (value) return value;
     Storage from = b->fusion->storage[node->id];
-    value = from.buffer && !is_result(b, node) ? load(b, node, from, place) : compute(b, node, place);
+    value =
+        from.buffer && !is_result(b, node) ? load(b, node, from, place) : compute(b, node, place);
     map_put_bytes(b->memo, &key, sizeof key, value);
     return value;
 }
@@ -371,7 +408,8 @@ static Value *value_at(Builder *b, const Node *node, const Place *place) {
 static void add_store(Builder *b, const Result *result, const Place *place) {
     Value *value = result->from.buffer ? load(b, result->value, result->from, place)
                                        : value_at(b, result->value, place);
-    Index index = index_add(linear_index(b, &result->value->shape, place), index_const(result->to.offset));
+    Index index =
+        index_add(linear_index(b, &result->value->shape, place), index_const(result->to.offset));
     VEC_PUSH(b->loops->arena, b->loops->store, ((Store){value, result->to.buffer, index}));
 }
 
@@ -390,7 +428,8 @@ Loops *loops_build(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
         loops->loop[loops->loop_count++] = var;
         place.at[axis] = index_var(var);
     }
-    if (loops->loop_count == 0) loops->loop[loops->loop_count++] = loops_add_var(loops, VAR_LOOP, dim_const(1));
+    if (loops->loop_count == 0)
+        loops->loop[loops->loop_count++] = loops_add_var(loops, VAR_LOOP, dim_const(1));
     for (int i = 0; i < kernel->result.count; i++)
         add_store(&b, &kernel->result.at[i], &place);
     loops->outer = loops->var[loops->loop[0]].extent;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A kernel as a loop nest: what an emitter prints. Made from a kernel's results by asking for one element
-// at symbolic indices and following its inputs back to what is stored (pull): movements change the
-// indices, pointwise operators make values, a reduction opens loops.
+// A kernel as a loop nest: what an emitter prints. Made from a kernel's results by asking for one
+// element at symbolic indices and following its inputs back to what is stored (pull): movements
+// change the indices, pointwise operators make values, a reduction opens loops.
 #ifndef NNC_PASS_LOOPS_H
 #define NNC_PASS_LOOPS_H
 
@@ -30,7 +30,7 @@ typedef enum LetKind { LET_DIVIDE, LET_MODULO, LET_TIMES } LetKind;
 
 typedef struct Var {
     VarKind kind;
-    Dim extent; // its values are 0 .. extent - 1 (VALUE: anything)
+    Dim extent;  // its values are 0 .. extent - 1 (VALUE: anything)
     LetKind let; // LET
     Index of;
     Dim by;
@@ -92,7 +92,8 @@ typedef struct Loops {
     int loop_count;
     int loop[MAX_RANK]; // vars of the space, outermost first; at least one
     Dim outer;          // extent of the outermost loop, and
-    int64_t outer_unit; // how many of its indices one index of the space's outermost axis has become
+    int64_t
+        outer_unit; // how many of its indices one index of the space's outermost axis has become
     VEC(Value *) value; // topological
     VEC(Store) store;
 } Loops;

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Lowers contractions to products.
 //
-// Every access of an operand is first made plain by movements: y[n,k,h,w] = x[n,c,h+r,w+s] * w[k,c,r,s]
-// reads its image through two windows, [n,c,h,r,w,s]. An access whose output index and summed index are
-// subtracted, g[n,k,h-r,w-s], is the transposed convolution: the product is taken at the operand's own
-// index and overlap-added behind (fold), which needs fewer multiplications than reading through holes.
+// Every access of an operand is first made plain by movements: y[n,k,h,w] = x[n,c,h+r,w+s] *
+// w[k,c,r,s] reads its image through two windows, [n,c,h,r,w,s]. An access whose output index and
+// summed index are subtracted, g[n,k,h-r,w-s], is the transposed convolution: the product is taken
+// at the operand's own index and overlap-added behind (fold), which needs fewer multiplications
+// than reading through holes.
 //
-// Then each loop index is in the batch, m, n or k part of a product, by the operands that it indexes; of
-// the ways to order the parts the one that copies least is taken. Operands behind a window are copied in
-// any case, so their order is free.
+// Then each loop index is in the batch, m, n or k part of a product, by the operands that it
+// indexes; of the ways to order the parts the one that copies least is taken. Operands behind a
+// window are copied in any case, so their order is free.
 #include "pass/lower.h"
 #include "pass/lower_internal.h"
 
 // --- Accesses
 
 static bool access_is_plain(const Access *access) {
-    return access->index[0] >= 0 && access->index[1] < 0 && access->coef[0] == 1 && access->offset == 0 &&
-           access->divisor == 1;
+    return access->index[0] >= 0 && access->index[1] < 0 && access->coef[0] == 1 &&
+           access->offset == 0 && access->divisor == 1;
 }
 
 static bool indexes(const Access *access, int rank, int index, bool plainly) {
@@ -38,8 +39,9 @@ static int count_uses(const Access *access, int rank, int index) {
 
 // --- Folds
 
-// If `access` of an operand is (p - dilation*r + offset) / stride, p an output index that nothing else uses
-// and r a summed one that the other operand indexes plainly: makes it a plain index of its own.
+// If `access` of an operand is (p - dilation*r + offset) / stride, p an output index that nothing
+// else uses and r a summed one that the other operand indexes plainly: makes it a plain index of
+// its own.
 static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access *own, int own_rank,
                       const Access *other, int other_rank) {
     if (access->index[1] < 0 || l->fold_count == MAX_RANK / 2) return false;
@@ -51,8 +53,12 @@ static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access
         if (indexes(other, other_rank, p, false) || !indexes(other, other_rank, r, true)) continue;
         if (!dim_is_const(axis_extent) || !dim_is_const(l->index[p].extent)) continue;
         if (!dim_is_const(l->index[r].extent)) continue;
-        l->fold[l->fold_count++] = (Fold){.p = p, .q = p, .r = r, .outputs = l->index[p].extent,
-                                          .stride = access->divisor, .dilation = -access->coef[!first],
+        l->fold[l->fold_count++] = (Fold){.p = p,
+                                          .q = p,
+                                          .r = r,
+                                          .outputs = l->index[p].extent,
+                                          .stride = access->divisor,
+                                          .dilation = -access->coef[!first],
                                           .offset = access->offset};
         l->index[p].extent = axis_extent; // p now counts the operand's own axis
         l->index[r].in_out = true;
@@ -64,14 +70,16 @@ static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access
 
 // --- Plain axes
 
-static const Node *pad_axis(Graph *g, const Node *node, int axis, int64_t low, int64_t high, int64_t interior) {
+static const Node *pad_axis(Graph *g, const Node *node, int axis, int64_t low, int64_t high,
+                            int64_t interior) {
     PadAxis pad[MAX_RANK] = {0};
     if (low == 0 && high == 0 && interior == 0) return node;
     pad[axis] = (PadAxis){(int32_t)low, (int32_t)high, (int32_t)interior};
     return node_pad(g, node, pad, 0);
 }
 
-static const Node *slice_axis(Graph *g, const Node *node, int axis, int64_t start, int64_t step, int64_t extent) {
+static const Node *slice_axis(Graph *g, const Node *node, int axis, int64_t start, int64_t step,
+                              int64_t extent) {
     SliceAxis slice[MAX_RANK];
     Shape out = node->shape;
     if (start == 0 && step == 1 && dim_equal(out.dim[axis], dim_const(extent))) return node;
@@ -82,7 +90,8 @@ static const Node *slice_axis(Graph *g, const Node *node, int axis, int64_t star
     return node_slice(g, node, slice, out);
 }
 
-// Pads and crops `axis` so that positions first .. last (of the axis) are positions 0 .. last - first.
+// Pads and crops `axis` so that positions first .. last (of the axis) are positions 0 .. last -
+// first.
 static const Node *crop_axis(Graph *g, const Node *node, int axis, int64_t first, int64_t last) {
     int64_t extent = dim_eval(node->shape.dim[axis], 1);
     int64_t low = first < 0 ? -first : 0, high = last >= extent ? last - extent + 1 : 0;
@@ -90,7 +99,9 @@ static const Node *crop_axis(Graph *g, const Node *node, int axis, int64_t first
     return slice_axis(g, node, axis, first + low, 1, last - first + 1);
 }
 
-static const Node *flip_axis(Graph *g, const Node *node, int axis) { return node_flip(g, node, 1u << axis); }
+static const Node *flip_axis(Graph *g, const Node *node, int axis) {
+    return node_flip(g, node, 1u << axis);
+}
 
 // Makes axis `axis` of the operand, read by `access`, one plain axis or (for two indices) two.
 // Returns the number of axes it became, 0 where it cannot be had.
@@ -103,7 +114,8 @@ static int make_axis_plain(Lowering *l, Operand *operand, int axis, const Access
     }
     int i = access->index[0], j = access->index[1];
     if (i < 0 || !dim_is_const(operand->node->shape.dim[axis])) return 0;
-    if (!dim_is_const(l->index[i].extent) || (j >= 0 && !dim_is_const(l->index[j].extent))) return 0;
+    if (!dim_is_const(l->index[i].extent) || (j >= 0 && !dim_is_const(l->index[j].extent)))
+        return 0;
     int64_t ni = dim_eval(l->index[i].extent, 1), nj = j >= 0 ? dim_eval(l->index[j].extent, 1) : 1;
     int64_t ci = access->coef[0], cj = j >= 0 ? access->coef[1] : 0, first = access->offset;
     if (ni < 1 || nj < 1 || ci == 0 || (j >= 0 && cj == 0)) return 0;
@@ -182,7 +194,8 @@ static void sum_lone_indices(Lowering *l, Operand *operand, const Operand *other
 // --- Back from the product
 
 // `node` has one axis for each of order[0 .. count); makes it the contraction's output.
-static const Node *finish(Lowering *l, const Node *node, const int8_t *order, int count, const Shape *out) {
+static const Node *finish(Lowering *l, const Node *node, const int8_t *order, int count,
+                          const Shape *out) {
     int8_t perm[MAX_RANK], have[MAX_RANK];
     uint32_t missing = 0;
     int rank = 0;
@@ -203,7 +216,8 @@ static const Node *finish(Lowering *l, const Node *node, const int8_t *order, in
         int axis = 0;
         while (have[axis] != fold->q)
             axis++;
-        int64_t q = dim_eval(l->index[fold->q].extent, 1), r = dim_eval(l->index[fold->r].extent, 1);
+        int64_t q = dim_eval(l->index[fold->q].extent, 1),
+                r = dim_eval(l->index[fold->r].extent, 1);
         int64_t outputs = dim_eval(fold->outputs, 1);
         int64_t extent = (q - 1) * fold->stride + (r - 1) * fold->dilation + 1;
         node = node_fold(l->graph, node, axis, dim_const(extent), fold->stride, fold->dilation);
@@ -218,8 +232,9 @@ static const Node *finish(Lowering *l, const Node *node, const int8_t *order, in
 static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out) {
     l->index_count = out->rank + attr->summed;
     for (int i = 0; i < l->index_count; i++)
-        l->index[i] = (LoopIndex){.extent = i < out->rank ? out->dim[i] : attr->extent[i - out->rank],
-                                  .in_out = i < out->rank};
+        l->index[i] =
+            (LoopIndex){.extent = i < out->rank ? out->dim[i] : attr->extent[i - out->rank],
+                        .in_out = i < out->rank};
 }
 
 // Output order of the product: the contraction's, but with folds taps and their outputs last.
@@ -229,7 +244,8 @@ static int output_order(const Lowering *l, unsigned has, int8_t *order) {
     for (int f = 0; f < l->fold_count; f++)
         folded |= 1u << l->fold[f].q | 1u << l->fold[f].r;
     for (int i = 0; i < l->index_count; i++)
-        if (l->index[i].in_out && (has & 1u << i) && !(folded & 1u << i)) order[count++] = (int8_t)i;
+        if (l->index[i].in_out && (has & 1u << i) && !(folded & 1u << i))
+            order[count++] = (int8_t)i;
     for (int f = 0; f < l->fold_count; f++)
         order[count++] = (int8_t)l->fold[f].r;
     for (int f = 0; f < l->fold_count; f++)
@@ -278,7 +294,8 @@ Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least) {
             in[i] = map[node->in[i]->id];
         if (from->spans.at[id]) to->here = from->spans.at[id]->span;
         if (node->op == OP_contract)
-            map[id] = lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch, least);
+            map[id] =
+                lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch, least);
         if (!map[id]) map[id] = node_rebuild(to, node, in);
         for (const SpanList *s = from->spans.at[id]; s; s = s->next)
             graph_add_span(to, map[id], s->span);

@@ -33,9 +33,9 @@ typedef struct Lowering {
     Fold fold[MAX_RANK / 2];
 } Lowering;
 
-// The product of two plain operands, reshaped to one axis for each index; got[0 .. count) is the order
-// that the axes have: want's where that costs no copy. NULL where there is no such product.
-const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const int8_t *want, int count,
-                          int8_t *got);
+// The product of two plain operands, reshaped to one axis for each index; got[0 .. count) is the
+// order that the axes have: want's where that costs no copy. NULL where there is no such product.
+const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const int8_t *want,
+                          int count, int8_t *got);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The memory plan: every scratch buffer gets an offset in one arena, so that buffers which live at the same
-// time do not overlap. Greedy by size: the largest first, each at the lowest offset that is free over its
-// live range (the heuristic of Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net
-// Inference", 2020, section 5).
+// The memory plan: every scratch buffer gets an offset in one arena, so that buffers which live at
+// the same time do not overlap. Greedy by size: the largest first, each at the lowest offset that
+// is free over its live range (the heuristic of Pisarchyk & Lee, "Efficient Memory Management for
+// Deep Neural Net Inference", 2020, section 5).
 #include "pass/plan.h"
 
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static int by_size(const void *a, const void *b) {
     return difference ? (difference > 0 ? 1 : -1) : x->id - y->id;
 }
 
-// The lowest offset at which `buffer` meets none of the `count` placed ones (sorted by offset or not).
+// The lowest offset at which `buffer` meets none of the `count` placed ones (sorted by offset or
+// not).
 static int64_t free_offset(Buffer *const *placed, int count, const Buffer *buffer) {
     int64_t offset = 0, size = bytes_of(buffer);
     for (bool moved = true; moved;) {
@@ -26,7 +27,8 @@ static int64_t free_offset(Buffer *const *placed, int count, const Buffer *buffe
         for (int i = 0; i < count; i++) {
             const Buffer *other = placed[i];
             if (other->last < buffer->first || buffer->last < other->first) continue;
-            if (other->offset + bytes_of(other) <= offset || offset + size <= other->offset) continue;
+            if (other->offset + bytes_of(other) <= offset || offset + size <= other->offset)
+                continue;
             offset = other->offset + bytes_of(other);
             moved = true;
         }

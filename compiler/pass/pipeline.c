@@ -8,7 +8,9 @@
 
 static void run_elab(Pipeline *p) { p->graph = p->module->graph[p->function]; }
 static void run_simplify(Pipeline *p) { p->graph = simplify(p->arena, p->graph); }
-static void run_lower(Pipeline *p) { p->graph = lower(p->arena, p->graph, p->module->batch, LEAST_PRODUCT); }
+static void run_lower(Pipeline *p) {
+    p->graph = lower(p->arena, p->graph, p->module->batch, LEAST_PRODUCT);
+}
 static void run_fuse(Pipeline *p) {
     p->fusion = fuse(p->arena, p->graph, p->module->batch, p->placement, p->placements);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The order of the passes: one table, read top to bottom, by the compiler and by `nnc graph --stage`.
+// The order of the passes: one table, read top to bottom, by the compiler and by `nnc graph
+// --stage`.
 #ifndef NNC_PASS_PIPELINE_H
 #define NNC_PASS_PIPELINE_H
 
@@ -24,8 +25,8 @@ typedef struct Pass {
 } Pass;
 
 const Pass *pipeline_passes(int *count);
-// Runs the passes up to and including `last` (NULL: all). The module is the front end's, which has called
-// grad already: a gradient is an expression of the language.
+// Runs the passes up to and including `last` (NULL: all). The module is the front end's, which has
+// called grad already: a gradient is an expression of the language.
 void pipeline_run(Pipeline *pipeline, const char *last);
 
 #endif

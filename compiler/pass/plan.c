@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The plan of a function: which kernels run in which order, how each is shared out among threads, and
-// where the buffers between them lie.
+// The plan of a function: which kernels run in which order, how each is shared out among threads,
+// and where the buffers between them lie.
 //
-// A kernel with little work runs on one thread: waking the others takes longer. How the rest is cut into
-// parts depends on shapes alone, never on the number of threads, so neither do the results.
+// A kernel with little work runs on one thread: waking the others takes longer. How the rest is cut
+// into parts depends on shapes alone, never on the number of threads, so neither do the results.
 #include "pass/fuse_internal.h"
 #include "pass/loops.h"
 
@@ -19,7 +19,8 @@ void product_rows(const Kernel *kernel, Dim *outer, Dim *rows) {
     *outer = kernel->core->shape.dim[1];
     *rows = dim_const(1);
     if (kernel->result.at[0].value == kernel->core) return;
-    if (!product_outer(kernel->core, &kernel->space, outer, rows)) bug("a product's epilogue is not its rows");
+    if (!product_outer(kernel->core, &kernel->space, outer, rows))
+        bug("a product's epilogue is not its rows");
 }
 
 static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -32,12 +33,15 @@ static void share_product(const Fusion *fusion, const Kernel *kernel, PlanNode *
     if (!dim_is_one(core->shape.dim[0])) {
         par->count = core->shape.dim[0];
     } else {
-        if (kernel_splits_columns(kernel)) par->count = core->shape.dim[2];
-        else product_rows(kernel, &par->count, &rows);
+        if (kernel_splits_columns(kernel))
+            par->count = core->shape.dim[2];
+        else
+            product_rows(kernel, &par->count, &rows);
         int64_t count = dim_eval(par->count, fusion->batch), unit = dim_is_one(rows) ? 16 : 1;
         par->grain = round_up((count + PRODUCT_PARTS - 1) / PRODUCT_PARTS, unit);
     }
-    double work = (double)shape_eval(&core->shape, fusion->batch) * (double)dim_eval(k, fusion->batch) *
+    double work = (double)shape_eval(&core->shape, fusion->batch) *
+                  (double)dim_eval(k, fusion->batch) *
                   (double)dim_eval(core->in[0]->shape.dim[1], fusion->batch);
     par->serial = work < 16 * SERIAL_WORK;
 }

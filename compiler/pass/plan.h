@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What comes after fusion: kernels, the buffers between them, and the order that they run in.
 //
-//     Fusion *f = fuse(arena, lowered, batch);   // which nodes are stored, which are computed in passing
-//     Plan *p = plan(arena, f);                  // buffers with offsets, the tree of calls
+//     Fusion *f = fuse(arena, lowered, batch);   // which nodes are stored, which are computed in
+//     passing Plan *p = plan(arena, f);                  // buffers with offsets, the tree of calls
 //
-// A kernel is a loop nest over the index space of what it stores. Everything between the stored nodes is
-// recomputed inside the kernels that read it, element by element.
+// A kernel is a loop nest over the index space of what it stores. Everything between the stored
+// nodes is recomputed inside the kernels that read it, element by element.
 #ifndef NNC_PASS_PLAN_H
 #define NNC_PASS_PLAN_H
 
@@ -49,12 +49,12 @@ typedef struct Result {
 typedef struct Kernel {
     int id;
     KernelKind kind;
-    const char *name;    // k3_conv2d_1: a C identifier
-    const Node *core;    // PRODUCT, SCATTER: that node
-    Shape space;         // of every result
-    VEC(Result) result;  // PRODUCT: one
+    const char *name;        // k3_conv2d_1: a C identifier
+    const Node *core;        // PRODUCT, SCATTER: that node
+    Shape space;             // of every result
+    VEC(Result) result;      // PRODUCT: one
     VEC(const Node *) reads; // stored nodes that it reads
-    const char *apart;   // why it is not in one kernel with what it reads: a short reason
+    const char *apart;       // why it is not in one kernel with what it reads: a short reason
 } Kernel;
 
 typedef struct Fusion {
@@ -62,9 +62,9 @@ typedef struct Fusion {
     int64_t batch;
     VEC(Kernel *) kernel;
     VEC(Buffer *) buffer;
-    Storage *storage;          // by node id
-    int *scalar_slot;          // by node id: of a scalar of the step, its place in ctx->scalar; -1
-    VEC(const Node *) scalar;  // these nodes, by slot
+    Storage *storage;         // by node id
+    int *scalar_slot;         // by node id: of a scalar of the step, its place in ctx->scalar; -1
+    VEC(const Node *) scalar; // these nodes, by slot
 } Fusion;
 
 // `tensors_leaf_offset(leaf)`: where the state leaves and the inputs lie is the caller's to say.
@@ -74,7 +74,8 @@ typedef struct Placement { // of a leaf or an output, by name
     int64_t offset; // bytes
 } Placement;
 
-Fusion *fuse(Arena *arena, const Graph *lowered, int64_t batch, const Placement *placement, int placements);
+Fusion *fuse(Arena *arena, const Graph *lowered, int64_t batch, const Placement *placement,
+             int placements);
 void fusion_print(Buf *out, const Fusion *fusion);
 
 typedef enum PlanKind {
@@ -86,10 +87,10 @@ typedef enum PlanKind {
 typedef struct PlanNode {
     PlanKind kind;
     const Kernel *kernel; // CALL
-    Dim count;            // PAR: how many indices of the outermost dimension; CALL in a PAR of several: its
-                          // own, a multiple of the PAR's
-    int64_t grain;        // PAR: indices in a part are a multiple of it (but for the last part)
-    bool serial;          // PAR: too little work to share out
+    Dim count; // PAR: how many indices of the outermost dimension; CALL in a PAR of several: its
+               // own, a multiple of the PAR's
+    int64_t grain; // PAR: indices in a part are a multiple of it (but for the last part)
+    bool serial;   // PAR: too little work to share out
     VEC(struct PlanNode *) child;
 } PlanNode;
 
@@ -107,7 +108,8 @@ void product_rows(const Kernel *kernel, Dim *outer, Dim *rows);
 Plan *plan_make(Arena *arena, Fusion *fusion);
 void plan_print(Buf *out, const Plan *plan);
 
-// Gives each ARENA_WORK buffer an offset from its live range; returns the bytes needed (pass/memory.c).
+// Gives each ARENA_WORK buffer an offset from its live range; returns the bytes needed
+// (pass/memory.c).
 int64_t memory_plan(Arena *arena, const Fusion *fusion);
 
 #endif

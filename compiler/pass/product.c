@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Chooses how a contraction of plain axes becomes a batched matrix product (OP_product).
 //
-// Indices of both operands and the output are the batch, g; of a and the output, m; of b and the output,
-// n; of both operands alone, k. Leading output indices may be batched too where one operand lacks them
-// (the weights of a convolution, for every image): no copy then brings the output into its order. Leading
-// k indices may be summed outside of the product (s), where they are split from the others by m or n.
+// Indices of both operands and the output are the batch, g; of a and the output, m; of b and the
+// output, n; of both operands alone, k. Leading output indices may be batched too where one operand
+// lacks them (the weights of a convolution, for every image): no copy then brings the output into
+// its order. Leading k indices may be summed outside of the product (s), where they are split from
+// the others by m or n.
 #include "pass/lower_internal.h"
 
 #include <string.h>
@@ -28,7 +29,9 @@ static void append(List *to, const List *from, int start) {
         to->at[to->count++] = from->at[i];
 }
 
-static double elements(const Lowering *l, const Shape *shape) { return (double)shape_eval(shape, l->batch); }
+static double elements(const Lowering *l, const Shape *shape) {
+    return (double)shape_eval(shape, l->batch);
+}
 
 static bool same_order(const Operand *operand, const List *order) {
     return operand->node->shape.rank == order->count &&
@@ -37,8 +40,8 @@ static bool same_order(const Operand *operand, const List *order) {
 
 // Do the parts of the operand stand as [g, s, rows, columns] or (transposed) [g, s, columns, rows]?
 // Gives the order to copy it to where they do not.
-static bool operand_order(const Lowering *l, const Operand *operand, const List *outer, const List *rows,
-                          const List *columns, List *order, bool *transposed) {
+static bool operand_order(const Lowering *l, const Operand *operand, const List *outer,
+                          const List *rows, const List *columns, List *order, bool *transposed) {
     List straight = *outer, crossed = *outer;
     append(&straight, rows, 0), append(&straight, columns, 0);
     append(&crossed, columns, 0), append(&crossed, rows, 0);
@@ -46,7 +49,8 @@ static bool operand_order(const Lowering *l, const Operand *operand, const List 
     *transposed = false;
     if (operand->free_order) { // the long runs of memory last
         bool rows_long = rows->count && l->index[rows->at[rows->count - 1]].window_output;
-        bool columns_long = columns->count && l->index[columns->at[columns->count - 1]].window_output;
+        bool columns_long =
+            columns->count && l->index[columns->at[columns->count - 1]].window_output;
         if (rows_long && !columns_long) *order = crossed, *transposed = true;
         return true;
     }
@@ -61,7 +65,8 @@ typedef struct Parts {
     List g, s, m, n, k;
 } Parts;
 
-static void split(const Choice *choice, const Operand *a, const int8_t *want, int count, Parts *parts) {
+static void split(const Choice *choice, const Operand *a, const int8_t *want, int count,
+                  Parts *parts) {
     memset(parts, 0, sizeof *parts);
     for (int i = 0; i < choice->batched; i++)
         parts->g.at[parts->g.count++] = want[i];
@@ -75,7 +80,8 @@ static void split(const Choice *choice, const Operand *a, const int8_t *want, in
     }
 }
 
-// The outer axes of an operand: the batch, where it has it, and s. False: it has a part of the batch.
+// The outer axes of an operand: the batch, where it has it, and s. False: it has a part of the
+// batch.
 static bool outer_axes(const Operand *operand, const Parts *parts, List *outer) {
     int held = 0;
     outer->count = 0;
@@ -87,8 +93,8 @@ static bool outer_axes(const Operand *operand, const Parts *parts, List *outer) 
     return true;
 }
 
-static double evaluate(const Lowering *l, const Operand *a, const Operand *b, const int8_t *want, int count,
-                       Choice *choice) {
+static double evaluate(const Lowering *l, const Operand *a, const Operand *b, const int8_t *want,
+                       int count, Choice *choice) {
     Parts parts;
     List outer_a, outer_b, order;
     bool transposed;
@@ -128,7 +134,8 @@ static void list_k(const Lowering *l, const Operand *order, const Operand *other
     }
 }
 
-static Choice choose(const Lowering *l, const Operand *a, const Operand *b, const int8_t *want, int count) {
+static Choice choose(const Lowering *l, const Operand *a, const Operand *b, const int8_t *want,
+                     int count) {
     Choice best = {.cost = -1};
     const Operand *by[2] = {a->free_order ? b : a, a->free_order ? a : b};
     for (int o = 0; o < 2; o++) {
@@ -151,8 +158,8 @@ static Dim extent_of(const Lowering *l, const List *list) {
 }
 
 // The operand as a block matrix [g or 1, s, rows, columns], or with the last two exchanged.
-static const Node *arrange(Lowering *l, const Operand *operand, const Parts *parts, const List *rows,
-                           const List *columns, bool *transposed) {
+static const Node *arrange(Lowering *l, const Operand *operand, const Parts *parts,
+                           const List *rows, const List *columns, bool *transposed) {
     List outer, order;
     int8_t perm[MAX_RANK];
     const Node *node = operand->node;
@@ -169,8 +176,8 @@ static const Node *arrange(Lowering *l, const Operand *operand, const Parts *par
     return node_reshape(l->graph, node, shape_of(4, dims));
 }
 
-const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const int8_t *want, int count,
-                          int8_t *got) {
+const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const int8_t *want,
+                          int count, int8_t *got) {
     Choice choice = choose(l, a, b, want, count);
     Parts parts;
     ProductAttr attr = {0};
