@@ -6,6 +6,10 @@
 #include "checkpoint.h"
 #include "json.h"
 
+#include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
+
 enum { STATE = 4 * RT_STATE };
 
 static const char *folder;
@@ -208,4 +212,40 @@ Test(rt_checkpoint, lies_are_found) {
     write_header("{}", 1ull << 63, 0);
     cr_assert_eq(read_it(false, state, &error), NNC_ERROR_FORMAT);
     cr_assert(strstr(error.text, "9223372036854775808 bytes"), "%s", error.text);
+}
+
+static int count_files(const char *name) {
+    int count = -2; // . and ..
+    DIR *dir = opendir(name);
+    while (dir && readdir(dir))
+        count++;
+    if (dir) closedir(dir);
+    return count;
+}
+
+// As on a full disk: the old checkpoint stays, nothing else does.
+Test(rt_checkpoint, a_write_that_fails_amid_the_file_leaves_the_old_one) {
+    NncError error;
+    NncCheckpoint checkpoint;
+    float state[RT_STATE] = {0};
+    uint64_t hash;
+    size_t size, size_after;
+    char *before = rt_file(path, &size);
+    cr_assert_eq(nnc_checkpoint_read(path, &program, true, &checkpoint, (char *)state, &error),
+                 NNC_OK);
+    state[0] += 1;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){size / 2, RLIM_INFINITY}), 0);
+    NncStatus status =
+        nnc_checkpoint_write(path, &program, &checkpoint, (char *)state, &hash, &error);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+    cr_assert_eq(status, NNC_ERROR_FILE);
+    cr_assert(strstr(error.text, "cannot write out/soft.safetensors: File too large"), "%s",
+              error.text);
+    char *after = rt_file(path, &size_after);
+    cr_assert(size == size_after && !memcmp(before, after, size));
+    cr_assert_eq(count_files("out"), 1);
+    nnc_checkpoint_free(&checkpoint);
+    free(before);
+    free(after);
 }
