@@ -4,6 +4,7 @@
 #include "nnd/elab_internal.h"
 #include "pass/grad.h"
 
+#include <math.h>
 #include <string.h>
 
 // --- Reductions over all axes
@@ -186,7 +187,7 @@ static Value apply_f32(Elab *e, Span span, const Value *in) {
 
 static Value apply_i32(Elab *e, Span span, const Value *in) {
     double number;
-    if (value_number(in[0], &number)) return value_int((int64_t)number);
+    if (value_number(in[0], &number) && fabs(number) < 1e15) return value_int((int64_t)number);
     return convert(e, span, in[0], DT_I32);
 }
 

@@ -131,20 +131,25 @@ bool arguments_bind(Elab *e, Scope *scope, const Arguments *from, Span call) {
 // --- Bodies
 
 static bool enter_call(Elab *e, CallSite *site) {
-    if (e->call_depth == MAX_CALLS) {
+    if (e->nested == MAX_NESTED) {
         elab_error(e, site->span, "calls of %s are nested more than %d deep", site->name,
-                   MAX_CALLS);
+                   MAX_NESTED);
+        return false;
+    }
+    if (++e->calls_made > MAX_CALLS) {
+        if (e->calls_made == MAX_CALLS + 1)
+            elab_error(e, site->span, "this makes more than %d calls", MAX_CALLS);
         return false;
     }
     site->outer = e->calls;
     e->calls = site;
-    e->call_depth++;
+    e->nested++;
     return true;
 }
 
 static void leave_call(Elab *e, const CallSite *site) {
     e->calls = site->outer;
-    e->call_depth--;
+    e->nested--;
 }
 
 static Value stopped(Elab *e, Value value) {

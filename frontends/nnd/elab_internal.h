@@ -22,7 +22,13 @@
 #include "nnd/elab.h"
 #include "support/map.h"
 
-enum { MAX_LOOPS = 32, MAX_TERMS = 2, MAX_CALLS = 64, MAX_DEPTH = EXPR_HEIGHT + 500 };
+enum {
+    MAX_LOOPS = 32,
+    MAX_TERMS = 2,
+    MAX_NESTED = 64,
+    MAX_CALLS = 200000,
+    MAX_DEPTH = EXPR_HEIGHT + 500
+};
 
 typedef struct Loops Loops;
 typedef struct Builtin Builtin;
@@ -157,7 +163,7 @@ typedef struct Elab {
     Frame *frame;       // NULL: no layers here
     Loops *loops;       // index notation that is being elaborated
     OptimizerRun *optimizer;
-    int depth, call_depth;
+    int depth, nested, calls_made;
     CallSite *calls;
     Map *param_by_path;
     VEC(ParamEntry *) param;

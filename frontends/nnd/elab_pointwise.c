@@ -139,8 +139,30 @@ static const Node *step_into_tensor(Elab *e, const Node *node, DType dtype) {
     return node_binary(g, OP_ne, number, node_const(g, DT_F32, 0));
 }
 
+// [a, b, c] as a vector.
+static const Node *list_node(Elab *e, Span span, Value list, DType dtype) {
+    const Node **part = ARENA_ARRAY(e->arena, const Node *, list.count + 1);
+    Dim one = dim_const(1);
+    for (int i = 0; i < list.count; i++) {
+        Value item = list.item[i];
+        bool number = item.kind != VALUE_LIST && item.kind != VALUE_INDEX;
+        part[i] = number ? elab_to_node(e, span, item, dtype) : NULL;
+        if (part[i] && part[i]->shape.rank == 0) {
+            part[i] = node_reshape(e->graph, part[i], shape_of(1, &one));
+            continue;
+        }
+        if (!number || part[i])
+            elab_error(e, span, "a list that is used as a vector holds numbers");
+        return NULL;
+    }
+    if (list.count > 0) return node_concat(e->graph, part, list.count, 0);
+    elab_error(e, span, "a tensor is wanted, but this list is empty");
+    return NULL;
+}
+
 const Node *elab_to_node(Elab *e, Span span, Value v, DType dtype) {
     double number;
+    if (v.kind == VALUE_LIST) return list_node(e, span, v, dtype);
     if (v.kind == VALUE_INDEX) v = elab_iota(e, v);
     if (value_number(v, &number)) {
         if (dtype != DT_I32 || (floor(number) == number && fabs(number) <= INT32_MAX))

@@ -86,14 +86,25 @@ static const Stmt *find_key(Stmt *const *body, int count, const char *name) {
     return NULL;
 }
 
+// A star stands for any characters. Only the last one met is ever taken back, so this is quick.
 static bool matches(const char *pattern, const char *path) {
-    for (; *pattern && *pattern != '*'; pattern++, path++)
-        if (*pattern != *path) return false;
-    if (!*pattern) return !*path;
-    for (;; path++) {
-        if (matches(pattern + 1, path)) return true;
-        if (!*path) return false;
+    const char *star = NULL, *from = NULL;
+    while (*path) {
+        if (*pattern == '*') {
+            star = pattern++;
+            from = path;
+        } else if (*pattern == *path) {
+            pattern++, path++;
+        } else if (star) {
+            pattern = star + 1;
+            path = ++from;
+        } else {
+            return false;
+        }
     }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
 }
 
 // What the expressions of the block see beside step and epoch.

@@ -70,6 +70,8 @@ static const Case cases[] = {
      4,
      {0, 1, 2, 3}},
     {"fn f(x: [A]) { if x > 1 or x == 0 then x else -x }", 1, {3}, 3, {0, -1, 2}},
+    {"fn f(x: [A]) { v = [1, 2 * 3]\n y[i] = x[i] * v[i] + ([5, 7])[i] }", 1, {2}, 2, {5, 13}},
+    {"fn f(x: [A]) { x + [1, [2]] }", 1, {2}, 0, {0}},
     // Functions as values, blocks, what is known when compiling
     {"fn twice(g: fn, x) { g(g(x)) }\nfn f(x: [A]) { twice(relu, x - 1) }", 1, {3}, 3, {0, 0, 1}},
     {"fn f(x: [A]) { if A > 2 { y = x } else { y = -x }\n y + 1 }", 1, {3}, 3, {1, 2, 3}},
@@ -102,6 +104,11 @@ static const Case cases[] = {
     {"fn f(x: [N, C, H, W]) { max_pool(-x, 2, padding = 1) }", 4, {1, 1, 2, 2}, 4, {0, -1, -2, -3}},
     {"fn f(x: [N, C, H, W]) { avg_pool(x, 2, stride = 1) }", 4, {1, 1, 2, 3}, 2, {2, 3}},
     {"fn f(x: [N, C, H, W]) { global_avg_pool(x) }", 4, {1, 2, 1, 2}, 2, {0.5, 2.5}},
+    {"fn f(x: [N, C, H, W]) { normalize_channels(x, [1, 2], [1, 0.5]) }",
+     4,
+     {1, 2, 1, 1},
+     2,
+     {-1, -2}},
     {"fn f(x: [A]) { leaky_relu(x - 1, slope = 0.5) }", 1, {3}, 3, {-0.5, 0, 1}},
     {"fn f(x: [A]) { global_norm(x, 1) }", 1, {2}, 2, {0, 1}},
 };
