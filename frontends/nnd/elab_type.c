@@ -114,13 +114,14 @@ static bool fit_bound(Elab *e, Scope *scope, const Type *type, Value value, Span
     if (!type->bound || value.classes == 0) return true;
     if (fit_dim(e, scope, type->bound, classes, span, &reported)) return true;
     if (reported) return false;
-    elab_error(e, span, "%s has %s classes, which is not what is wanted", what,
-               dim_text(e, classes));
+    Buf wanted = buf_new(e->arena);
+    expr_print(&wanted, type->bound);
     const Binding *binding =
         type->bound->kind == EXPR_NAME ? scope_find(scope, type->bound->text) : NULL;
-    if (binding)
-        elab_note(e, binding->span, "%s = %s comes from here", type->bound->text,
-                  dim_text(e, binding->value.size));
+    if (binding) buf_printf(&wanted, " = %s", dim_text(e, binding->value.size));
+    elab_error(e, span, "%s has %s classes, but %s is wanted", what, dim_text(e, classes),
+               wanted.text);
+    if (binding) elab_note(e, binding->span, "%s comes from here", wanted.text);
     return false;
 }
 
