@@ -202,7 +202,7 @@ enum { ACCURACIES = sizeof accuracy / sizeof *accuracy };
 
 // The special values, then floats a stride apart, none larger than the row says; how many.
 static int inputs_fill(float *a, uint64_t *bits, double largest) {
-    // A prime: all exponents, many fractions. Every float takes about ten minutes.
+    // A prime: all exponents, many fractions. Every float takes a quarter of an hour and more.
     const uint32_t stride = getenv("NNC_TEST_EVERY_FLOAT") ? 1 : 4093;
     int n = 0;
     for (int i = 0; i < SPECIALS && *bits == 0; i++)
