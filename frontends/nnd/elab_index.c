@@ -78,11 +78,6 @@ static uint32_t add_indices(Elab *e, Loops *loops, Scope *outer, Scope *scope,
     return mask;
 }
 
-uint32_t loops_rest_mask(const Loops *loops) {
-    if (!loops->has_rest || loops->rest_count <= 0) return 0;
-    return ((1u << loops->rest_count) - 1) << loops->rest_first;
-}
-
 Shape loops_shape(const Loops *loops, uint32_t axes) {
     Shape shape = shape_of(0, NULL);
     for (int i = 0; i < loops->count; i++)

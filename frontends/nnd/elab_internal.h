@@ -324,7 +324,6 @@ struct Loops {
 
 const IndexUse *loops_use(const Loops *, const Expr *);
 const Reduction *loops_reduction(const Loops *, const Expr *);
-uint32_t loops_rest_mask(const Loops *);
 Shape loops_shape(const Loops *, uint32_t axes); // ascending
 int loops_axis(uint32_t axes, int var);          // place of an index among them
 Value elab_indexed_value(Loops *, const Node *, uint32_t axes);

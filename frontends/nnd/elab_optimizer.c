@@ -21,10 +21,9 @@ typedef struct OptState { // a state of the optimizer over all pieces of p
 } OptState;
 
 struct OptimizerRun {
-    Elab *e;
     const Minimize *m;
     const Node *all_p, *all_g; // flat, everything
-    bool by_param, rehearsal;  // rehearsal: what the body does is found out, nothing is kept
+    bool by_param;
     int pieces;
     // The piece that is running:
     int piece;
@@ -283,7 +282,7 @@ static void leave(Elab *e, Before before) {
 
 // Whether the body reduces is found out by running it, on graphs that are thrown away.
 static bool rehearse(Elab *e, Program *p, Minimize *m, Scope *train, bool *reduces) {
-    OptimizerRun run = {.e = e, .m = m, .rehearsal = true, .pieces = m->range.count};
+    OptimizerRun run = {.m = m, .pieces = m->range.count};
     CallSite site;
     Graph *graph = graph_new(e->arena, "rehearsal"), *init = graph_new(e->arena, "rehearsal");
     Dim size = dim_const(m->leaf.size);
@@ -327,7 +326,7 @@ static void add_states(Elab *e, Program *p, const OptimizerRun *run) {
 
 const Node *optimizer_apply(Elab *e, Program *p, Minimize *m, Scope *scope, const Node *param,
                             const Node *grad) {
-    OptimizerRun run = {.e = e, .m = m, .all_p = param, .all_g = grad};
+    OptimizerRun run = {.m = m, .all_p = param, .all_g = grad};
     CallSite site;
     if (!rehearse(e, p, m, scope, &run.by_param)) return NULL;
     run.pieces = run.by_param ? m->leaf.param.count : m->range.count;
