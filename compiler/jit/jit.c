@@ -2,6 +2,8 @@
 // Chooses a tier and hands on to it.
 #include "jit/internal.h"
 
+#include <stdint.h>
+
 static Jit *load_auto(Arena *arena, const char *source, const JitOptions *options,
                       const char **error) {
     CCompiler compiler;
@@ -33,6 +35,10 @@ Jit *jit_load(Arena *arena, const char *source, const JitOptions *options, const
 
 void *jit_symbol(const Jit *jit, const char *name) {
     return jit->tier == JIT_TCC ? instant_symbol(jit, name) : native_symbol(jit, name);
+}
+
+JitFunction *jit_function(const Jit *jit, const char *name) {
+    return (JitFunction *)(uintptr_t)jit_symbol(jit, name);
 }
 
 void jit_free(Jit *jit) {

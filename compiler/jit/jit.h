@@ -32,7 +32,10 @@ typedef struct JitOptions {
 // NULL with *error set to a sentence (in the arena) where it cannot be had.
 Jit *jit_load(Arena *arena, const char *c_source, const JitOptions *options, const char **error);
 void *jit_symbol(const Jit *jit, const char *name); // NULL where there is none
-JitTier jit_tier(const Jit *jit);                   // the one that was taken
+// The same for a function, to be cast to its type; ISO C has no way there from a void *.
+typedef void JitFunction(void);
+JitFunction *jit_function(const Jit *jit, const char *name);
+JitTier jit_tier(const Jit *jit); // the one that was taken
 bool jit_from_cache(const Jit *jit);
 void jit_free(Jit *jit);
 

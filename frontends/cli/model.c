@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 
 #include <stdarg.h>
-#include <string.h>
 #include <unistd.h>
 
 int report(const char *format, ...) {
@@ -45,12 +44,14 @@ Compiled *load_compiled(const Settings *settings) {
     return compiled;
 }
 
+typedef void Run(NncCtx *);
+typedef void Scalars(const double *, double, double, double, float *);
+
 // A function that the compiler left out, such as train in a file without data, has no symbol.
-static void *find_function(const Settings *settings, const Jit *jit, const char *kind,
-                           int function) {
-    const char *name =
-        arena_printf(settings->arena, "nnc_%s_%s", kind, function_name((NncFunctionKind)function));
-    return jit_symbol(jit, name);
+static JitFunction *find_function(const Settings *settings, const Jit *jit, const char *kind,
+                                  NncFunctionKind function) {
+    return jit_function(jit,
+                        arena_printf(settings->arena, "nnc_%s_%s", kind, function_name(function)));
 }
 
 Jit *load_functions(const Settings *settings, Compiled *compiled) {
@@ -60,14 +61,12 @@ Jit *load_functions(const Settings *settings, Compiled *compiled) {
         report("%s", error);
         return NULL;
     }
-    for (int i = 0; i < NNC_FUNCTIONS; i++) {
+    for (NncFunctionKind i = 0; i < NNC_FUNCTIONS; i++) {
         NncFunction *function = &compiled->program.function[i];
-        void *run = find_function(settings, jit, "run", i),
-             *scalars = find_function(settings, jit, "scalars", i);
-        memcpy(&function->run, &run, sizeof run); // ISO C has no conversion of void * to a function
-        memcpy(&function->scalars, &scalars, sizeof scalars);
-        if (compiled->module->graph[i] && !run)
-            bug("emitted C has no function %s", function_name((NncFunctionKind)i));
+        function->run = (Run *)find_function(settings, jit, "run", i);
+        function->scalars = (Scalars *)find_function(settings, jit, "scalars", i);
+        if (compiled->module->graph[i] && !function->run)
+            bug("emitted C has no function %s", function_name(i));
     }
     compiled->program.jit = jit_tier_name(jit_tier(jit));
     return jit;

@@ -101,9 +101,7 @@ static void verify_kernel(Run *run, const Kernel *kernel) {
     Check *check = run->check;
     const char *symbol =
         arena_printf(check->arena, "%s_%s", function_name(run->function), kernel->name);
-    void *address_of = jit_symbol(check->jit, symbol);
-    NncKernel *call;
-    memcpy(&call, &address_of, sizeof call);
+    NncKernel *call = (NncKernel *)jit_function(check->jit, symbol);
     if (!call) bug("emitted C has no kernel %s", symbol);
     for (int i = 0; i < kernel->reads.count; i++)
         put(run, kernel->reads.at[i]);

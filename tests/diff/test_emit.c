@@ -115,8 +115,9 @@ static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) 
         hyper[i] = c->module.hyper.at[i].value;
     float *scalar = ARENA_ARRAY(c->arena, float, c->plan->fusion->scalar.count + 1);
     void (*scalars)(const double *, double, double, double, float *) =
-        jit_symbol(c->jit, "nnc_scalars_predict");
-    void (*run)(NncCtx *) = jit_symbol(c->jit, "nnc_run_predict");
+        (void (*)(const double *, double, double, double, float *))jit_function(
+            c->jit, "nnc_scalars_predict");
+    void (*run)(NncCtx *) = (void (*)(NncCtx *))jit_function(c->jit, "nnc_run_predict");
     scalars(hyper, STEP, EPOCH, (double)n, scalar);
     NncCtx ctx = {.state = arena[ARENA_STATE],
                   .work = arena[ARENA_WORK],

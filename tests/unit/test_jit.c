@@ -5,7 +5,6 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,7 +50,7 @@ static Jit *load(JitTier tier, const char *source) {
 }
 
 static float call(const Jit *jit, const char *name, float x) {
-    FloatFunction *function = (FloatFunction *)(uintptr_t)jit_symbol(jit, name);
+    FloatFunction *function = (FloatFunction *)jit_function(jit, name);
     cr_assert(function);
     return function(x);
 }
