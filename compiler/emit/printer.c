@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// Values and indices of a loop nest as C: one statement for each value that is used more than once,
+// in the scope where it is first needed.
+#include "emit/printer.h"
+#include "pass/index.h"
+
+#include <inttypes.h>
+
+// --- Scopes
+
+void printer_line(Printer *p) { print_indent(p->out, p->depth); }
+
+int printer_enter(Printer *p) {
+    p->depth++;
+    return p->named.count;
+}
+
+void printer_leave(Printer *p, int mark) {
+    while (p->named.count > mark) {
+        int id = p->named.at[--p->named.count];
+        if (id < 0)
+            p->open &= ~(1ull << (-1 - id));
+        else
+            p->name[id] = NULL;
+    }
+    p->depth--;
+    printer_line(p);
+    buf_add(p->out, "}\n");
+}
+
+// --- Indices
+
+const char *printer_var(const Printer *p, int var) {
+    static const char letter[] = {
+        [VAR_LOOP] = 'i', [VAR_REDUCE] = 'r', [VAR_LET] = 't', [VAR_VALUE] = 'g'};
+    return arena_printf(p->arena, "%c%d", letter[p->loops->var[var].kind], var);
+}
+
+uint64_t index_deps(const Loops *loops, const Index *index) {
+    uint64_t deps = 0;
+    for (int i = 0; i < index->count; i++)
+        deps |= index_var_deps(loops, index->term[i].var);
+    return deps;
+}
+
+uint64_t index_var_deps(const Loops *loops, int var) {
+    return loops->var[var].kind == VAR_LET ? index_deps(loops, &loops->var[var].of) : 1ull << var;
+}
+
+// A LET or a gathered index is declared where it is first used.
+static void need_var(Printer *p, int var) {
+    const Var *v = &p->loops->var[var];
+    static const char *const operator[] = {
+        [LET_DIVIDE] = "/", [LET_MODULO] = "%", [LET_TIMES] = "*"};
+    if (p->open >> var & 1) return;
+    if (v->kind == VAR_LET) {
+        Buf by = buf_new(p->arena);
+        print_dim(&by, v->by);
+        const char *of = printer_index(p, &v->of);
+        printer_line(p);
+        buf_printf(p->out, "const int %s = (%s) %s (%s);\n", printer_var(p, var),
+                   of, operator[v->let], by.text);
+    } else if (v->kind == VAR_VALUE) {
+        const char *value = printer_value(p, v->value);
+        printer_line(p);
+        buf_printf(p->out, "const int %s = %s;\n", printer_var(p, var), value);
+    } else {
+        bug("loop variable %s is used outside of its loop", printer_var(p, var));
+    }
+    p->open |= 1ull << var;
+    VEC_PUSH(p->arena, p->named, -1 - var);
+}
+
+const char *printer_index(Printer *p, const Index *index) {
+    Buf text = buf_new(p->arena);
+    for (int i = 0; i < index->count; i++) {
+        int64_t coef = index->term[i].coef;
+        need_var(p, index->term[i].var);
+        buf_add(&text, i == 0 ? (coef < 0 ? "-" : "") : coef < 0 ? " - " : " + ");
+        buf_add(&text, printer_var(p, index->term[i].var));
+        if (coef != 1 && coef != -1) buf_printf(&text, " * %" PRId64, coef < 0 ? -coef : coef);
+    }
+    if (index->count == 0)
+        buf_printf(&text, "%" PRId64, index->constant);
+    else if (index->constant)
+        buf_printf(&text, " %c %" PRId64, index->constant < 0 ? '-' : '+',
+                   index->constant < 0 ? -index->constant : index->constant);
+    return text.text;
+}
+
+void printer_condition(Printer *p, Buf *text, const Condition *condition) {
+    const char *index = printer_index(p, &condition->index), *and = "";
+    if (condition->check_low) buf_printf(text, "%s >= 0", index), and = " && ";
+    if (condition->check_high) {
+        buf_printf(text, "%s%s < ", and, index), and = " && ";
+        print_dim(text, condition->extent);
+    }
+    if (condition->multiple != 1)
+        buf_printf(text, "%s(%s) %% %" PRId64 " == 0", and, index, condition->multiple);
+}
+
+const char *printer_conditions(Printer *p, const Condition *condition, int count,
+                               bool (*keep)(const Printer *, const Condition *)) {
+    Buf text = buf_new(p->arena);
+    for (int i = 0; i < count; i++) {
+        if (keep && !keep(p, &condition[i])) continue;
+        if (text.length) buf_add(&text, " && ");
+        printer_condition(p, &text, &condition[i]);
+    }
+    return text.length ? text.text : NULL;
+}
+
+// --- Values
+
+const char *printer_declare(Printer *p, const Value *value, const char *text) {
+    const char *name = arena_printf(p->arena, "v%d", value->id);
+    printer_line(p);
+    buf_printf(p->out, "const %s %s = %s;\n",
+               c_type(value->dtype == DT_F64 ? DT_F32 : value->dtype), name, text);
+    p->name[value->id] = name;
+    VEC_PUSH(p->arena, p->named, value->id);
+    return name;
+}
+
+static const char *cast_text(Printer *p, const Value *value) {
+    const char *in = printer_value(p, value->in[0]);
+    DType from = value->in[0]->dtype;
+    if (value->dtype == DT_BOOL) return arena_printf(p->arena, "(%s != 0)", in);
+    if ((value->dtype == DT_F32 || value->dtype == DT_F64) && (from == DT_F32 || from == DT_F64))
+        return in;
+    return arena_printf(p->arena, "(%s)%s", c_type(value->dtype), in);
+}
+
+static const char *point_text(Printer *p, const Value *value) {
+    Buf text = buf_new(p->arena);
+    const char *in[3] = {0};
+    for (int i = 0; i < value->in_count; i++)
+        in[i] = printer_value(p, value->in[i]);
+    buf_add(&text, "(");
+    print_pointwise(&text, value->op, value->in[value->in_count - 1]->dtype, in);
+    buf_add(&text, ")");
+    return text.text;
+}
+
+static const char *guard_text(Printer *p, const Value *value) {
+    const char *no = printer_value(p, value->in[1]);
+    const char *condition = printer_conditions(p, value->condition, value->condition_count, NULL);
+    const char *name = arena_printf(p->arena, "v%d", value->id);
+    printer_line(p);
+    buf_printf(p->out, "%s %s = %s;\n", c_type(value->dtype), name, no);
+    printer_line(p);
+    buf_printf(p->out, "if (%s) {\n", condition);
+    int mark = printer_enter(p);
+    const char *yes = printer_value(p, value->in[0]);
+    printer_line(p);
+    buf_printf(p->out, "%s = %s;\n", name, yes);
+    printer_leave(p, mark);
+    p->name[value->id] = name;
+    VEC_PUSH(p->arena, p->named, value->id);
+    return name;
+}
+
+static const char *plain_text(Printer *p, const Value *value) {
+    Buf text = buf_new(p->arena);
+    switch (value->kind) {
+    case VALUE_CONST:
+        print_number(&text, value->dtype == DT_F64 ? DT_F32 : value->dtype, value->number);
+        break;
+    case VALUE_LOAD:
+    case VALUE_CARRY:
+        buf_printf(&text, "b%d[%s]", value->buffer->id, printer_index(p, &value->index));
+        break;
+    case VALUE_POINT:
+        return point_text(p, value);
+    case VALUE_CAST:
+        return cast_text(p, value);
+    case VALUE_INDEX:
+        buf_printf(&text, "(%s)", printer_index(p, &value->index));
+        break;
+    case VALUE_SCALAR:
+        buf_printf(&text, "s%d", value->slot);
+        break;
+    case VALUE_RANDOM:
+        buf_printf(&text, "nnc_random_unit(key%d_a, key%d_b, (unsigned)(%s))", value->id, value->id,
+                   printer_index(p, &value->index));
+        break;
+    case VALUE_GUARD:
+    case VALUE_REDUCE:
+        bug("a statement is no expression");
+    }
+    return text.text;
+}
+
+const char *printer_value(Printer *p, const Value *value) {
+    if (p->name[value->id]) return p->name[value->id];
+    if (value->kind == VALUE_GUARD) return guard_text(p, value);
+    if (value->kind == VALUE_REDUCE) {
+        printer_reduce(p, value);
+        return p->name[value->id];
+    }
+    const char *text = plain_text(p, value);
+    bool trivial =
+        value->kind == VALUE_CONST || value->kind == VALUE_SCALAR || value->kind == VALUE_INDEX;
+    return trivial || p->uses[value->id] <= 1 ? text : printer_declare(p, value, text);
+}
+
+// Declares, before a loop is opened, what does not depend on it.
+void printer_hoist(Printer *p, const Value *value) {
+    if (p->name[value->id] || value->kind == VALUE_CONST || value->kind == VALUE_SCALAR ||
+        value->kind == VALUE_INDEX)
+        return;
+    if ((p->deps[value->id] & ~p->open) == 0) {
+        const char *text = printer_value(p, value);
+        if (!p->name[value->id]) printer_declare(p, value, text);
+    } else if (value->kind != VALUE_GUARD && value->condition_count == 0) {
+        for (int i = 0; i < value->in_count; i++)
+            printer_hoist(p, value->in[i]);
+    }
+}
+
+int printer_open_loop(Printer *p, int var, const char *low, const char *high) {
+    const char *name = printer_var(p, var);
+    printer_line(p);
+    buf_printf(p->out, "for (int %s = %s; %s < %s; %s++) {\n", name, low, name, high, name);
+    int mark = printer_enter(p);
+    p->open |= 1ull << var;
+    VEC_PUSH(p->arena, p->named, -1 - var);
+    return mark;
+}
+
+const char *printer_extent(Printer *p, int var) {
+    Buf text = buf_new(p->arena);
+    print_dim(&text, p->loops->var[var].extent);
+    return text.text;
+}
+
+void printer_stores(Printer *p) {
+    const char *text[8];
+    for (int i = 0; i < p->loops->store.count; i++)
+        text[i] = printer_value(p, p->loops->store.at[i].value);
+    // All is computed before anything is written: a state's old value may lie where its next one
+    // goes.
+    if (p->loops->store.count > 1)
+        for (int i = 0; i < p->loops->store.count; i++)
+            if (!p->name[p->loops->store.at[i].value->id])
+                text[i] = printer_declare(p, p->loops->store.at[i].value, text[i]);
+    for (int i = 0; i < p->loops->store.count; i++) {
+        const Store *store = &p->loops->store.at[i];
+        const char *index = printer_index(p, &store->index);
+        printer_line(p);
+        buf_printf(p->out, "b%d[%s] = %s;\n", store->buffer->id, index, text[i]);
+    }
+}

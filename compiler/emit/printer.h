@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the files that print loop nests share: where the printing stands, and texts of values and
+// indices.
+#ifndef NNC_EMIT_PRINTER_H
+#define NNC_EMIT_PRINTER_H
+
+#include "emit/nest.h"
+
+enum { REDUCE_LANES = 16 };
+
+typedef struct Printer {
+    Buf *out;
+    const Loops *loops;
+    Arena *arena;
+    int depth;
+    uint64_t open;     // variables whose loops are open, or LETs that are printed
+    uint64_t *deps;    // by value id: the variables it depends on
+    int *uses;         // by value id
+    const char **name; // by value id: its local, where it is printed and in scope
+    VEC(int) named;    // ids in the order of printing; variables below 0: -1 - var
+} Printer;
+
+// --- Scopes (printer.c)
+
+void printer_line(Printer *p);            // starts a line, indented
+int printer_enter(Printer *p);            // behind a {; the mark is for
+void printer_leave(Printer *p, int mark); // the }, where what was named inside goes out of scope
+int printer_open_loop(Printer *p, int var, const char *low, const char *high);
+
+// --- Texts. They print the statements that they need in front of the line at hand.
+
+const char *printer_var(const Printer *p, int var);
+const char *printer_extent(Printer *p, int var);
+const char *printer_index(Printer *p, const Index *index);
+void printer_condition(Printer *p, Buf *text, const Condition *condition);
+// Those that `keep` (NULL: all) keeps, joined by &&; NULL where there are none.
+const char *printer_conditions(Printer *p, const Condition *condition, int count,
+                               bool (*keep)(const Printer *, const Condition *));
+const char *printer_value(Printer *p, const Value *value);
+const char *printer_declare(Printer *p, const Value *value, const char *text);
+// Declares what a value needs and what does not depend on loops yet to be opened.
+void printer_hoist(Printer *p, const Value *value);
+void printer_stores(Printer *p); // computes all results, then stores them
+
+uint64_t index_deps(const Loops *loops, const Index *index); // variables, LETs followed
+uint64_t index_var_deps(const Loops *loops, int var);
+
+// --- Reductions (reduce.c)
+
+void printer_reduce(Printer *p, const Value *value); // names the value
+const char *reduce_identity(const Value *value);
+void printer_accumulate(Printer *p, const Value *value, const char *to);
+bool printer_is_open(const Printer *p, const Condition *condition); // can be asked here
+// Skips this turn of the loop of `var` where a condition that can be asked since it opened does not
+// hold.
+void printer_ask(Printer *p, const Value *value, int var);
+
+// --- Rows (row.c)
+
+// The only reduction of the nest, if it is to be accumulated by rows; else NULL.
+const Value *printer_row_reduction(const Printer *p);
+// The innermost loop of the nest, from low to high, with that reduction and the stores.
+void printer_row(Printer *p, const Value *value, const char *low, const char *high);
+
+#endif
