@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What all benchmarks share: a clock, medians, exit statuses, limits that the environment can set.
+#ifndef NNC_BENCH_MEASURE_H
+#define NNC_BENCH_MEASURE_H
+
+#include <stdbool.h>
+
+enum { BENCH_PASSED = 0, BENCH_FAILED = 1, BENCH_USAGE = 2, BENCH_SKIPPED = 77 }; // 77: Meson's
+
+enum { MAX_SAMPLES = 1000 };
+
+typedef struct Samples {
+    double at[MAX_SAMPLES];
+    int count;
+} Samples;
+
+void sample_add(Samples *samples, double value); // those beyond MAX_SAMPLES are left out
+// fraction 0.5: the median; between two samples it is interpolated. No samples: NaN.
+double sample_quantile(const Samples *samples, double fraction);
+double sample_median(const Samples *samples);
+
+double clock_seconds(void); // monotonic, the same in all processes
+
+// The number in an environment variable; `otherwise` where it is not set. Ends the process with
+// BENCH_USAGE where it is no number.
+double limit_from_environment(const char *name, double otherwise);
+
+typedef struct BenchOptions {
+    const char *file; // the model
+    bool json;
+    int rounds; // 0: the benchmark's own
+} BenchOptions;
+
+// FILE [--json] [--rounds N]; ends the process with BENCH_USAGE where the line is wrong.
+BenchOptions options_from_line(int argc, char **argv);
+
+#endif

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// A compiled model, step by step: see trainer.h.
+#include "trainer.h"
+
+#include "columns.h"
+#include "rng.h"
+#include <string.h>
+
+// Pixels of 0 .. 1, labels below the number of classes.
+static void fill_column(char *batch, const NncColumn *column, int examples) {
+    long long count = nnc_column_elements(column) * examples;
+    unsigned stream = nnc_random_stream(column->name);
+    unsigned a = nnc_random_key(1, 0, stream, 0, 0), b = nnc_random_key(1, 0, stream, 0, 1);
+    float *pixel = (float *)(batch + column->offset);
+    int32_t *label = (int32_t *)(batch + column->offset);
+    for (long long i = 0; i < count; i++) {
+        float u = nnc_random_unit(a, b, (unsigned)i);
+        if (column->classes)
+            label[i] = (int32_t)(u * (float)column->classes);
+        else
+            pixel[i] = u;
+    }
+}
+
+static bool open_program(Trainer *net) {
+    net->compiled = load_compiled(&net->settings);
+    net->jit = net->compiled ? load_functions(&net->settings, net->compiled) : NULL;
+    if (!net->jit) return false;
+    const NncProgram *program = &net->compiled->program;
+    NncError error;
+    if (nnc_session_open(&net->session, program, &net->settings.run, &error)) {
+        report("%s", error.text);
+        return false;
+    }
+    net->batch = arena_alloc(net->settings.arena, (size_t)program->input_bytes + NNC_ALIGN);
+    net->batch += (NNC_ALIGN - (uintptr_t)net->batch % NNC_ALIGN) % NNC_ALIGN;
+    for (int i = 0; i < program->input_count; i++)
+        fill_column(net->batch, &program->input[i], program->batch);
+    return true;
+}
+
+Trainer *trainer_new(const char *file, int threads) {
+    Arena *arena = arena_new();
+    Trainer *net = ARENA_NEW(arena, Trainer);
+    net->settings = (Settings){.arena = arena, .file = file};
+    net->settings.jit.tier = JIT_NATIVE;
+    net->settings.run.threads = threads;
+    if (open_program(net)) return net;
+    trainer_free(net);
+    return NULL;
+}
+
+void trainer_free(Trainer *net) {
+    nnc_session_close(&net->session);
+    if (net->jit) jit_free(net->jit);
+    arena_free(net->settings.arena);
+}
+
+void trainer_start(Trainer *net) {
+    net->session.checkpoint.at.step = 0;
+    nnc_session_run(&net->session, NNC_INIT, NULL, net->compiled->program.batch);
+}
+
+double trainer_step(Trainer *net) {
+    const NncProgram *program = &net->compiled->program;
+    nnc_session_run(&net->session, NNC_TRAIN, net->batch, program->batch);
+    net->session.checkpoint.at.step++;
+    return nnc_session_output(&net->session, &program->function[NNC_TRAIN].output[0]);
+}
+
+float *trainer_tensor(const Trainer *net, const char *name, long long count) {
+    const NncProgram *program = &net->compiled->program;
+    for (int i = 0; i < program->tensor_count; i++) {
+        const NncTensor *tensor = &program->tensor[i];
+        if (strcmp(tensor->name, name)) continue;
+        long long elements = 1;
+        for (int axis = 0; axis < tensor->rank; axis++)
+            elements *= tensor->extent[axis];
+        if (elements != count) bug("%s has %lld elements, not %lld", name, elements, count);
+        return (float *)(net->session.state + tensor->offset);
+    }
+    bug("%s has no tensor %s", program->file, name);
+}
+
+const void *trainer_input(const Trainer *net, bool is_target) {
+    const NncProgram *program = &net->compiled->program;
+    for (int i = 0; i < program->input_count; i++)
+        if (program->input[i].is_target == is_target) return net->batch + program->input[i].offset;
+    bug("%s has no such input", program->file);
+}
