@@ -1,7 +1,8 @@
+# shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: MIT
 # What the scripts of this folder share. Each is called as  NAME.sh NNC SOURCE_DIR  and speaks TAP.
 set -u
-nnc=$1 source=$2 e2e=$2/tests/e2e
+nnc=$(realpath "$1") source=$2 e2e=$2/tests/e2e
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1

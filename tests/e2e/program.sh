@@ -8,7 +8,7 @@ tiny=$e2e/tiny.nnd
 ok "builds a program" "$nnc" build "$tiny" -o tiny
 ok "leaves nothing beside it" sh -c '[ "$(ls | grep -c tiny)" -eq 1 ]'
 libraries() { # all that it loads
-    ldd tiny
+    ldd tiny || return 1
     ! ldd tiny | grep -vE 'linux-vdso|libc\.so|libm\.so|ld-linux|libpthread\.so'
 }
 ok "is dynamic to libc and libm alone" libraries
