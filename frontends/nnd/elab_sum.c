@@ -165,15 +165,18 @@ static Factor join(Elab *e, Loops *loops, Factor a, Factor b, uint32_t summed, S
 
 // --- Sums
 
+static bool is_number(Elab *e, Value value, Span span) {
+    if (value.node->dtype != DT_BOOL) return true;
+    elab_error(e, span, "numbers are reduced, but this is a condition");
+    diag_hint(e->diag, "if c then 1 else 0 makes a number of it");
+    return false;
+}
+
 static Value reduce(Elab *e, Loops *loops, Op op, Value value, uint32_t summed, Span span) {
     value = elab_as_tensor(e, span, value);
     if (value_is_poison(value)) return POISON;
+    if (!is_number(e, value, span)) return POISON;
     const Node *node = value.node;
-    if (node->dtype == DT_BOOL) {
-        elab_error(e, span, "numbers are reduced, but this is a condition");
-        diag_hint(e->diag, "if c then 1 else 0 makes a number of it");
-        return POISON;
-    }
     uint32_t axes = (value.loops ? value.axes : 0) | summed, places = 0;
     if (!loops_check(e, loops, axes, span)) return POISON;
     node = loops_align(e, loops, node, value.loops ? value.axes : 0, axes);
@@ -246,8 +249,9 @@ static Value product(Elab *e, Loops *loops, Value value, uint32_t summed, Span s
         return POISON;
     }
     value = elab_as_tensor(e, span, value);
+    if (value_is_poison(value) || !is_number(e, value, span)) return POISON;
     uint32_t has = value.loops ? value.axes : 0, axes = has | summed;
-    if (value_is_poison(value) || !loops_check(e, loops, axes, span)) return POISON;
+    if (!loops_check(e, loops, axes, span)) return POISON;
     const Node *node = loops_align(e, loops, value.node, has, axes);
     for (int i = loops->count - 1; i >= 0; i--) {
         if (!(summed >> i & 1)) continue;

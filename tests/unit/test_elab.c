@@ -43,6 +43,7 @@ static const Case cases[] = {
     {"fn f(x: [A, B]) { y[i] = if (any[j] (x[i, j] == 4)) then 1 else 0 }", 2, {2, 3}, 2, {0, 1}},
     {"fn f(x: [A, B]) { y[i] = if (all[j] (x[i, j] < 3)) then 1 else 0 }", 2, {2, 3}, 2, {1, 0}},
     {"fn f(x: [A]) { sum[i] 3 }", 1, {4}, 0, {0}}, // no use of i: an error
+    {"fn f(x: [A]) { prod[i] (x[i] > 0) }", 1, {4}, 0, {0}},
     {"fn f(x: [A]) { sum[i, j: 3] x[i] }", 1, {4}, 1, {18}},
     {"fn f(x: [A]) { y[i] = x[i] - (mean[j] x[j]) }", 1, {3}, 3, {-1, 0, 1}},
     {"fn f(x: [A]) { sum(x) + max(x) - min(x) + mean(x) }", 1, {3}, 1, {6}},
