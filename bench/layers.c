@@ -182,10 +182,12 @@ void adam_update(float *p, const float *g, float *m, float *v, Adam adam, int st
                  long long count) {
     float rate = (float)(adam.lr / (1 - pow(adam.beta1, step)));
     float unbias = (float)(1 / (1 - pow(adam.beta2, step)));
-    float beta1 = (float)adam.beta1, beta2 = (float)adam.beta2, epsilon = (float)adam.epsilon;
+    float beta1 = (float)adam.beta1, rest1 = (float)(1 - adam.beta1);
+    float beta2 = (float)adam.beta2, rest2 = (float)(1 - adam.beta2);
+    float epsilon = (float)adam.epsilon;
     for (long long i = 0; i < count; i++) {
-        m[i] = beta1 * m[i] + (1 - beta1) * g[i];
-        v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+        m[i] = beta1 * m[i] + rest1 * g[i];
+        v[i] = beta2 * v[i] + rest2 * g[i] * g[i];
         p[i] -= rate * m[i] / (sqrtf(v[i] * unbias) + epsilon);
     }
 }

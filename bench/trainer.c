@@ -6,19 +6,24 @@
 #include "rng.h"
 #include <string.h>
 
-// Pixels of 0 .. 1, labels below the number of classes.
+// Pixels of 0 .. 1, labels below the number of classes. Each image has a brightness of its own:
+// images of the same noise would be one image to a network that averages, and units that are near
+// zero for all of them make a gradient that hangs on the last bit.
 static void fill_column(char *batch, const NncColumn *column, int examples) {
-    long long count = nnc_column_elements(column) * examples;
+    long long elements = nnc_column_elements(column);
     unsigned stream = nnc_random_stream(column->name);
     unsigned a = nnc_random_key(1, 0, stream, 0, 0), b = nnc_random_key(1, 0, stream, 0, 1);
     float *pixel = (float *)(batch + column->offset);
     int32_t *label = (int32_t *)(batch + column->offset);
-    for (long long i = 0; i < count; i++) {
-        float u = nnc_random_unit(a, b, (unsigned)i);
-        if (column->classes)
-            label[i] = (int32_t)(u * (float)column->classes);
-        else
-            pixel[i] = u;
+    for (int n = 0; n < examples; n++) {
+        float brightness = (float)(n + 1) / (float)examples;
+        for (long long i = n * elements; i < (n + 1) * elements; i++) {
+            float u = nnc_random_unit(a, b, (unsigned)i);
+            if (column->classes)
+                label[i] = (int32_t)(u * (float)column->classes);
+            else
+                pixel[i] = u * brightness;
+        }
     }
 }
 
