@@ -74,8 +74,10 @@ static NncFunctionKind chosen_function(const Settings *settings, const Module *m
     return NNC_INIT;
 }
 
-// The graph of the stage read back from its text.
-static Graph *stage_graph(const Settings *settings, const Buf *text) {
+// Of the first stage, the module's own, which has labels; of others, what their text reads back as.
+static const Graph *stage_graph(const Settings *settings, const Graph *elaborated, bool first,
+                                const Buf *text) {
+    if (first) return elaborated;
     Diag *diag = diag_new(settings->arena);
     Graph *graph =
         graph_read(settings->arena, source_from_text(settings->arena, "graph", text->text), diag);
@@ -158,7 +160,8 @@ int command_graph(const Settings *settings) {
     if (!stage_dump(&text, module, function, name))
         return report("there is nothing to show of %s after '%s'", function_name(function), name);
     if (strcmp(format, "text") == 0) return write_out(settings, &text);
-    Graph *graph = stage_graph(settings, &text);
+    const Graph *graph =
+        stage_graph(settings, module->graph[function], strcmp(name, stage[0].name) == 0, &text);
     if (!graph) return report("stage '%s' is no graph: it has --format text alone", name);
     Buf dot = dot_text(settings->arena, graph), svg = buf_new(settings->arena);
     if (strcmp(format, "dot") == 0) return write_out(settings, &dot);
