@@ -104,18 +104,18 @@ static float distance(const Scene *s, float x, float y) {
 // deep network finds its way in hundreds of steps instead of thousands.
 static void draw_dark_colour(NncDraw *d, float colour[CHANNELS]) {
     for (int c = 0; c < CHANNELS; c++)
-        colour[c] = nnc_draw_between(d, 0.05f, 0.4f);
+        colour[c] = nnc_draw_between(d, 0.03f, 0.25f);
 }
 
 static void draw_light_colour(NncDraw *d, float colour[CHANNELS]) {
     for (int c = 0; c < CHANNELS; c++)
-        colour[c] = nnc_draw_between(d, 0.45f, 0.95f);
+        colour[c] = nnc_draw_between(d, 0.55f, 1);
     colour[nnc_draw_below(d, CHANNELS)] = nnc_draw_between(d, 0.75f, 1);
 }
 
-// Rotated by up to 15 degrees: rows turned by 90 would be columns.
+// Rotated by up to 10 degrees: rows turned by 90 would be columns.
 static void draw_angle(NncDraw *d, Scene *s) {
-    const float quarter = 1.5707963f, tilt = 0.26f;
+    const float quarter = 1.5707963f, tilt = 0.17f;
     float angle = nnc_draw_between(d, -tilt, tilt);
     if (s->class == COLUMNS) angle += quarter;
     if (s->class == DIAGONAL) angle += quarter * (nnc_draw_below(d, 2) ? 0.5f : 1.5f);
@@ -125,7 +125,7 @@ static void draw_angle(NncDraw *d, Scene *s) {
 
 static Scene draw_scene(NncDraw *d, int class) {
     Scene s = {.class = class};
-    s.size = nnc_draw_between(d, 8, 12);
+    s.size = nnc_draw_between(d, 9, 12);
     s.x = nnc_draw_between(d, s.size, SIDE - s.size);
     s.y = nnc_draw_between(d, s.size, SIDE - s.size);
     s.period = nnc_draw_between(d, 4.5f, 7) / s.size * (class == CHECKER ? 1.4f : 1);
@@ -133,7 +133,8 @@ static Scene draw_scene(NncDraw *d, int class) {
     draw_angle(d, &s);
     draw_dark_colour(d, s.back);
     draw_light_colour(d, s.front);
-    draw_light_colour(d, s.blot);
+    for (int c = 0; c < CHANNELS; c++)
+        s.blot[c] = nnc_draw_between(d, 0.1f, 0.5f);
     s.blot_x = nnc_draw_between(d, 0, SIDE);
     s.blot_y = nnc_draw_between(d, 0, SIDE);
     s.blot_size = nnc_draw_between(d, 0.5f, 2);
@@ -143,7 +144,7 @@ static Scene draw_scene(NncDraw *d, int class) {
     s.wave_height = nnc_draw_between(d, 0, 0.08f);
     s.slope_x = nnc_draw_between(d, -0.006f, 0.006f);
     s.slope_y = nnc_draw_between(d, -0.006f, 0.006f);
-    s.noise = nnc_draw_between(d, 0.02f, 0.08f);
+    s.noise = nnc_draw_between(d, 0.02f, 0.05f);
     return s;
 }
 
