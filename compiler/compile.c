@@ -172,6 +172,7 @@ static void compile_function(Arena *arena, const Layout *layout, int kind, Buf *
     compiled->lowered[kind] = p.graph;
     compiled->plan[kind] = p.plan;
     function->work_bytes = p.plan->work_bytes;
+    function->scratch_bytes = p.plan->scratch_bytes;
     function->scalar_count = p.fusion->scalar.count;
     emit_function(source, compiled->module, (NncFunctionKind)kind, p.plan);
 }

@@ -72,6 +72,7 @@ typedef struct NncFunction {
     void (*scalars)(const double *hyper, double step, double epoch, double n, float *out);
     int scalar_count;
     long long work_bytes, output_bytes;
+    long long scratch_bytes; // for each thread
     const NncColumn *output; // TRAIN: "loss" first. EVAL: "loss", then the metrics. PREDICT: the outputs
     int output_count;
 } NncFunction;

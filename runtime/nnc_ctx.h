@@ -5,6 +5,8 @@ typedef struct NncCtx {
     char *work;          // scratch arena of this function; aligned to 64 bytes, as all of them
     const char *input;   // the batch: input columns
     char *output;        // the outputs
+    char *scratch;       // of thread t: scratch + t * scratch_bytes; what one call of a kernel needs for itself
+    long long scratch_bytes;
     const float *scalar; // what the function's scalar function gave for this step
     long long n;         // examples in this batch, 1 .. the program's batch
     unsigned seed_low, seed_high; // of random numbers

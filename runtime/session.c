@@ -27,22 +27,26 @@ static char *new_arena(long long bytes, long long *sum) {
 
 static bool allocate(NncSession *session) {
     const NncProgram *program = session->program;
-    long long work = 0, output = 0;
+    long long work = 0, output = 0, scratch = 0;
     int scalars = 0;
     for (int i = 0; i < NNC_FUNCTIONS; i++) {
         const NncFunction *function = &program->function[i];
         if (function->work_bytes > work) work = function->work_bytes;
         if (function->output_bytes > output) output = function->output_bytes;
+        if (function->scratch_bytes > scratch) scratch = function->scratch_bytes;
         if (function->scalar_count > scalars) scalars = function->scalar_count;
     }
     session->arena_bytes = program->input_bytes * NNC_LOADER_BATCHES;
     session->state = new_arena(program->state_bytes, &session->arena_bytes);
     session->work = new_arena(work, &session->arena_bytes);
     session->output = new_arena(output, &session->arena_bytes);
+    session->scratch_bytes = (scratch + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+    session->scratch =
+        new_arena(session->scratch_bytes * nnc_pool_threads(session->pool), &session->arena_bytes);
     session->scalar = calloc((size_t)scalars + 1, sizeof *session->scalar);
     session->checkpoint.hyper = calloc((size_t)program->hyper_count + 1, sizeof(double));
-    return session->state && session->work && session->output && session->scalar &&
-           session->checkpoint.hyper;
+    return session->state && session->work && session->output && session->scratch &&
+           session->scalar && session->checkpoint.hyper;
 }
 
 NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
@@ -52,14 +56,14 @@ NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
         return nnc_error(error, NNC_ERROR_MATCH,
                          "the program is for version %d of the runtime, this is %d", program->abi,
                          NNC_ABI);
-    if (!allocate(session))
-        return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the program's %lld bytes",
-                         session->arena_bytes);
     int threads = options->threads ? options->threads : processors();
     session->pool = nnc_pool_new(threads);
     if (!session->pool)
         return nnc_error(error, NNC_ERROR_VALUE, "cannot start %d thread%s", threads,
                          threads == 1 ? "" : "s");
+    if (!allocate(session))
+        return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the program's %lld bytes",
+                         session->arena_bytes);
     session->checkpoint.at.seed = options->has_seed ? options->seed : program->seed;
     for (int i = 0; i < program->hyper_count; i++)
         session->checkpoint.hyper[i] = program->hyper[i].value;
@@ -73,6 +77,7 @@ void nnc_session_close(NncSession *session) {
     free(session->state);
     free(session->work);
     free(session->output);
+    free(session->scratch);
     free(session->scalar);
     *session = (NncSession){0};
 }
@@ -162,6 +167,8 @@ void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *inpu
         .work = session->work,
         .input = input,
         .output = session->output,
+        .scratch = session->scratch,
+        .scratch_bytes = session->scratch_bytes,
         .scalar = session->scalar,
         .n = n,
         .seed_low = (unsigned)((uint64_t)at->seed & 0xffffffffu),

@@ -12,6 +12,8 @@ void emit_head(Buf *out, const Module *module);
 void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const Plan *plan);
 // One kernel, a C function `FUNCTION_KERNEL(ctx, low, high, thread)`.
 void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel);
+// The body of a product's kernel (emit/product.c).
+void emit_product(Buf *out, const Fusion *fusion, const Kernel *kernel);
 // Where a kernel comes from: comment lines with the places in the .nnd file, and a #line directive.
 void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel);
 // double x = ..; of hyper-parameters, step, epoch and n: what the nodes in fusion->scalar are.

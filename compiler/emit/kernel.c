@@ -74,104 +74,10 @@ void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     buf_add(out, "\"\n");
 }
 
-// --- Matrix products
-
 static char *dim_text(Arena *arena, Dim dim) {
     Buf text = buf_new(arena);
     print_dim(&text, dim);
     return text.text;
-}
-
-typedef struct Block { // one operand: [g or 1, s, rows, columns]
-    const char *address;
-    int64_t offset, g_stride, s_stride, row_stride;
-} Block;
-
-static Block block_of(Arena *arena, const Fusion *fusion, const Node *node) {
-    Storage at = fusion->storage[node->id];
-    const Dim *dim = node->shape.dim;
-    Block block = {.address = buffer_address(arena, at.buffer), .offset = at.offset};
-    block.row_stride = dim_eval(dim[3], fusion->batch);
-    block.s_stride = block.row_stride * dim_eval(dim[2], fusion->batch);
-    block.g_stride = dim_is_one(dim[0]) ? 0 : block.s_stride * dim_eval(dim[1], fusion->batch);
-    return block;
-}
-
-static void print_call(Buf *out, const Fusion *fusion, const Kernel *kernel, int depth,
-                       bool batched, bool columns, const char *rows) {
-    const Node *node = kernel->core, *left = node->in[0], *right = node->in[1];
-    const ProductAttr *attr = &node->attr->product;
-    Arena *arena = out->arena;
-    Storage to = kernel->result.at[0].to;
-    Block a = block_of(arena, fusion, left), b = block_of(arena, fusion, right);
-    Dim k = left->shape.dim[attr->transpose_a ? 2 : 3];
-    int64_t n = dim_eval(node->shape.dim[2], fusion->batch),
-            m = dim_eval(node->shape.dim[1], fusion->batch);
-    bool several = !dim_is_one(left->shape.dim[1]);
-    const char *extra_a = "", *extra_b = "", *extra_c = "";
-    const char *m_text = dim_text(arena, node->shape.dim[1]),
-               *n_text = dim_text(arena, node->shape.dim[2]);
-    if (batched) {
-        if (a.g_stride) extra_a = arena_printf(arena, " + g * %lld", (long long)a.g_stride);
-        if (b.g_stride) extra_b = arena_printf(arena, " + g * %lld", (long long)b.g_stride);
-        extra_c = arena_printf(arena, " + g * %lld", (long long)(m * n));
-    } else if (columns) {
-        extra_b =
-            arena_printf(arena, " + low * %lld", (long long)(attr->transpose_b ? b.row_stride : 1));
-        extra_c = " + low";
-        n_text = "high - low";
-    } else {
-        extra_a = arena_printf(arena, " + low%s * %lld", rows,
-                               (long long)(attr->transpose_a ? 1 : a.row_stride));
-        extra_c = arena_printf(arena, " + low%s * %lld", rows, (long long)n);
-        m_text = arena_printf(arena, *rows ? "(high - low)%s" : "high - low%s", rows);
-    }
-    if (several) {
-        print_indent(out, depth++);
-        buf_printf(out, "for (long long s = 0; s < %s; s++)\n",
-                   dim_text(arena, left->shape.dim[1]));
-    }
-    print_indent(out, depth);
-    buf_printf(out, "nnc_product(%d, %d, %s, %s, %s,\n", attr->transpose_a, attr->transpose_b,
-               m_text, n_text, dim_text(arena, k));
-    const char *s_a = several ? arena_printf(arena, " + s * %lld", (long long)a.s_stride) : "";
-    const char *s_b = several ? arena_printf(arena, " + s * %lld", (long long)b.s_stride) : "";
-    print_indent(out, depth + 1);
-    buf_printf(out, "%s + %lld%s%s, %lld,\n", a.address, (long long)a.offset, extra_a, s_a,
-               (long long)a.row_stride);
-    print_indent(out, depth + 1);
-    buf_printf(out, "%s + %lld%s%s, %lld,\n", b.address, (long long)b.offset, extra_b, s_b,
-               (long long)b.row_stride);
-    print_indent(out, depth + 1);
-    // The epilogue's pointer to the same memory is restrict: this one must come from it.
-    const char *c = kernel->result.at[0].value == node ? buffer_address(arena, to.buffer)
-                                                       : arena_printf(arena, "b%d", to.buffer->id);
-    buf_printf(out, "%s + %lld%s, %lld, %s);\n", c, (long long)to.offset, extra_c, (long long)n,
-               several ? "s > 0" : "0");
-}
-
-static const char *range_text(Arena *arena, const char *index, int64_t unit) {
-    return unit == 1 ? arena_printf(arena, "(int)%s", index)
-                     : arena_printf(arena, "(int)(%s * %lld)", index, (long long)unit);
-}
-
-static void print_product(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    const Node *core = kernel->core;
-    Dim outer, rows = dim_const(1);
-    bool batched = !dim_is_one(core->shape.dim[0]), columns = kernel_splits_columns(kernel);
-    if (!batched && !columns) product_rows(kernel, &outer, &rows);
-    if (batched) buf_add(out, "    for (long long g = low; g < high; g++) {\n");
-    const char *per_index =
-        dim_is_one(rows) ? "" : arena_printf(out->arena, " * (%s)", dim_text(out->arena, rows));
-    print_call(out, fusion, kernel, batched ? 2 : 1, batched, columns, per_index);
-    if (kernel->result.at[0].value != core && !columns) {
-        Loops *loops = loops_build(out->arena, fusion, kernel);
-        loops_coalesce(loops);
-        const char *first = range_text(out->arena, batched ? "g" : "low", loops->outer_unit);
-        const char *last = range_text(out->arena, batched ? "(g + 1)" : "high", loops->outer_unit);
-        nest_print(out, loops, first, last, batched ? 2 : 1);
-    }
-    if (batched) buf_add(out, "    }\n");
 }
 
 // --- Scatters: rows low .. high - 1 of the table, the others' indices passed over
@@ -234,9 +140,9 @@ void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Ker
         Loops *loops = loops_build(out->arena, fusion, kernel);
         loops_coalesce(loops);
         bool epilogue = kernel->kind == KERNEL_LOOPS || kernel->result.at[0].value != kernel->core;
-        if (epilogue) nest_print_locals(out, loops);
+        if (epilogue) nest_print_locals(out, loops, 1);
         if (kernel->kind == KERNEL_PRODUCT)
-            print_product(out, fusion, kernel);
+            emit_product(out, fusion, kernel);
         else
             nest_print(out, loops, "(int)low", "(int)high", 1);
     }

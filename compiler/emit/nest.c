@@ -69,16 +69,17 @@ void nest_print(Buf *out, const Loops *loops, const char *low, const char *high,
 
 // --- Locals
 
-static void print_pointer(Buf *out, const Loops *loops, const Buffer *buffer) {
-    bool written = false;
+static void print_pointer(Buf *out, const Loops *loops, const Buffer *buffer, int depth) {
+    bool written = buffer->arena == ARENA_SCRATCH; // by a product
     for (int i = 0; i < loops->store.count; i++)
         written |= loops->store.at[i].buffer == buffer;
-    buf_printf(out, "    %s%s *restrict b%d = %s; // %s\n", written ? "" : "const ",
+    print_indent(out, depth);
+    buf_printf(out, "%s%s *restrict b%d = %s; // %s\n", written ? "" : "const ",
                c_memory_type(buffer->dtype), buffer->id, buffer_address(out->arena, buffer),
                buffer->name);
 }
 
-void nest_print_locals(Buf *out, const Loops *loops) {
+void nest_print_locals(Buf *out, const Loops *loops, int depth) {
     Printer p = printer_new(out, loops, 1);
     int scalars = 0; // slots below it are declared, where they are used
     VEC(const Buffer *) seen = {0};
@@ -91,22 +92,25 @@ void nest_print_locals(Buf *out, const Loops *loops) {
             known |= seen.at[k] == buffer;
         if (!known) {
             VEC_PUSH(out->arena, seen, buffer);
-            print_pointer(out, loops, buffer);
+            print_pointer(out, loops, buffer, depth);
         }
         if (value && value->kind == VALUE_SCALAR && value->slot >= scalars)
             scalars = value->slot + 1;
-        for (int word = 0; value && value->kind == VALUE_RANDOM && word < 2; word++)
+        for (int word = 0; value && value->kind == VALUE_RANDOM && word < 2; word++) {
+            print_indent(out, depth);
             buf_printf(out,
-                       "    const unsigned key%d_%c = nnc_random_key(ctx->seed_low, "
+                       "const unsigned key%d_%c = nnc_random_key(ctx->seed_low, "
                        "ctx->seed_high, %uu, ctx->step, %d);\n",
                        value->id, "ab"[word], nnc_random_stream(value->stream), word);
+        }
     }
     for (int slot = 0; slot < scalars; slot++)
         for (int i = 0; i < loops->value.count; i++) {
             const Value *value = loops->value.at[i];
             if (value->kind != VALUE_SCALAR || value->slot != slot || p.uses[value->id] == 0)
                 continue;
-            buf_printf(out, "    const float s%d = ctx->scalar[%d];\n", slot, slot);
+            print_indent(out, depth);
+            buf_printf(out, "const float s%d = ctx->scalar[%d];\n", slot, slot);
             break;
         }
 }

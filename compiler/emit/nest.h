@@ -7,7 +7,7 @@
 
 // Pointers to the buffers that the nest touches, as locals: `const float *restrict b3 = ..`; keys,
 // scalars.
-void nest_print_locals(Buf *out, const Loops *loops);
+void nest_print_locals(Buf *out, const Loops *loops, int depth);
 // The loops, over low .. high - 1 (C expressions) of the outermost one.
 void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth);
 // How a buffer's address is spelled in a kernel: (float *)(ctx->work + 128)

@@ -31,6 +31,7 @@ void printer_leave(Printer *p, int mark) {
 // --- Indices
 
 const char *printer_var(const Printer *p, int var) {
+    if (p->loops->var[var].kind == VAR_OUTSIDE) return p->loops->var[var].name;
     static const char letter[] = {
         [VAR_LOOP] = 'i', [VAR_REDUCE] = 'r', [VAR_LET] = 't', [VAR_VALUE] = 'g'};
     return arena_printf(p->arena, "%c%d", letter[p->loops->var[var].kind], var);
@@ -44,6 +45,7 @@ uint64_t index_deps(const Loops *loops, const Index *index) {
 }
 
 uint64_t index_var_deps(const Loops *loops, int var) {
+    if (loops->var[var].kind == VAR_OUTSIDE) return 0;
     return loops->var[var].kind == VAR_LET ? index_deps(loops, &loops->var[var].of) : 1ull << var;
 }
 
@@ -52,7 +54,7 @@ static void need_var(Printer *p, int var) {
     const Var *v = &p->loops->var[var];
     static const char *const operator[] = {
         [LET_DIVIDE] = "/", [LET_MODULO] = "%", [LET_TIMES] = "*"};
-    if (p->open >> var & 1) return;
+    if (p->open >> var & 1 || v->kind == VAR_OUTSIDE) return;
     if (v->kind == VAR_LET) {
         Buf by = buf_new(p->arena);
         print_dim(&by, v->by);

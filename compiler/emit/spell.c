@@ -63,6 +63,9 @@ void print_number(Buf *out, DType dtype, double number) {
 }
 
 char *buffer_address(Arena *arena, const Buffer *buffer) {
+    if (buffer->arena == ARENA_SCRATCH)
+        return arena_printf(arena, "(%s *)(ctx->scratch + thread * ctx->scratch_bytes + %lld)",
+                            c_memory_type(buffer->dtype), (long long)buffer->offset);
     static const char *const base[] = {"state", "input", "output", "work"};
     return arena_printf(arena, "(%s *)(ctx->%s + %lld)", c_memory_type(buffer->dtype),
                         base[buffer->arena], (long long)buffer->offset);

@@ -137,10 +137,11 @@ static void print_program(Buf *out, const NncProgram *p) {
         if (!function->output)
             buf_add(out, "        {0},\n");
         else
-            buf_printf(out,
-                       "        {nnc_run_%s, nnc_scalars_%s, %d, %lld, %lld, %s_outputs, %d},\n",
-                       name, name, function->scalar_count, function->work_bytes,
-                       function->output_bytes, name, function->output_count);
+            buf_printf(
+                out,
+                "        {nnc_run_%s, nnc_scalars_%s, %d, %lld, %lld, %lld, %s_outputs, %d},\n",
+                name, name, function->scalar_count, function->work_bytes, function->output_bytes,
+                function->scratch_bytes, name, function->output_count);
     }
     buf_add(out, "    },\n    .data = ");
     print_call(out, &p->data, "data_arguments");

@@ -176,6 +176,41 @@ static void claim_epilogue(Fuse *f, const Node *core) {
         core->op == OP_product ? "a matrix product ends here" : "a reduction ends here";
 }
 
+// A batched product may end behind folds (the gradient of a convolution): they need one example of
+// it at a time, so that it never lies in memory as a whole.
+static bool folds_on(const Fuse *f, const Node *user, Dim batch) {
+    if (!user || f->claimed[user->id] || node_is_scalar(user) || user->shape.rank == 0)
+        return false;
+    if (!dim_equal(user->shape.dim[0], batch)) return false;
+    switch (user->op) {
+    case OP_reshape:
+        return reshape_is_view(&user->in[0]->shape, &user->shape);
+    case OP_permute:
+        return user->attr->perm[0] == 0;
+    case OP_fold:
+        return user->attr->window.axis > 0;
+    case OP_slice:
+        return user->attr->slice[0].start == 0 && user->attr->slice[0].step == 1;
+    default:
+        return op_info(user->op)->pointwise;
+    }
+}
+
+static void claim_folds(Fuse *f, const Node *core) {
+    const Node *end = NULL, *node = core;
+    Dim batch = core->shape.dim[0];
+    if (core->op != OP_product || dim_is_one(batch)) return;
+    for (const Node *user; (user = only_user(f, node)) && folds_on(f, user, batch); node = user)
+        if (user->op == OP_fold || (end && user->op != OP_reshape && user->dtype == DT_F32))
+            end = user;
+    if (!end) return;
+    for (node = core; node != end; node = only_user(f, node))
+        f->inside[node->id] = f->claimed[node->id] = true;
+    f->claimed[end->id] = f->stored[end->id] = f->folded[core->id] = true;
+    f->core[end->id] = core;
+    f->apart[end->id] = "a matrix product ends here, behind folds";
+}
+
 // A fold of a fold is one sum.
 static bool is_within_fold(const Fuse *f, const Node *node) {
     const Node *user = only_user(f, node);
@@ -186,9 +221,11 @@ static bool is_within_fold(const Fuse *f, const Node *node) {
 
 static void claim_epilogues(Fuse *f) {
     const Graph *graph = f->fusion->graph;
+    for (int id = graph->node.count - 1; id >= 0; id--)
+        if (f->live[id]) claim_folds(f, graph->node.at[id]);
     for (int id = graph->node.count - 1; id >= 0; id--) {
         const Node *node = graph->node.at[id];
-        if (!f->live[id] || !node_is_core(node)) continue;
+        if (!f->live[id] || !node_is_core(node) || f->inside[id] || f->claimed[id]) continue;
         if (is_within_fold(f, node))
             f->inside[id] = true;
         else
@@ -207,14 +244,51 @@ static void store(Fuse *f, const Node *node, const char *why) {
     f->inside[base->id] = false;
 }
 
+// Is it elements of something smaller, many times over, in another order?
+static bool unrolls_windows(const Node *node) {
+    bool window = false;
+    while (node->op == OP_permute || node->op == OP_flip || node->op == OP_window ||
+           node->op == OP_pad || node->op == OP_slice) {
+        window |= node->op == OP_window;
+        node = node->in[0];
+    }
+    return window;
+}
+
+static bool splits_columns(const Fuse *f, const Node *product) {
+    return f->core[product->id] == product &&
+           dim_eval(product->shape.dim[2], 64) > dim_eval(product->shape.dim[1], 64);
+}
+
+const Node *product_copied_operand(const Fuse *f, const Node *product, int which) {
+    const Node *operand = product->in[which];
+    int64_t offset;
+    const Node *base = strip_views(operand, f->fusion->batch, &offset);
+    const Dim *dim = operand->shape.dim;
+    if (f->stored[base->id] || offset != 0 || !unrolls_windows(base) || base->shape.rank < 2)
+        return NULL;
+    if (shape_eval(&base->shape, f->fusion->batch) != shape_eval(&operand->shape, f->fusion->batch))
+        return NULL;
+    if (!dim_is_one(product->shape.dim[0])) // one example of the batch at a time
+        return dim_is_one(dim[1]) && dim_equal(dim[0], base->shape.dim[0]) && !dim_is_one(dim[0])
+                   ? base
+                   : NULL;
+    // Some columns of one of the summed blocks at a time.
+    Dim unit;
+    bool columns = which == 1 && product->attr->product.transpose_b && !dim_is_one(dim[1]) &&
+                   dim_equal(dim[1], base->shape.dim[0]) &&
+                   dim_div(&unit, dim[2], base->shape.dim[1]);
+    return columns && dim_is_const(base->shape.dim[1]) && splits_columns(f, product) ? base : NULL;
+}
+
 static void store_operands(Fuse *f) {
     const Graph *graph = f->fusion->graph;
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         if (!f->live[id]) continue;
-        if (node->op == OP_product)
-            store(f, node->in[0], "a matrix product reads it"),
-                store(f, node->in[1], "a matrix product reads it");
+        for (int i = 0; node->op == OP_product && i < 2; i++)
+            if (!product_copied_operand(f, node, i))
+                store(f, node->in[i], "a matrix product reads it");
         if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
         if (node->op == OP_scatter_add)
             store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");
@@ -257,7 +331,7 @@ static double own_cost(const Node *node) {
     case OP_pad:
         return 0.5;
     default:
-        return op_info(node->op)->pointwise ? 0.25 : 0;
+        return op_info(node->op)->pointwise ? 0.1 : 0;
     }
 }
 
@@ -341,6 +415,7 @@ Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Placement *p
     f.stored = ARENA_ARRAY(arena, bool, count);
     f.inside = ARENA_ARRAY(arena, bool, count);
     f.claimed = ARENA_ARRAY(arena, bool, count);
+    f.folded = ARENA_ARRAY(arena, bool, count);
     f.core = ARENA_ARRAY(arena, const Node *, count);
     f.apart = ARENA_ARRAY(arena, const char *, count);
     choose_stored(&f);

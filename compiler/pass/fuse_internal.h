@@ -18,6 +18,7 @@ typedef struct Fuse {
     bool *inside; // part of an epilogue, or a fold within a fold: computed in passing in any case
     const Node *
         *core; // by node id of a stored node: the product, reduction .. that its kernel is built on
+    bool *folded;       // by id of a product: its epilogue is computed from it by folds
     bool *claimed;      // part of some core's epilogue
     const char **apart; // by node id: why it was stored
     const Placement *placement;
@@ -29,7 +30,6 @@ bool node_is_core(const Node *node);   // closes a kernel
 bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of such
 // Is the node the same memory as its input, if that is stored? *offset: where, in elements.
 bool node_is_view(const Node *node, int64_t batch, int64_t *offset);
-const Node *strip_views(const Node *node, int64_t batch, int64_t *offset);
 
 // A concat whose parts are written straight into it: along its first axis, at constant places.
 bool node_is_placed_concat(const Node *node);
@@ -37,6 +37,10 @@ bool node_is_placed_concat(const Node *node);
 // How a product's rows are shared out: over the first axis of `shape` that is not 1. False where
 // its blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
 bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);
+
+// Operand `which` of a product, without views, if the kernel copies it part by part instead of
+// reading it where it is stored; else NULL.
+const Node *product_copied_operand(const Fuse *fuse, const Node *product, int which);
 
 void choose_stored(Fuse *fuse);
 void make_kernels(Fuse *fuse);

@@ -133,6 +133,33 @@ static const char *name_kernel(const Maker *m, const Kernel *kernel) {
     return name;
 }
 
+// What a product's kernel keeps for itself, one after the other in its thread's scratch memory.
+static void place_scratch(Buffer *buffer, int64_t *at) {
+    buffer->offset = *at;
+    buffer->first = buffer->last = -1;
+    *at += (buffer->elements * dtype_size(DT_F32) + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+}
+
+static void place_in_scratch(Maker *m, Kernel *kernel) {
+    const Node *core = kernel->core;
+    int64_t at = 0;
+    for (int i = 0; i < 2; i++) {
+        const Node *operand = product_copied_operand(m->f, core, i);
+        if (!operand) continue;
+        int64_t size =
+            shape_eval(&operand->shape, m->batch) / dim_eval(operand->shape.dim[0], m->batch);
+        kernel->operand[i] = new_buffer(m, ARENA_SCRATCH, DT_F32, size, NULL);
+        if (dim_is_one(core->shape.dim[0])) // a part of its second axis
+            kernel->operand[i]->elements =
+                size / dim_eval(operand->shape.dim[1], m->batch) * product_grain(m->fusion, kernel);
+        place_scratch(kernel->operand[i], &at);
+    }
+    if (!m->f->folded[core->id]) return;
+    int64_t size = shape_eval(&core->shape, m->batch) / dim_eval(core->shape.dim[0], m->batch);
+    kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, size, NULL);
+    place_scratch(kernel->product, &at);
+}
+
 static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     Kernel *kernel = ARENA_NEW(m->arena, Kernel);
     kernel->id = m->fusion->kernel.count;
@@ -145,6 +172,7 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     VEC_PUSH(m->arena, kernel->result, result);
     VEC_PUSH(m->arena, m->fusion->kernel, kernel);
     set_reads(m, kernel);
+    if (kernel->kind == KERNEL_PRODUCT) place_in_scratch(m, kernel);
     return kernel;
 }
 

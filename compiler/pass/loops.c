@@ -337,15 +337,26 @@ static Value *pointwise_at(Builder *b, const Node *node, const Place *place, Val
     return add_value(b, value);
 }
 
+// An element of the product: in the result's place, or in scratch memory, which holds one of its
+// batch.
+static Value *carry(Builder *b, const Node *node, const Place *place) {
+    Value *value = new_value(b, VALUE_CARRY, node);
+    Storage to = b->kernel->result.at[0].to;
+    Place at = *place;
+    if (b->kernel->product) {
+        Index own = index_var(b->loops->loop[0]);
+        if (!index_equal(&place->at[0], &own)) bug("another example's product");
+        at.at[0] = index_const(0);
+        to = (Storage){b->kernel->product, 0};
+    }
+    value->buffer = to.buffer;
+    value->index = index_add(linear_index(b, &node->shape, &at), index_const(to.offset));
+    return add_value(b, value);
+}
+
 static Value *compute(Builder *b, const Node *node, const Place *place) {
     int slot = b->fusion->scalar_slot[node->id];
-    if (node == b->kernel->core && b->kernel->kind == KERNEL_PRODUCT) {
-        Value *value = new_value(b, VALUE_CARRY, node);
-        value->buffer = b->kernel->result.at[0].to.buffer;
-        value->index = index_add(linear_index(b, &node->shape, place),
-                                 index_const(b->kernel->result.at[0].to.offset));
-        return add_value(b, value);
-    }
+    if (node == b->kernel->core && b->kernel->kind == KERNEL_PRODUCT) return carry(b, node, place);
     if (slot >= 0) return indexed(b, VALUE_SCALAR, node, index_const(0));
     switch (node->op) {
     case OP_const:
@@ -432,6 +443,37 @@ Loops *loops_build(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
         loops->loop[loops->loop_count++] = loops_add_var(loops, VAR_LOOP, dim_const(1));
     for (int i = 0; i < kernel->result.count; i++)
         add_store(&b, &kernel->result.at[i], &place);
+    loops->outer = loops->var[loops->loop[0]].extent;
+    return loops;
+}
+
+static Index outside_var(Loops *loops, const char *name, Dim extent) {
+    int var = loops_add_var(loops, VAR_OUTSIDE, extent);
+    loops->var[var].name = name;
+    return index_var(var);
+}
+
+Loops *loops_build_part(Arena *arena, const Fusion *fusion, const Node *operand, Buffer *to,
+                        const char *first, const char *low) {
+    Loops *loops = ARENA_NEW(arena, Loops);
+    Kernel *kernel = ARENA_NEW(arena, Kernel);
+    Builder b = {loops, fusion, kernel, map_new(arena)};
+    Place place;
+    memset(&place, 0, sizeof place);
+    *loops = (Loops){.kernel = kernel, .arena = arena, .batch = fusion->batch, .outer_unit = 1};
+    place.at[0] = outside_var(loops, first, operand->shape.dim[0]);
+    for (int axis = 1; axis < operand->shape.rank; axis++) {
+        int var = loops_add_var(loops, VAR_LOOP, operand->shape.dim[axis]);
+        loops->loop[loops->loop_count++] = var;
+        place.at[axis] = index_var(var);
+    }
+    Value *value = value_at(&b, operand, &place);
+    Place own = place;
+    own.at[0] = index_const(0);
+    if (low)
+        own.at[1] =
+            index_add(own.at[1], index_scale(outside_var(loops, low, operand->shape.dim[1]), -1));
+    VEC_PUSH(arena, loops->store, ((Store){value, to, linear_index(&b, &operand->shape, &own)}));
     loops->outer = loops->var[loops->loop[0]].extent;
     return loops;
 }

@@ -10,10 +10,11 @@
 enum { INDEX_TERMS = 16, LOOP_VARS = 64 };
 
 typedef enum VarKind {
-    VAR_LOOP,   // of the kernel's space
-    VAR_REDUCE, // of a reduction
-    VAR_LET,    // computed from others: index / by, index % by, index * by
-    VAR_VALUE,  // an i32 value: a gathered index
+    VAR_LOOP,    // of the kernel's space
+    VAR_REDUCE,  // of a reduction
+    VAR_LET,     // computed from others: index / by, index % by, index * by
+    VAR_VALUE,   // an i32 value: a gathered index
+    VAR_OUTSIDE, // a C variable of the function around the nest
 } VarKind;
 
 // constant + sum of coef * var; terms in the order of their variables, no coefficient zero.
@@ -35,6 +36,7 @@ typedef struct Var {
     Index of;
     Dim by;
     struct Value *value; // VALUE
+    const char *name;    // OUTSIDE
     bool merged;         // by loops_coalesce into its right neighbour: gone
 } Var;
 
@@ -99,6 +101,11 @@ typedef struct Loops {
 } Loops;
 
 Loops *loops_build(Arena *arena, const Fusion *fusion, const Kernel *kernel);
+// Copies one index of the first axis of `operand` (the C variable `first`) to a scratch buffer: of
+// its second axis the indices from the C variable `low` on (NULL: all). The outermost loop is the
+// second axis.
+Loops *loops_build_part(Arena *arena, const Fusion *fusion, const Node *operand, Buffer *to,
+                        const char *first, const char *low);
 // Joins neighbouring loops that every access walks through as one.
 void loops_coalesce(Loops *loops);
 int64_t index_coefficient(const Index *index, int var);

@@ -9,37 +9,47 @@
 
 enum { SERIAL_WORK = 20000, PART_WORK = 16384, PRODUCT_PARTS = 8 };
 
+static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
 bool kernel_splits_columns(const Kernel *kernel) {
     const Shape *shape = &kernel->core->shape;
     if (!dim_is_one(shape->dim[0]) || kernel->result.at[0].value != kernel->core) return false;
     return dim_eval(shape->dim[2], 64) > dim_eval(shape->dim[1], 64);
 }
 
-void product_rows(const Kernel *kernel, Dim *outer, Dim *rows) {
-    *outer = kernel->core->shape.dim[1];
-    *rows = dim_const(1);
-    if (kernel->result.at[0].value == kernel->core) return;
-    if (!product_outer(kernel->core, &kernel->space, outer, rows))
+void product_share(const Kernel *kernel, Dim *outer, Dim *unit) {
+    const Node *core = kernel->core;
+    bool columns = kernel_splits_columns(kernel);
+    *outer = core->shape.dim[columns ? 2 : 1];
+    *unit = dim_const(1);
+    if (columns && kernel->operand[1]) { // in whole indices of the operand's second axis
+        int64_t offset;
+        *outer = strip_views(core->in[1], 1, &offset)->shape.dim[1];
+        if (!dim_div(unit, core->shape.dim[2], *outer))
+            bug("a copied operand is not the product's columns");
+    } else if (kernel->result.at[0].value != core &&
+               !product_outer(core, &kernel->space, outer, unit)) {
         bug("a product's epilogue is not its rows");
+    }
 }
 
-static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+int64_t product_grain(const Fusion *fusion, const Kernel *kernel) {
+    Dim outer, unit;
+    product_share(kernel, &outer, &unit);
+    int64_t count = dim_eval(outer, fusion->batch);
+    return round_up((count + PRODUCT_PARTS - 1) / PRODUCT_PARTS, dim_is_one(unit) ? 16 : 1);
+}
 
 static void share_product(const Fusion *fusion, const Kernel *kernel, PlanNode *par) {
     const Node *core = kernel->core;
     const ProductAttr *attr = &core->attr->product;
-    Dim rows = dim_const(1), k = core->in[0]->shape.dim[attr->transpose_a ? 2 : 3];
-    par->grain = 1;
-    if (!dim_is_one(core->shape.dim[0])) {
+    Dim unit, k = core->in[0]->shape.dim[attr->transpose_a ? 2 : 3];
+    bool batched = !dim_is_one(core->shape.dim[0]);
+    if (batched)
         par->count = core->shape.dim[0];
-    } else {
-        if (kernel_splits_columns(kernel))
-            par->count = core->shape.dim[2];
-        else
-            product_rows(kernel, &par->count, &rows);
-        int64_t count = dim_eval(par->count, fusion->batch), unit = dim_is_one(rows) ? 16 : 1;
-        par->grain = round_up((count + PRODUCT_PARTS - 1) / PRODUCT_PARTS, unit);
-    }
+    else
+        product_share(kernel, &par->count, &unit);
+    par->grain = batched ? 1 : product_grain(fusion, kernel);
     double work = (double)shape_eval(&core->shape, fusion->batch) *
                   (double)dim_eval(k, fusion->batch) *
                   (double)dim_eval(core->in[0]->shape.dim[1], fusion->batch);
@@ -100,6 +110,17 @@ static void find_live_ranges(const Fusion *fusion) {
     }
 }
 
+static int64_t scratch_needed(const Fusion *fusion) {
+    int64_t bytes = 0;
+    for (int i = 0; i < fusion->buffer.count; i++) {
+        const Buffer *buffer = fusion->buffer.at[i];
+        int64_t end =
+            buffer->offset + round_up(buffer->elements * dtype_size(buffer->dtype), NNC_ALIGN);
+        if (buffer->arena == ARENA_SCRATCH && end > bytes) bytes = end;
+    }
+    return bytes;
+}
+
 Plan *plan_make(Arena *arena, Fusion *fusion) {
     Plan *plan = ARENA_NEW(arena, Plan);
     plan->fusion = fusion;
@@ -109,5 +130,6 @@ Plan *plan_make(Arena *arena, Fusion *fusion) {
         VEC_PUSH(arena, plan->root->child, plan_kernel(arena, fusion, fusion->kernel.at[i]));
     find_live_ranges(fusion);
     plan->work_bytes = memory_plan(arena, fusion);
+    plan->scratch_bytes = scratch_needed(fusion);
     return plan;
 }

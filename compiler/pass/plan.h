@@ -12,10 +12,11 @@
 #include "ir/program.h"
 
 typedef enum BufferArena {
-    ARENA_STATE,  // from step to step: ctx->state
-    ARENA_INPUT,  // the batch: ctx->input
-    ARENA_OUTPUT, // handed to the caller: ctx->output
-    ARENA_WORK,   // scratch: ctx->work
+    ARENA_STATE,   // from step to step: ctx->state
+    ARENA_INPUT,   // the batch: ctx->input
+    ARENA_OUTPUT,  // handed to the caller: ctx->output
+    ARENA_WORK,    // between kernels: ctx->work
+    ARENA_SCRATCH, // within one call of a kernel, of its thread: ctx->scratch
 } BufferArena;
 
 typedef struct Buffer {
@@ -40,6 +41,10 @@ typedef enum KernelKind {
     KERNEL_SCATTER, // zero, then rows added at their index, in order
 } KernelKind;
 
+// The node that a chain of views (node_is_view) is the memory of; *offset: where in it, in
+// elements.
+const Node *strip_views(const Node *node, int64_t batch, int64_t *offset);
+
 typedef struct Result {
     const Node *value;
     Storage to;
@@ -54,7 +59,11 @@ typedef struct Kernel {
     Shape space;             // of every result
     VEC(Result) result;      // PRODUCT: one
     VEC(const Node *) reads; // stored nodes that it reads
-    const char *apart;       // why it is not in one kernel with what it reads: a short reason
+    Buffer *product; // PRODUCT: where the product lies if its result is computed from it by moving
+                     // elements (folds); NULL: in the result's own place
+    Buffer *operand[2]; // PRODUCT: where an operand is copied to, part by part, that is not stored;
+                        // or NULL
+    const char *apart;  // why it is not in one kernel with what it reads: a short reason
 } Kernel;
 
 typedef struct Fusion {
@@ -97,13 +106,16 @@ typedef struct PlanNode {
 typedef struct Plan {
     const Fusion *fusion;
     PlanNode *root;
-    int64_t work_bytes, output_bytes;
+    int64_t work_bytes, scratch_bytes; // scratch: for each thread
 } Plan;
 
 // A product without a batch and without an epilogue shares out the longer side of its output.
 bool kernel_splits_columns(const Kernel *kernel);
-// A product's outermost axis, and how many rows of it one index of that axis has.
-void product_rows(const Kernel *kernel, Dim *outer, Dim *rows);
+// How a product without a batch is shared out: over the indices of `outer`, each of which has
+// `unit` rows (or columns).
+void product_share(const Kernel *kernel, Dim *outer, Dim *unit);
+// How many of these indices a part has, for the batch and any number of threads.
+int64_t product_grain(const Fusion *fusion, const Kernel *kernel);
 
 Plan *plan_make(Arena *arena, Fusion *fusion);
 void plan_print(Buf *out, const Plan *plan);

@@ -38,6 +38,12 @@ static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
         print_storage(out, fusion->storage[kernel->reads.at[i]->id]);
         buf_add(out, "\n");
     }
+    for (int i = 0; i < 2; i++)
+        if (kernel->operand[i]) {
+            buf_printf(out, "  copies %%%u to %s, part by part\n", kernel->core->in[i]->id,
+                       kernel->operand[i]->name);
+        }
+    if (kernel->product) buf_printf(out, "  product in %s\n", kernel->product->name);
     if (kernel->apart) buf_printf(out, "  apart \"%s\"\n", kernel->apart);
     buf_add(out, "}\n");
 }
@@ -48,13 +54,15 @@ void fusion_print(Buf *out, const Fusion *fusion) {
 }
 
 static void print_buffers(Buf *out, const Fusion *fusion) {
-    static const char *const arena[] = {"state", "input", "output", "work"};
+    static const char *const arena[] = {"state", "input", "output", "work", "scratch"};
     for (int i = 0; i < fusion->buffer.count; i++) {
         const Buffer *buffer = fusion->buffer.at[i];
-        if (buffer->last < 0) continue;
+        if (buffer->last < 0 && buffer->arena != ARENA_SCRATCH) continue;
         buf_printf(out, "buffer %s %s %lld %s+%lld", buffer->name, dtype_name(buffer->dtype),
                    (long long)buffer->elements, arena[buffer->arena], (long long)buffer->offset);
-        buf_printf(out, " live %d..%d\n", buffer->first, buffer->last);
+        if (buffer->arena != ARENA_SCRATCH)
+            buf_printf(out, " live %d..%d", buffer->first, buffer->last);
+        buf_add(out, "\n");
     }
 }
 
@@ -80,7 +88,8 @@ static void print_tree(Buf *out, const PlanNode *node, int depth) {
 }
 
 void plan_print(Buf *out, const Plan *plan) {
-    buf_printf(out, "work %lld bytes\n", (long long)plan->work_bytes);
+    buf_printf(out, "work %lld bytes, scratch %lld bytes a thread\n", (long long)plan->work_bytes,
+               (long long)plan->scratch_bytes);
     fusion_print(out, plan->fusion);
     print_buffers(out, plan->fusion);
     print_tree(out, plan->root, 0);

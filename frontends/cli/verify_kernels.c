@@ -169,10 +169,13 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n) {
     for (int i = 0; i < 4; i++)
         run.arena[i] = new_arena(bytes[i]);
     float *scalar = ARENA_ARRAY(check->arena, float, about->scalar_count + 1);
+    char *scratch = new_arena(about->scratch_bytes);
     run.ctx = (NncCtx){.state = run.arena[ARENA_STATE],
                        .input = run.arena[ARENA_INPUT],
                        .output = run.arena[ARENA_OUTPUT],
                        .work = run.arena[ARENA_WORK],
+                       .scratch = scratch,
+                       .scratch_bytes = about->scratch_bytes,
                        .scalar = scalar,
                        .n = n,
                        .seed_low = 1};
@@ -184,5 +187,6 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n) {
     verify_whole(&run);
     for (int i = 0; i < 4; i++)
         free(run.arena[i]);
+    free(scratch);
     arena_free(values);
 }

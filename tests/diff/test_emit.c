@@ -20,7 +20,7 @@ typedef struct Case { // one graph, compiled
     const Graph *graph; // as it was made
     Module module;
     VEC(Placement) place;
-    int64_t bytes[4]; // of the arenas
+    int64_t bytes[5]; // of the arenas
     const char *source;
     Plan *plan;
     Jit *jit;
@@ -55,6 +55,7 @@ static void build(Case *c, double least, JitTier tier) {
     Graph *graph = simplify(c->arena, lower(c->arena, simplify(c->arena, c->graph), BATCH, least));
     c->plan = plan_make(c->arena, fuse(c->arena, graph, BATCH, c->place.at, c->place.count));
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
+    c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
     emit_head(&source, &c->module);
     emit_function(&source, &c->module, NNC_PREDICT, c->plan);
     c->source = source.text;
@@ -100,10 +101,10 @@ static char *new_arena(Arena *arena, int64_t bytes) {
 }
 
 static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) {
-    char *arena[4];
+    char *arena[5];
     double hyper[64];
-    for (int i = 0; i < 4; i++)
-        arena[i] = new_arena(c->arena, c->bytes[i]);
+    for (int i = 0; i < 5; i++) // two threads' scratch memory
+        arena[i] = new_arena(c->arena, c->bytes[i] * (i == ARENA_SCRATCH ? 2 : 1));
     for (int id = 0; id < c->graph->node.count; id++) {
         const Node *node = c->graph->node.at[id];
         BufferArena where = node->op == OP_input ? ARENA_INPUT : ARENA_STATE;
@@ -121,6 +122,8 @@ static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) 
     scalars(hyper, STEP, EPOCH, (double)n, scalar);
     NncCtx ctx = {.state = arena[ARENA_STATE],
                   .work = arena[ARENA_WORK],
+                  .scratch = arena[ARENA_SCRATCH],
+                  .scratch_bytes = c->bytes[ARENA_SCRATCH],
                   .input = arena[ARENA_INPUT],
                   .output = arena[ARENA_OUTPUT],
                   .scalar = scalar,

@@ -35,7 +35,7 @@ static const char network[] = "nnd 1\n"
 
 typedef struct Program {
     Jit *jit;
-    char *state, *work, *input, *output;
+    char *state, *work, *output, *scratch;
     float loss[STEPS];
     char *before[STEPS]; // the state that each step started from
     char *masks[STEPS];  // the outputs of each step
@@ -72,6 +72,7 @@ static void call(const Setting *s, Program *program, NncFunctionKind kind, const
     scalars(hyper, step, 0, BATCH, scalar);
     NncCtx ctx = {.state = program->state,
                   .work = program->work,
+                  .scratch = program->scratch,
                   .input = input,
                   .output = program->output,
                   .scalar = scalar,
@@ -89,6 +90,7 @@ static void train(Setting *s, Program *program, JitTier tier) {
     if (!program->jit) cr_skip_test("%s", error);
     program->state = memory(s->arena, table->state_bytes);
     program->work = memory(s->arena, function->work_bytes + table->function[NNC_INIT].work_bytes);
+    program->scratch = memory(s->arena, function->scratch_bytes);
     program->output = memory(s->arena, function->output_bytes);
     call(s, program, NNC_INIT, NULL, 0);
     for (int step = 0; step < STEPS; step++) {
