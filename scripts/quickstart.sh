@@ -8,7 +8,10 @@ build=${NNC_BUILD:-build}
 
 scripts/install-deps.sh
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
-ninja -C "$build" nnc runtime/libnnc_program.a
+quiet=--quiet
+[ -t 1 ] && quiet= # a terminal sees the progress
+# shellcheck disable=SC2086  # no argument where it is empty
+ninja -C "$build" $quiet nnc runtime/libnnc_program.a
 
 echo
 "$build/nnc" train examples/shapes.nnd --out out
