@@ -92,6 +92,7 @@ typedef struct Start {
     Samples passes;            // ms
     Samples station[STATIONS]; // ms, each from the one before; the first from the start
     Samples first_step;        // ms, from the start
+    double others;             // what other processes took of the machine meanwhile, 0 .. 1
 } Start;
 
 static bool time_passes(Start *start) {
@@ -144,10 +145,12 @@ static bool time_all(Start *start) {
     Data data = {.arena = arena_new()};
     bool timed = !jit_has_tcc() || data_write(&data);
     if (!timed) report("no data can be written below $TMPDIR or /tmp: %s", strerror(errno));
+    Busy before = busy_now();
     for (int i = 0; i < start->options.rounds && timed; i++) {
         timed = time_passes(start);
         if (timed && jit_has_tcc()) timed = time_first_step(start, data.folder);
     }
+    start->others = busy_others(before, busy_now());
     data_remove(&data);
     arena_free(data.arena);
     return timed;
@@ -163,8 +166,9 @@ static void print_row(const char *name, const Samples *samples) {
 static void print_table(const Start *start) {
     static const char *const name[STATIONS] = {"  exec, to main()", "  front end and passes",
                                                "  libtcc", "  data, parameters, first batch"};
-    printf("%s, %d times\n\n  %-34s %8s quartiles\n", start->options.file, start->passes.count, "",
-           "ms");
+    printf("%s, %d times; other processes took %.0f %% of the machine meanwhile\n\n",
+           start->options.file, start->passes.count, 100 * start->others);
+    printf("  %-34s %8s quartiles\n", "", "ms");
     print_row("front end and passes", &start->passes);
     if (!start->first_step.count) {
         printf("  first step: skipped, built without libtcc\n");
@@ -176,15 +180,14 @@ static void print_table(const Start *start) {
 }
 
 static void print_json(const Start *start) {
-    static const char *const name[STATIONS] = {"exec_ms", "passes_ms", "tcc_ms", "data_ms"};
-    printf("{\"benchmark\":\"start\",\"rounds\":%d,\"passes_ms\":%.3f", start->passes.count,
-           sample_median(&start->passes));
-    if (start->first_step.count) {
-        printf(",\"first_step_ms\":%.3f,\"of_it\":{", sample_median(&start->first_step));
-        for (int i = 0; i < STATIONS; i++)
-            printf("%s\"%s\":%.3f", i ? "," : "", name[i], sample_median(&start->station[i]));
-        printf("}");
-    }
+    static const char *const name[STATIONS] = {"exec_ms", "child_passes_ms", "tcc_ms", "data_ms"};
+    printf("{\"benchmark\":\"start\"");
+    print_json_number("rounds", start->passes.count);
+    print_json_number("others", start->others);
+    print_json_number("passes_ms", sample_median(&start->passes));
+    print_json_number("first_step_ms", sample_median(&start->first_step));
+    for (int i = 0; i < STATIONS; i++)
+        print_json_number(name[i], sample_median(&start->station[i]));
     printf("}\n");
 }
 

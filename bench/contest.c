@@ -20,7 +20,7 @@ typedef struct Match { // one run of a contest
     double loss_difference, state_difference;
     const char *worst;      // the tensor of the latter
     Samples rate[2], ratio; // compiled, by hand
-    double load;            // of the machine, before
+    double others;          // what other processes took of the machine meanwhile, 0 .. 1
 } Match;
 
 // --- Turns
@@ -118,6 +118,7 @@ static double measure(Match *match, double (*step)(Match *), int threads) {
 }
 
 static void run_rounds(Match *match) {
+    Busy before = busy_now();
     for (int round = 0; round < match->options.rounds; round++) {
         start(match);
         double compiled = measure(match, step_compiled, 1);
@@ -126,6 +127,7 @@ static void run_rounds(Match *match) {
         sample_add(&match->rate[1], by_hand);
         sample_add(&match->ratio, compiled / by_hand);
     }
+    match->others = busy_others(before, busy_now());
 }
 
 // --- Report
@@ -137,9 +139,9 @@ static void print_row(const char *name, const Samples *samples, int digits) {
 
 static void print_table(const Match *match) {
     const NncProgram *program = &match->compiled->compiled->program;
-    printf("%s of %s: batch %d, %d threads, %d rounds of %d steps, load %.1f before\n",
-           program->model, program->file, program->batch, THREADS, match->options.rounds,
-           match->contest->steps, match->load);
+    printf("%s of %s: batch %d, %d threads, %d rounds of %d steps\n", program->model, program->file,
+           program->batch, THREADS, match->options.rounds, match->contest->steps);
+    printf("  other processes took %.0f %% of the machine meanwhile\n", 100 * match->others);
     printf("  after %d steps they differ by %.1e in the loss, by %.1e in %s (relative)\n\n",
            COMPARED_STEPS, match->loss_difference, match->state_difference, match->worst);
     printf("  %-14s %10s  quartiles\n", "", match->contest->unit);
@@ -155,12 +157,15 @@ static void print_samples(const char *name, const Samples *samples) {
 
 static void print_json(const Match *match, double floor) {
     const NncProgram *program = &match->compiled->compiled->program;
-    printf("{\"benchmark\":\"%s\",\"batch\":%d,\"threads\":%d,\"rounds\":%d,\"steps\":%d,"
-           "\"unit\":\"%s\",\"floor\":%g,\"load\":%.2f",
-           match->contest->name, program->batch, THREADS, match->options.rounds,
-           match->contest->steps, match->contest->unit, floor, match->load);
-    printf(",\"loss_difference\":%.3e,\"state_difference\":%.3e", match->loss_difference,
-           match->state_difference);
+    printf("{\"benchmark\":\"%s\",\"unit\":\"%s\"", match->contest->name, match->contest->unit);
+    print_json_number("batch", program->batch);
+    print_json_number("threads", THREADS);
+    print_json_number("rounds", match->options.rounds);
+    print_json_number("steps", match->contest->steps);
+    print_json_number("floor", floor);
+    print_json_number("others", match->others);
+    print_json_number("loss_difference", match->loss_difference);
+    print_json_number("state_difference", match->state_difference);
     print_samples("nnc", &match->rate[0]);
     print_samples("by_hand", &match->rate[1]);
     print_samples("ratio", &match->ratio);
@@ -199,7 +204,6 @@ int contest_main(const Contest *contest, int argc, char **argv) {
         printf("skipped: there is no C compiler\n");
         return BENCH_SKIPPED;
     }
-    if (getloadavg(&match.load, 1) != 1) match.load = 0;
     match.compiled = trainer_new(match.options.file, THREADS);
     if (!match.compiled) return BENCH_FAILED;
     const NncProgram *program = &match.compiled->compiled->program;

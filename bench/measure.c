@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 void sample_add(Samples *samples, double value) {
     if (samples->count < MAX_SAMPLES) samples->at[samples->count++] = value;
@@ -32,6 +34,42 @@ double clock_seconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+// Of the line "cpu user nice system idle iowait irq softirq steal ..": in ticks, for all
+// processors. Time that the host gave to other guests (steal) counts as busy.
+Busy busy_now(void) {
+    double time[8], tick = 1.0 / (double)sysconf(_SC_CLK_TCK), own = 0;
+    enum { IDLE = 3, WAIT = 4 };
+    FILE *file = fopen("/proc/stat", "r");
+    Busy now = {NAN, NAN, NAN};
+    struct rusage usage;
+    if (!file) return now;
+    int read = fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &time[0], &time[1], &time[2],
+                      &time[3], &time[4], &time[5], &time[6], &time[7]);
+    fclose(file);
+    if (read != 8) return now;
+    for (int who = 0; who < 2; who++)
+        if (!getrusage(who ? RUSAGE_CHILDREN : RUSAGE_SELF, &usage))
+            own += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                   1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    now = (Busy){0, 0, own};
+    for (int i = 0; i < 8; i++)
+        now.total += tick * time[i];
+    now.busy = now.total - tick * (time[IDLE] + time[WAIT]);
+    return now;
+}
+
+double busy_others(Busy from, Busy to) {
+    double others = (to.busy - from.busy - (to.own - from.own)) / (to.total - from.total);
+    return others < 0 ? 0 : others; // the system counts in ticks, and rounds
+}
+
+void print_json_number(const char *name, double value) {
+    if (isfinite(value))
+        printf(",\"%s\":%.4g", name, value);
+    else
+        printf(",\"%s\":null", name);
 }
 
 double limit_from_environment(const char *name, double otherwise) {

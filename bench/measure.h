@@ -21,6 +21,17 @@ double sample_median(const Samples *samples);
 
 double clock_seconds(void); // monotonic, the same in all processes
 
+// The part of all processors' time, 0 .. 1, that other processes took between two calls: a
+// measurement with much of it says little. NaN where the system does not tell.
+typedef struct Busy {
+    double total, busy, own; // seconds of processor time
+} Busy;
+Busy busy_now(void);
+double busy_others(Busy from, Busy to);
+
+// ,"name":value  or, where there is no number, null
+void print_json_number(const char *name, double value);
+
 // The number in an environment variable; `otherwise` where it is not set. Ends the process with
 // BENCH_USAGE where it is no number.
 double limit_from_environment(const char *name, double otherwise);
