@@ -128,7 +128,15 @@ static void report_failure(Build *build, const char *source, CacheKey key, const
     bug("emitted C does not compile: %s\n(%s is in %s)", says, is_kept ? "it" : "none of it", kept);
 }
 
+// The loader finds by name what the object calls. That this program has it, though nothing else in
+// it may call it, is because the table of symbols is used here.
+static bool has_symbols(void) {
+    int count;
+    return runtime_symbols(&count) && count > 0;
+}
+
 static Jit *open_object(Arena *arena, const char *path, bool from_cache) {
+    if (!has_symbols()) return NULL;
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) return NULL;
     Jit *jit = ARENA_NEW(arena, Jit);

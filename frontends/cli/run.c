@@ -18,17 +18,17 @@ static int status_of(NncStatus status, const NncError *error) {
     return report("%s", error->text);
 }
 
-// Said before the C compiler is at work, which takes seconds; the line is ended after it.
+// Said before the C compiler is at work, which takes seconds.
 static void announce(const Settings *settings, const Compiled *compiled) {
     if (settings->run.json || settings->run.quiet) return;
-    printf("%s: to C in %.0f ms, to code in ", settings->file, 1e3 * compiled->seconds);
+    printf("%s: C in %.0f ms\n", settings->file, 1e3 * compiled->seconds);
     fflush(stdout);
 }
 
 static void announce_done(const Settings *settings, const Jit *jit, double seconds) {
     if (settings->run.json || settings->run.quiet) return;
     const char *cached = jit_from_cache(jit) ? ", from the cache" : "";
-    printf("%.2f s (%s%s)\n", seconds, jit_tier_name(jit_tier(jit)), cached);
+    printf("machine code in %.2f s (%s%s)\n", seconds, jit_tier_name(jit_tier(jit)), cached);
     fflush(stdout);
 }
 
