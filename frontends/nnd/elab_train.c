@@ -410,6 +410,13 @@ static const Node *clipped(Elab *e, Scope *scope, const Minimize *m, const Node 
     return NULL;
 }
 
+// The first loss is what a run reports, as "loss". One that is minimized twice is reported once.
+static void add_loss(Graph *graph, const char *name, const Node *loss) {
+    for (int i = 0; i < graph->root.count; i++)
+        if (graph->root.at[i].kind == ROOT_OUTPUT && !strcmp(graph->root.at[i].name, name)) return;
+    graph_add_root(graph, ROOT_OUTPUT, name, NULL, loss);
+}
+
 // One after the other: a later loss sees the parameters that an earlier minimize has changed.
 static Graph *train_graph(Elab *e, Program *p, const Run *run) {
     Graph *graph = graph_new(e->arena, "train");
@@ -424,7 +431,7 @@ static Graph *train_graph(Elab *e, Program *p, const Run *run) {
         const Node *loss = loss_node(e, run, m);
         if (!loss) return NULL;
         loss = import(graph, run, loss, done);
-        graph_add_root(graph, ROOT_OUTPUT, i == 0 ? "loss" : m->loss_name, NULL, loss);
+        add_loss(graph, i == 0 ? "loss" : m->loss_name, loss);
         for (int k = 0; i == 0 && k < run->state.count; k++) {
             const StateNow *state = run->state.at[k];
             if (!state->value) continue;
@@ -435,10 +442,10 @@ static Graph *train_graph(Elab *e, Program *p, const Run *run) {
         const Node *flat = clipped(e, scope, m, gradient(e, graph, m, now[i], loss));
         const Node *next = flat ? optimizer_apply(e, p, m, scope, now[i], flat) : NULL;
         if (!next) return NULL;
-        now[i] = next;
+        graph_add_root(graph, ROOT_STATE, p->leaf.at[i]->name, leaf[i], next);
+        // No later gradient is taken through this step.
+        now[i] = i + 1 < p->minimize.count ? node_stop(graph, next) : next;
     }
-    for (int i = 0; i < p->minimize.count; i++)
-        graph_add_root(graph, ROOT_STATE, p->leaf.at[i]->name, leaf[i], now[i]);
     return graph;
 }
 

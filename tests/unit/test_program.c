@@ -203,6 +203,24 @@ Test(program, minimizes_run_one_after_the_other) {
     arena_free(trial.arena);
 }
 
+// One loss, two optimizers: the second sees what the first has left, a constant to its gradient
+// d = (0.6 + b)^2 / db, and the loss is reported once.
+Test(program, one_loss_is_minimized_twice) {
+    Trial trial = elaborate("model M { input x: f32[N]; param a: [] ~ 1; param b: [] ~ 1\n"
+                            "output x; loss (a + b) ^ 2 }\n"
+                            "train M on d { minimize loss over \"a\" with sgd(lr = 0.1)\n"
+                            "minimize loss over \"b\" with sgd(lr = 0.5) }",
+                            NULL);
+    ASSERT_ELABORATED(trial);
+    cr_assert_null(graph_verify(trial.module->graph[NNC_TRAIN], STAGE_MODEL, trial.arena));
+    begin(&trial);
+    double loss = step(&trial, 0);
+    cr_expect_float_eq(loss, 4, 1e-9);
+    cr_expect_float_eq(state(&trial, "params", 0), 0.6, 1e-6);
+    cr_expect_float_eq(state(&trial, "params_2", 0), -0.6, 1e-6);
+    arena_free(trial.arena);
+}
+
 // An optimizer that looks at the norm of a parameter sees one parameter at a time; all() sees
 // everything.
 Test(program, optimizers_that_reduce_run_by_parameter) {
