@@ -348,22 +348,3 @@ Test(golden, shipped_files_print_and_parse_back) {
     }
     arena_free(arena);
 }
-
-// The first example of the manual is a whole file.
-Test(golden, manual_begins_with_a_program) {
-    const char *root = getenv("NNC_SOURCE_DIR"), *error = NULL;
-    Arena *arena = arena_new();
-    Source *manual =
-        source_read(arena, arena_printf(arena, "%s/docs/LANGUAGE.md", root ? root : "."), &error);
-    cr_assert(manual, "docs/LANGUAGE.md: %s", error);
-    const char *begin = strstr(manual->text, "    nnd 1\n"), *end = begin;
-    cr_assert(begin);
-    while (!strncmp(end, "    ", 4) || *end == '\n')
-        end = strchr(end, '\n') + 1;
-    const char *text = arena_strndup(arena, begin, (size_t)(end - begin));
-    Diag *diag = diag_new(arena);
-    const File *file = nnd_parse(arena, source_from_text(arena, "LANGUAGE.md", text), diag);
-    cr_assert_eq(diag_error_count(diag), 0, "%s", diag_text(diag, arena));
-    cr_assert_eq(file->decl_count, 3);
-    arena_free(arena);
-}

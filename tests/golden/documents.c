@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// What the documents show is so: each block that begins with `nnd 1` is checked as a whole file
+// called net.nnd. It has no mistakes, or those of the block of messages that comes next:
+//
+//         nnd 1
+//         fn half(x) { x / to }
+//
+//         net.nnd:2:18: error: there is no name to
+//         ..
+//
+// And the worked example of emitted C (generated/) is what is emitted now; NNC_PROMOTE=1 writes it.
+#include "compile.h"
+#include "nnd/elab.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Source *read_shipped(Arena *arena, const char *path) {
+    const char *root = getenv("NNC_SOURCE_DIR"), *error = NULL;
+    const Source *source =
+        source_read(arena, arena_printf(arena, "%s/%s", root ? root : ".", path), &error);
+    cr_assert(source, "%s: %s", path, error);
+    return source;
+}
+
+static bool starts_with(const char *text, const char *prefix) {
+    return !strncmp(text, prefix, strlen(prefix));
+}
+
+static bool is_line_of_block(const char *line) {
+    return starts_with(line, "    ") || *line == '\n';
+}
+
+// The next block of lines that are four columns in, without those columns and the empty lines
+// behind it; NULL where there is none. *at goes on behind it.
+static const char *next_block(Arena *arena, const char **at) {
+    Buf block = buf_new(arena);
+    const char *line = *at, *end;
+    while (*line && !starts_with(line, "    "))
+        line = (end = strchr(line, '\n')) ? end + 1 : line + strlen(line);
+    if (!*line) return NULL;
+    for (; *line && is_line_of_block(line); line = end) {
+        const char *text = *line == '\n' ? line : line + 4;
+        end = strchr(line, '\n');
+        end = end ? end + 1 : line + strlen(line);
+        buf_add_n(&block, text, (size_t)(end - text));
+    }
+    *at = line;
+    size_t length = block.length;
+    while (length > 1 && block.text[length - 1] == '\n' && block.text[length - 2] == '\n')
+        length--;
+    return arena_strndup(arena, block.text, length);
+}
+
+// --- Programs
+
+static bool has_model(const File *file) {
+    for (int i = 0; i < file->decl_count; i++)
+        if (file->decl[i]->kind == DECL_MODEL) return true;
+    return false;
+}
+
+// All that the compiler says of a file: of its network as C too; where there is none, of each
+// declaration applied to arguments that suit it.
+static const char *messages_of(Arena *arena, const char *text) {
+    Diag *diag = diag_new(arena);
+    const File *file = nnd_parse(arena, source_from_text(arena, "net.nnd", text), diag);
+    bool parsed = diag_error_count(diag) == 0;
+    if (parsed && has_model(file)) {
+        const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
+        if (module) compile(arena, module, diag);
+    }
+    for (int i = 0; parsed && !has_model(file) && i < file->decl_count; i++) {
+        int count;
+        const ExampleArgument *argument = nnd_example_arguments(arena, file->decl[i], &count);
+        nnd_elaborate_call(arena, file, file->decl[i]->name, argument, count, true, diag);
+    }
+    return diag_text(diag, arena);
+}
+
+static void check_document(const char *path, int least_programs) {
+    Arena *arena = arena_new();
+    const char *at = read_shipped(arena, path)->text, *block = next_block(arena, &at);
+    int programs = 0;
+    while (block) {
+        const char *program = block;
+        block = next_block(arena, &at);
+        if (!starts_with(program, "nnd 1\n")) continue;
+        const char *expected = block && starts_with(block, "net.nnd:") ? block : "";
+        const char *messages = messages_of(arena, program);
+        cr_expect(!strcmp(messages, expected), "%s: of\n%sthe messages are:\n%s", path, program,
+                  messages);
+        programs++;
+    }
+    cr_assert_geq(programs, least_programs, "%s has %d programs", path, programs);
+    arena_free(arena);
+}
+
+Test(documents, readme) { check_document("README.md", 1); }
+Test(documents, language) { check_document("docs/LANGUAGE.md", 1); }
+Test(documents, tutorial) { check_document("docs/TUTORIAL.md", 8); }
+
+// --- The worked example
+
+static const char *emit_example(Arena *arena, const char *text) {
+    Diag *diag = diag_new(arena);
+    Buf out = buf_new(arena);
+    const File *file = nnd_parse(arena, source_from_text(arena, "softmax.nnd", text), diag);
+    const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
+    cr_assert(module, "%s", diag_text(diag, arena));
+    cr_assert(stage_dump(&out, module, NNC_TRAIN, "c"));
+    return out.text;
+}
+
+static void promote(Arena *arena, const char *path, const char *text) {
+    const char *root = getenv("NNC_SOURCE_DIR");
+    FILE *file = fopen(arena_printf(arena, "%s/%s", root ? root : ".", path), "w");
+    cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "cannot write %s", path);
+}
+
+Test(documents, worked_example_is_what_is_emitted) {
+    Arena *arena = arena_new();
+    const char *text = emit_example(arena, read_shipped(arena, "generated/softmax.nnd")->text);
+    const char *set = getenv("NNC_PROMOTE");
+    if (set && !strcmp(set, "1")) promote(arena, "generated/softmax.c", text);
+    cr_assert_str_eq(text, read_shipped(arena, "generated/softmax.c")->text,
+                     "generated/softmax.c is not what is emitted (NNC_PROMOTE=1 accepts it)");
+    arena_free(arena);
+}
+
+// Each line that the walk through it quotes is there.
+Test(documents, worked_example_is_quoted_rightly) {
+    Arena *arena = arena_new();
+    const char *code = read_shipped(arena, "generated/softmax.c")->text;
+    const char *at = read_shipped(arena, "generated/README.md")->text, *block;
+    int quotes = 0;
+    while ((block = next_block(arena, &at)))
+        for (size_t length; *block; block += length, quotes++) {
+            length = strcspn(block, "\n") + 1;
+            const char *line = arena_strndup(arena, block, length);
+            bool is_command = starts_with(line, "nnc ");
+            cr_expect(is_command || strstr(code, line), "generated/softmax.c has no\n%s", line);
+        }
+    cr_assert_geq(quotes, 4);
+    arena_free(arena);
+}
