@@ -134,8 +134,10 @@ int command_verify(const Settings *given) {
     if (!jit) return EXIT_USER;
     Check check = {.arena = settings.arena, .compiled = compiled, .jit = jit, .random = 1};
     check.leaf = map_new(check.arena);
+    int batch = settings.elab.batch; // a full one, and one that is not
     for (int i = 0; i < NNC_FUNCTIONS; i++)
-        if (compiled->lowered[i]) verify_function(&check, (NncFunctionKind)i, settings.elab.batch);
+        for (int n = batch; compiled->lowered[i] && n > 0 && n >= batch - 1; n--)
+            verify_function(&check, (NncFunctionKind)i, n);
     verify_gradients(&check);
     printf("%d compared, %d off\n", check.done, check.off);
     jit_free(jit);

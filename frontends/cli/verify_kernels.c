@@ -37,6 +37,18 @@ static char *address(const Run *run, const Storage *at, DType dtype) {
     return run->arena[at->buffer->arena] + at->buffer->offset + at->offset * dtype_size(dtype);
 }
 
+// Where element i of a batch of n lies: buffers have the extents that the full batch gives.
+static int64_t place_of(const Run *run, const Shape *shape, int64_t i) {
+    int64_t place = 0, stride = 1;
+    for (int axis = shape->rank - 1; axis >= 0; axis--) {
+        int64_t extent = dim_eval(shape->dim[axis], run->n);
+        place += i % extent * stride;
+        i /= extent;
+        stride *= dim_eval(shape->dim[axis], run->plan->fusion->batch);
+    }
+    return place;
+}
+
 static void put(const Run *run, const Node *node) {
     const Storage *at = &run->plan->fusion->storage[node->id];
     int64_t size = shape_eval(&node->shape, run->n);
@@ -44,12 +56,13 @@ static void put(const Run *run, const Node *node) {
     char *to = address(run, at, node->dtype);
     for (int64_t i = 0; i < size; i++) {
         double value = run->value[node->id][i];
+        int64_t place = place_of(run, &node->shape, i);
         if (node->dtype == DT_F32)
-            ((float *)(void *)to)[i] = (float)value;
+            ((float *)(void *)to)[place] = (float)value;
         else if (node->dtype == DT_I32)
-            ((int32_t *)(void *)to)[i] = (int32_t)value;
+            ((int32_t *)(void *)to)[place] = (int32_t)value;
         else
-            to[i] = value != 0;
+            to[place] = value != 0;
     }
 }
 
@@ -68,7 +81,7 @@ static double compare(const Run *run, const Result *result) {
     for (int64_t i = 0; i < size; i++)
         scale = isfinite(want[i]) ? fmax(scale, fabs(want[i])) : scale;
     for (int64_t i = 0; i < size; i++) {
-        double have = get(got, node->dtype, i);
+        double have = get(got, node->dtype, place_of(run, &node->shape, i));
         bool same = have == want[i] || (isnan(have) && isnan(want[i]));
         double error = same ? 0 : fabs(have - want[i]) / scale;
         if (!(error <= tolerance) && kinks-- > 0) continue;
