@@ -105,10 +105,14 @@ static bool compare(Match *match) {
 
 // --- Rounds
 
-// The first step is not counted: caches fill, and threads of the side before go to sleep.
+// What comes first is not counted: caches fill, and the threads of the side before keep looking for
+// work for some milliseconds before they go to sleep (OpenBLAS's for 2^26 ticks of the processor's
+// clock).
 static double measure(Match *match, double (*step)(Match *), int threads) {
+    const double settling = 0.05; // seconds
     use_library_threads(threads);
-    step(match);
+    for (double start = clock_seconds(); clock_seconds() - start < settling;)
+        step(match);
     double begin = clock_seconds();
     for (int i = 0; i < match->contest->steps; i++)
         step(match);
