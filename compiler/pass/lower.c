@@ -54,7 +54,6 @@ static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access
         if (!dim_is_const(axis_extent) || !dim_is_const(l->index[p].extent)) continue;
         if (!dim_is_const(l->index[r].extent)) continue;
         l->fold[l->fold_count++] = (Fold){.p = p,
-                                          .q = p,
                                           .r = r,
                                           .outputs = l->index[p].extent,
                                           .stride = access->divisor,
@@ -170,6 +169,25 @@ static bool make_plain(Lowering *l, Operand *operand, const Access *access, int 
     return true;
 }
 
+// An operand that is the same along some plainly indexed axes does without them: the gradient
+// behind a global average pool costs next to nothing.
+static void drop_broadcast(const Lowering *l, const Node **node, Access *access,
+                           const Access *other, int other_rank) {
+    uint32_t axes = (*node)->attr->axes;
+    if ((*node)->op != OP_broadcast) return;
+    for (int axis = 0; axis < (*node)->shape.rank; axis++) {
+        if (!(axes >> axis & 1)) continue;
+        int index = access[axis].index[0];
+        if (!access_is_plain(&access[axis])) return;
+        if (!dim_equal((*node)->shape.dim[axis], l->index[index].extent)) return; // zero past its end
+        if (!l->index[index].in_out && !indexes(other, other_rank, index, false)) return; // counted
+    }
+    int kept = 0;
+    for (int axis = 0; axis < (*node)->shape.rank; axis++)
+        if (!(axes >> axis & 1)) access[kept++] = access[axis];
+    *node = (*node)->in[0];
+}
+
 // An index of one operand alone that is summed: the operand is summed first.
 static void sum_lone_indices(Lowering *l, Operand *operand, const Operand *other) {
     uint32_t axes = 0;
@@ -193,40 +211,44 @@ static void sum_lone_indices(Lowering *l, Operand *operand, const Operand *other
 
 // --- Back from the product
 
-// `node` has one axis for each of order[0 .. count); makes it the contraction's output.
+// Overlap-adds `axis` and the taps behind it, and crops what comes out to the wanted range.
+static const Node *fold_axis(Lowering *l, const Node *node, int axis, const Fold *fold) {
+    int64_t q = dim_eval(l->index[fold->p].extent, 1), r = dim_eval(l->index[fold->r].extent, 1);
+    int64_t extent = (q - 1) * fold->stride + (r - 1) * fold->dilation + 1;
+    node = node_fold(l->graph, node, axis, dim_const(extent), fold->stride, fold->dilation);
+    return crop_axis(l->graph, node, axis, fold->offset,
+                     fold->offset + dim_eval(fold->outputs, 1) - 1);
+}
+
+// `node` has one axis for each of order[0 .. count); makes it the contraction's output. An index
+// that no operand has is broadcast; taps stand behind their outputs until they are folded.
 static const Node *finish(Lowering *l, const Node *node, const int8_t *order, int count,
                           const Shape *out) {
-    int8_t perm[MAX_RANK], have[MAX_RANK];
+    int8_t perm[MAX_RANK], axes[MAX_RANK];
+    Shape full = {0};
     uint32_t missing = 0;
-    int rank = 0;
-    for (int axis = 0; axis < out->rank; axis++) { // out's axes, taps behind their outputs
-        int taps = -1;
+    int kept = 0;
+    for (int axis = 0; axis < out->rank; axis++) {
+        axes[full.rank++] = (int8_t)axis;
         for (int f = 0; f < l->fold_count; f++)
-            if (l->fold[f].p == axis) taps = l->fold[f].r;
-        int found = 0;
-        for (int i = 0; i < count; i++)
-            if (order[i] == axis) have[rank] = (int8_t)axis, perm[rank++] = (int8_t)i, found = 1;
-        for (int i = 0; i < count && taps >= 0; i++)
-            if (order[i] == taps) have[rank] = (int8_t)taps, perm[rank++] = (int8_t)i;
-        if (!found) missing |= 1u << axis;
+            if (l->fold[f].p == axis) axes[full.rank++] = (int8_t)l->fold[f].r;
+    }
+    for (int i = 0; i < full.rank; i++) {
+        int at = 0;
+        while (at < count && order[at] != axes[i])
+            at++;
+        if (at < count)
+            perm[kept++] = (int8_t)at;
+        else
+            missing |= 1u << i;
+        full.dim[i] = l->index[axes[i]].extent;
     }
     node = node_permute(l->graph, node, perm);
-    for (int f = 0; f < l->fold_count; f++) {
-        const Fold *fold = &l->fold[f];
-        int axis = 0;
-        while (have[axis] != fold->q)
-            axis++;
-        int64_t q = dim_eval(l->index[fold->q].extent, 1),
-                r = dim_eval(l->index[fold->r].extent, 1);
-        int64_t outputs = dim_eval(fold->outputs, 1);
-        int64_t extent = (q - 1) * fold->stride + (r - 1) * fold->dilation + 1;
-        node = node_fold(l->graph, node, axis, dim_const(extent), fold->stride, fold->dilation);
-        node = crop_axis(l->graph, node, axis, fold->offset, fold->offset + outputs - 1);
-        for (int i = axis + 1; i + 1 < rank; i++)
-            have[i] = have[i + 1];
-        rank--;
-    }
-    return missing ? node_broadcast(l->graph, node, missing, *out) : node;
+    if (missing) node = node_broadcast(l->graph, node, missing, full);
+    for (int axis = 0; axis < out->rank; axis++)
+        for (int f = 0; f < l->fold_count; f++)
+            if (l->fold[f].p == axis) node = fold_axis(l, node, axis, &l->fold[f]);
+    return node;
 }
 
 static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out) {
@@ -242,14 +264,14 @@ static int output_order(const Lowering *l, unsigned has, int8_t *order) {
     uint32_t folded = 0;
     int count = 0;
     for (int f = 0; f < l->fold_count; f++)
-        folded |= 1u << l->fold[f].q | 1u << l->fold[f].r;
+        folded |= 1u << l->fold[f].p | 1u << l->fold[f].r;
     for (int i = 0; i < l->index_count; i++)
         if (l->index[i].in_out && (has & 1u << i) && !(folded & 1u << i))
             order[count++] = (int8_t)i;
     for (int f = 0; f < l->fold_count; f++)
-        order[count++] = (int8_t)l->fold[f].r;
+        if (has >> l->fold[f].r & 1) order[count++] = (int8_t)l->fold[f].r;
     for (int f = 0; f < l->fold_count; f++)
-        order[count++] = (int8_t)l->fold[f].q;
+        if (has >> l->fold[f].p & 1) order[count++] = (int8_t)l->fold[f].p;
     return count;
 }
 
@@ -272,8 +294,12 @@ static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const 
         take_fold(&l, &access.a[axis], a->shape.dim[axis], access.a, rank_a, access.b, rank_b);
     for (int axis = 0; axis < rank_b; axis++)
         take_fold(&l, &access.b[axis], b->shape.dim[axis], access.b, rank_b, access.a, rank_a);
+    drop_broadcast(&l, &a, access.a, access.b, rank_b);
+    drop_broadcast(&l, &b, access.b, access.a, a->shape.rank);
     Operand x = {.node = a}, y = {.node = b};
-    if (!make_plain(&l, &x, access.a, rank_a) || !make_plain(&l, &y, access.b, rank_b)) return NULL;
+    if (!make_plain(&l, &x, access.a, a->shape.rank) ||
+        !make_plain(&l, &y, access.b, b->shape.rank))
+        return NULL;
     sum_lone_indices(&l, &x, &y);
     sum_lone_indices(&l, &y, &x);
     int8_t want[2 * MAX_RANK], got[2 * MAX_RANK];

@@ -12,7 +12,7 @@ typedef struct LoopIndex {
 } LoopIndex;
 
 typedef struct Fold { // out[p] = sum over q, r with p = stride*q + dilation*r - offset
-    int p, q, r;      // loop indices; q has p's number and the extent of the operand's axis
+    int p, r;         // loop indices; until the fold p is q, and has the extent of the operand's axis
     Dim outputs;      // p's extent
     int32_t stride, dilation, offset;
 } Fold;
