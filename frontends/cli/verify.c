@@ -5,7 +5,8 @@
 //   - each kernel is run alone on what the oracle (ir/interp.c, in double) has for its inputs, and
 //   its
 //     results are compared with the oracle's (verify_kernels.c);
-//   - each parameter's gradient is compared with finite differences of the loss (verify_grad.c).
+//   - each parameter's gradient is compared with finite differences of the loss (verify_grad.c);
+//   - each derivative that the file writes itself, with those of its function (verify_written.c).
 #include "cli/verify.h"
 
 #include <math.h>
@@ -139,6 +140,7 @@ int command_verify(const Settings *given) {
         for (int n = batch; compiled->lowered[i] && n > 0 && n >= batch - 1; n--)
             verify_function(&check, (NncFunctionKind)i, n);
     verify_gradients(&check);
+    verify_written(&check);
     printf("%d compared, %d off\n", check.done, check.off);
     jit_free(jit);
     return check.off ? report("%s: what was compiled is not what the file says (or the tolerance "

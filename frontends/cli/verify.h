@@ -31,5 +31,6 @@ const char *check_place(Check *check, const Graph *graph, const Node *node);
 
 void verify_function(Check *check, NncFunctionKind function, int64_t n); // verify_kernels.c
 void verify_gradients(Check *check);                                     // verify_grad.c
+void verify_written(Check *check);                                       // verify_written.c
 
 #endif

@@ -2,9 +2,10 @@
 // Gradients against finite differences of the loss, in double: along one random direction for each
 // parameter, the derivative is the gradient's product with it.
 //
-// What stop_gradient holds is held while the parameter moves. A kink (of relu, of max) between the
-// two ends spoils the quotient and not the gradient, so that a mismatch is tried again with other
-// steps.
+// What stop_gradient holds (and, below it, a derivative that the file writes itself:
+// verify_written.c looks at those) is held while the parameter moves. A kink (of relu, of max)
+// between the two ends spoils the quotient and not the gradient, so that a mismatch is tried again
+// with other steps.
 #include "cli/verify.h"
 
 #include "pass/grad.h"

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# check, graph, verify: what nnc says of a network without training it.
+. "$2/tests/e2e/lib.sh"
+tiny=$e2e/tiny.nnd
+
+says() { # PATTERN COMMAND...: succeeds, and says so on standard output
+    pattern=$1
+    shift
+    "$@" >out.log 2>err.log || { cat out.log err.log && return 1; }
+    grep -qE -- "$pattern" out.log || { cat out.log && return 1; }
+}
+
+ok "check lists a layer with shape and parameters" says '^head +linear +\[N, 10\] +170$' "$nnc" check "$tiny"
+ok "check adds the parameters up" says '^total +1506$' "$nnc" check "$tiny"
+ok "check takes another batch" "$nnc" check "$tiny" --batch 3
+
+for stage in $("$nnc" graph --help | sed -n '/^Stages/,$s/^  \([a-z]*\) .*/\1/p'); do
+    ok "graph after $stage" says . "$nnc" graph "$tiny" --stage "$stage"
+done
+for function in init train eval predict; do
+    ok "graph of $function" says "^graph $function " "$nnc" graph "$tiny" --function "$function"
+done
+ok "graph as dot" says '^digraph "train"' "$nnc" graph "$tiny" --format dot
+ok "a plan is no drawing" fails 1 'text alone' "$nnc" graph "$tiny" --stage plan --format dot
+if command -v dot >/dev/null; then
+    ok "graph as svg" says '</svg>' "$nnc" graph "$tiny" --format svg
+else
+    ok "svg without dot is an error" fails 1 'graphviz' "$nnc" graph "$tiny" --format svg
+fi
+
+for tier in native tcc; do
+    ok "verify finds nothing with $tier" says ' 0 off$' "$nnc" verify "$tiny" --jit $tier
+done
+ok "nor with a batch of 5" says ' 0 off$' "$nnc" verify "$tiny" --batch 5
+cubed() { # the network with x^3 for its last relu, and that derivative
+    sed "s/|> linear(16) |> relu/|> linear(16) |> cube/" "$tiny"
+    echo "fn cube(x) { x ^ 3 } derivative $1"
+}
+cubed '{ 3 * x ^ 2 }' >right.nnd
+cubed '{ 2 * x ^ 2 }' >wrong.nnd
+cubed 'surrogate { 2 * x ^ 2 }' >surrogate.nnd
+ok "verify agrees with a right derivative" says '^  cube .* ok$' "$nnc" verify right.nnd
+finds() {
+    fails 1 'wrong.nnd' "$nnc" verify wrong.nnd && grep -qE '^  cube .* OFF$' "$work/out.log"
+}
+ok "verify finds a wrong one" finds
+ok "verify leaves a surrogate alone" says ' 0 off$' "$nnc" verify surrogate.nnd
+plan
