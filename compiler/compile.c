@@ -235,12 +235,14 @@ Compiled *compile(Arena *arena, const Module *module, Diag *diag) {
 // --- Stages
 
 const StageInfo *stage_list(int *count) {
-    static StageInfo stage[16];
-    const Pass *pass = pipeline_passes(count);
-    for (int i = 0; i < *count; i++)
-        stage[i] = (StageInfo){pass[i].name, pass[i].help};
-    stage[(*count)++] = (StageInfo){"c", "the C that is emitted"};
-    return stage;
+    static const StageInfo stages[] = {
+#define PASS(name, stage, help) {#name, help},
+#include "pass/passes.def"
+#undef PASS
+        {"c", "the C that is emitted"},
+    };
+    *count = sizeof stages / sizeof *stages;
+    return stages;
 }
 
 bool stage_dump(Buf *out, const Module *module, NncFunctionKind function, const char *stage) {

@@ -74,29 +74,13 @@ void emit_scalars(Buf *out, const Module *module, const char *function, const Fu
 
 // --- Calls
 
-static void print_group(Buf *out, const char *function, const PlanNode *node, int number) {
-    buf_printf(out, "// Each part goes through these kernels in turn, while it is in the cache.\n");
-    buf_printf(out,
-               "void %s_group%d(const NncCtx *ctx, long long low, long long high, int thread) {\n",
-               function, number);
-    buf_add(out, "    for (long long i = low; i < high; i++) {\n");
-    for (int i = 0; i < node->child.count; i++) {
-        const PlanNode *call = node->child.at[i];
-        buf_printf(out, "        %s_%s(ctx, i * %lld, (i + 1) * %lld, thread);\n", function,
-                   call->kernel->name, (long long)call->grain, (long long)call->grain);
-    }
-    buf_add(out, "    }\n}\n\n");
-}
-
 static void print_run(Buf *out, const char *function, const PlanNode *root) {
-    int group = 0;
     buf_printf(out,
                "void nnc_run_%s(NncCtx *ctx) {\n    const long long n = ctx->n;\n    (void)n;\n",
                function);
     for (int i = 0; i < root->child.count; i++) {
         const PlanNode *par = root->child.at[i];
-        const char *name = par->child.count > 1 ? arena_printf(out->arena, "group%d", group++)
-                                                : par->child.at[0]->kernel->name;
+        const char *name = par->child.at[0]->kernel->name;
         if (par->serial) {
             buf_printf(out, "    %s_%s(ctx, 0, ", function, name);
             print_dim(out, par->count);
@@ -138,9 +122,6 @@ void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const P
     buf_printf(out, "%s: the calls of %s, in order\n\n", JIT_UNIT_MARKER, function);
     print_prototypes(out, function, fusion);
     emit_scalars(out, module, function, fusion);
-    for (int i = 0, group = 0; i < plan->root->child.count; i++)
-        if (plan->root->child.at[i]->child.count > 1)
-            print_group(out, function, plan->root->child.at[i], group++);
     print_run(out, function, plan->root);
     buf_add(out, "\n");
 }

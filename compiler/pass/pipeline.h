@@ -18,13 +18,6 @@ typedef struct Pipeline {
     Plan *plan;         // from plan on
 } Pipeline;
 
-typedef struct Pass {
-    const char *name, *help;
-    Stage stage; // the graph is verified to be at this stage afterwards
-    void (*run)(Pipeline *);
-} Pass;
-
-const Pass *pipeline_passes(int *count);
 // Runs the passes up to and including `last` (NULL: all). The module is the front end's, which has
 // called grad already: a gradient is an expression of the language.
 void pipeline_run(Pipeline *pipeline, const char *last);

@@ -76,7 +76,7 @@ typedef struct Fusion {
     VEC(const Node *) scalar; // these nodes, by slot
 } Fusion;
 
-// `tensors_leaf_offset(leaf)`: where the state leaves and the inputs lie is the caller's to say.
+// Where the state leaves, the inputs and the outputs lie is the caller's to say.
 typedef struct Placement { // of a leaf or an output, by name
     const char *name;
     BufferArena arena;
@@ -89,17 +89,16 @@ void fusion_print(Buf *out, const Fusion *fusion);
 
 typedef enum PlanKind {
     PLAN_SEQ,  // children in order
-    PLAN_PAR,  // children in order, for each part of 0 .. count - 1, parts in parallel
+    PLAN_PAR,  // its call, for each part of 0 .. count - 1, parts in parallel
     PLAN_CALL, // one kernel, on the part at hand
 } PlanKind;
 
 typedef struct PlanNode {
     PlanKind kind;
     const Kernel *kernel; // CALL
-    Dim count; // PAR: how many indices of the outermost dimension; CALL in a PAR of several: its
-               // own, a multiple of the PAR's
-    int64_t grain; // PAR: indices in a part are a multiple of it (but for the last part)
-    bool serial;   // PAR: too little work to share out
+    Dim count;            // PAR: indices of the kernel's outermost dimension
+    int64_t grain;        // PAR: indices in a part are a multiple of it (but for the last part)
+    bool serial;          // PAR: too little work to share out
     VEC(struct PlanNode *) child;
 } PlanNode;
 
