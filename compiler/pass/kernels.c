@@ -7,7 +7,7 @@
 // written over the old one where no one reads the old one any more, else copied at the end: all
 // states change together.
 #include "pass/fuse_internal.h"
-#include "pass/loops.h"
+#include "pass/index.h"
 
 #include <string.h>
 
@@ -80,13 +80,16 @@ static void place_views(Maker *m) {
 
 // --- Kernels
 
+static bool computes(const Kernel *kernel, const Node *node) { // not: copies
+    for (int i = 0; i < kernel->result.count; i++)
+        if (kernel->result.at[i].value == node && !kernel->result.at[i].from.buffer) return true;
+    return false;
+}
+
 static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *seen) {
     if (seen[node->id]) return;
     seen[node->id] = true;
-    bool own = false;
-    for (int i = 0; i < kernel->result.count; i++)
-        own |= kernel->result.at[i].value == node;
-    if (!own && (m->f->stored[node->id] || node_is_leaf(node))) {
+    if (!computes(kernel, node) && (m->f->stored[node->id] || node_is_leaf(node))) {
         VEC_PUSH(m->arena, kernel->reads, node);
         return;
     }
@@ -97,8 +100,12 @@ static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *s
 static void set_reads(Maker *m, Kernel *kernel) {
     bool *seen = ARENA_ARRAY(m->arena, bool, m->fusion->graph->node.count);
     kernel->reads.count = 0;
-    for (int i = 0; i < kernel->result.count; i++)
-        list_reads(m, kernel, kernel->result.at[i].value, seen);
+    for (int i = 0; i < kernel->result.count; i++) {
+        const Result *result = &kernel->result.at[i];
+        const Buffer *own = m->fusion->storage[result->value->id].buffer;
+        if (!result->from.buffer || result->from.buffer == own) // not from a copy of its own
+            list_reads(m, kernel, result->value, seen);
+    }
 }
 
 static const char *find_label(const Maker *m, const Kernel *kernel) {
@@ -199,10 +206,11 @@ static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted,
 static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel *wanted) {
     if (kernel->kind != KERNEL_LOOPS || kernel->core || kernel->result.count >= 8) return false;
     if (!shape_equal(&kernel->space, &wanted->space)) return false;
-    bool shared = false;
+    bool shared = false; // a concat that the kernel writes a part of is read where it lies: no
     for (int i = 0; i < wanted->reads.count; i++) {
-        if (m->made_at[wanted->reads.at[i]->id] > at) return false;
-        shared |= m->made_at[wanted->reads.at[i]->id] == at;
+        int made_at = m->made_at[wanted->reads.at[i]->id];
+        if (made_at > at || (made_at == at && !computes(kernel, wanted->reads.at[i]))) return false;
+        shared |= made_at == at;
         for (int k = 0; k < kernel->reads.count; k++)
             shared |= kernel->reads.at[k] == wanted->reads.at[i];
     }
@@ -294,59 +302,89 @@ static void make_stored(Maker *m) {
 
 // --- Roots
 
-// May the kernel that makes `value` write it over the state's old value?
-static bool can_overwrite(Maker *m, const Node *leaf, const Node *value, Buffer *old) {
-    int at = m->made_at[value->id];
-    if (at < 0 || m->fusion->storage[value->id].buffer->elements != old->elements) return false;
-    for (int k = at + 1; k < m->fusion->kernel.count; k++)
-        for (int i = 0; i < m->fusion->kernel.at[k]->reads.count; i++)
-            if (m->fusion->kernel.at[k]->reads.at[i] == leaf) return false;
-    Kernel *kernel = m->fusion->kernel.at[at];
-    bool reads = false;
-    for (int i = 0; i < kernel->reads.count; i++)
-        reads |= kernel->reads.at[i] == leaf;
-    if (!reads) return true;
+// Does all that the kernel reads of `old` lie where it writes to `made` itself, in the same turn?
+static bool reads_in_place(const Maker *m, const Kernel *kernel, const Buffer *old,
+                           const Buffer *made) {
     if (kernel->kind != KERNEL_LOOPS) return false;
     Loops *loops = loops_build(m->arena, m->fusion, kernel);
     for (int i = 0; i < loops->value.count; i++) {
         const Value *load = loops->value.at[i];
-        if (load->kind == VALUE_REDUCE) return false;
-        if (load->kind == VALUE_LOAD && load->buffer == old &&
-            memcmp(&load->index, &loops->store.at[0].index, sizeof load->index))
-            return false;
+        bool found = load->kind != VALUE_LOAD || load->buffer != old;
+        for (int k = 0; k < loops->store.count && !found; k++)
+            found = loops->store.at[k].buffer == made &&
+                    index_equal(&loops->store.at[k].index, &load->index);
+        if (!found || load->kind == VALUE_REDUCE) return false;
     }
     return true;
 }
 
-// What kernels write to `from`, or copy from there, they now do at `to`.
-static void move_buffer(Maker *m, const Buffer *from, Storage to) {
+static bool writes(const Kernel *kernel, const Buffer *buffer) {
+    for (int i = 0; i < kernel->result.count; i++)
+        if (kernel->result.at[i].to.buffer == buffer) return true;
+    return false;
+}
+
+static bool reads(const Kernel *kernel, const Node *node) {
+    for (int i = 0; i < kernel->reads.count; i++)
+        if (kernel->reads.at[i] == node) return true;
+    return false;
+}
+
+// May what is written to `made` be written over the state's old value? Several kernels may each
+// write a part; from the first of them on, none may read what another has written over.
+static bool can_overwrite(const Maker *m, const Node *leaf, const Buffer *made) {
+    const Buffer *old = m->fusion->storage[leaf->id].buffer;
+    bool written = false;
+    if (made->elements != old->elements) return false;
+    for (int k = 0; k < m->fusion->kernel.count; k++) {
+        const Kernel *kernel = m->fusion->kernel.at[k];
+        written |= writes(kernel, made);
+        if (written && reads(kernel, leaf) && !reads_in_place(m, kernel, old, made)) return false;
+    }
+    return written;
+}
+
+// All that lies in `from`, which is taken as a whole, now lies in `to`.
+static void move_buffer(Maker *m, const Buffer *from, Buffer *to) {
     for (int k = 0; k < m->fusion->kernel.count; k++)
         for (int i = 0; i < m->fusion->kernel.at[k]->result.count; i++) {
             Result *result = &m->fusion->kernel.at[k]->result.at[i];
-            if (result->to.buffer == from) result->to.buffer = to.buffer;
-            if (result->from.buffer == from) result->from.buffer = to.buffer;
+            if (result->to.buffer == from) result->to.buffer = to;
+            if (result->from.buffer == from) result->from.buffer = to;
         }
+    for (int id = 0; id < m->fusion->graph->node.count; id++)
+        if (m->fusion->storage[id].buffer == from) m->fusion->storage[id].buffer = to;
 }
 
-static void commit_state(Maker *m, const Root *root, bool first_phase) {
-    Storage old = m->fusion->storage[root->leaf->id], *made = &m->fusion->storage[root->value->id];
+static bool keeps_its_value(const Maker *m, const Root *root) {
     int64_t offset;
-    const Node *base = strip_views(root->value, m->batch, &offset);
-    if (base == root->leaf && offset == 0) return;
-    if (!first_phase) {
-        Storage from = m->kept[root->leaf->id].buffer ? m->kept[root->leaf->id] : *made;
-        if (from.buffer != old.buffer || from.offset != old.offset)
-            add_copy(m, root->value, from, old, "the old value is read until the step ends");
-    } else if (node_is_leaf(base)) { // another state's old value, which may change too
-        int64_t size = shape_eval(&root->value->shape, m->batch);
-        m->kept[root->leaf->id].buffer = new_buffer(m, ARENA_WORK, root->value->dtype, size, NULL);
-        add_copy(m, root->value, *made, m->kept[root->leaf->id], "states change together");
-    } else if (base == root->value && m->f->stored[base->id] && m->f->users[base->id].roots == 1 &&
-               made->offset == 0 && made->buffer->arena == ARENA_WORK &&
-               can_overwrite(m, root->leaf, base, old.buffer)) {
-        move_buffer(m, made->buffer, old);
-        *made = old;
-    }
+    return strip_views(root->value, m->batch, &offset) == root->leaf && offset == 0;
+}
+
+// The next value is a leaf's old one, which may change as well: keeps a copy till the step ends.
+static void keep_old_value(Maker *m, const Root *root) {
+    int64_t offset, size = shape_eval(&root->value->shape, m->batch);
+    if (!node_is_leaf(strip_views(root->value, m->batch, &offset))) return;
+    Storage kept = {new_buffer(m, ARENA_WORK, root->value->dtype, size, NULL), 0};
+    m->kept[root->leaf->id] = kept;
+    add_copy(m, root->value, m->fusion->storage[root->value->id], kept, "states change together");
+}
+
+static void write_in_place(Maker *m, const Root *root) {
+    const Storage *made = &m->fusion->storage[root->value->id];
+    int64_t offset;
+    if (strip_views(root->value, m->batch, &offset) == root->value &&
+        m->f->stored[root->value->id] && m->f->users[root->value->id].roots == 1 &&
+        made->offset == 0 && made->buffer->arena == ARENA_WORK &&
+        can_overwrite(m, root->leaf, made->buffer))
+        move_buffer(m, made->buffer, m->fusion->storage[root->leaf->id].buffer);
+}
+
+static void commit(Maker *m, const Root *root) {
+    Storage kept = m->kept[root->leaf->id], to = m->fusion->storage[root->leaf->id];
+    Storage from = kept.buffer ? kept : m->fusion->storage[root->value->id];
+    if (from.buffer != to.buffer || from.offset != to.offset)
+        add_copy(m, root->value, from, to, "the old value is read until the step ends");
 }
 
 static void place_output(Maker *m, const Root *root) {
@@ -377,11 +415,11 @@ static void finish_roots(Maker *m) {
     const Graph *graph = m->fusion->graph;
     for (int i = 0; i < graph->root.count; i++)
         if (graph->root.at[i].kind == ROOT_OUTPUT) place_output(m, &graph->root.at[i]);
-    for (int phase = 0; phase < 2; phase++)
+    static void (*const phase[])(Maker *, const Root *) = {keep_old_value, write_in_place, commit};
+    for (size_t p = 0; p < sizeof phase / sizeof *phase; p++)
         for (int i = 0; i < graph->root.count; i++)
-            if (graph->root.at[i].kind == ROOT_STATE)
-                commit_state(m, &graph->root.at[i], phase == 0);
-    place_views(m);
+            if (graph->root.at[i].kind == ROOT_STATE && !keeps_its_value(m, &graph->root.at[i]))
+                phase[p](m, &graph->root.at[i]);
 }
 
 void make_kernels(Fuse *f) {
