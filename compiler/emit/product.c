@@ -101,6 +101,12 @@ static void open_sum(Buf *out, const Kernel *kernel, int depth) {
                dim_text(out->arena, kernel->core->in[0]->shape.dim[1]));
 }
 
+// A bound of the outermost loop, counted in the indices that it had before it was coalesced.
+static const char *outer_bound(Arena *arena, const Loops *loops, const char *index) {
+    if (loops->outer_unit == 1) return index;
+    return arena_printf(arena, "%s * %lld", index, (long long)loops->outer_unit);
+}
+
 static void close_block(Buf *out, int depth) {
     print_indent(out, depth);
     buf_add(out, "}\n");
@@ -118,7 +124,8 @@ static void print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int
     print_indent(out, depth);
     buf_add(out, "{\n");
     nest_print_locals(out, loops, depth + 1);
-    nest_print(out, loops, low ? low : "0", high ? high : dim_text(out->arena, loops->outer),
+    nest_print(out, loops, low ? outer_bound(out->arena, loops, low) : "0",
+               high ? outer_bound(out->arena, loops, high) : dim_text(out->arena, loops->outer),
                depth + 1);
     close_block(out, depth);
 }
@@ -128,9 +135,8 @@ static void print_epilogue(Buf *out, const Fusion *fusion, const Kernel *kernel,
     if (kernel->result.at[0].value == kernel->core) return;
     Loops *loops = loops_build(out->arena, fusion, kernel);
     loops_coalesce(loops);
-    const char *form = loops->outer_unit == 1 ? "%s" : "%s * %lld";
-    nest_print(out, loops, arena_printf(out->arena, form, low, (long long)loops->outer_unit),
-               arena_printf(out->arena, form, high, (long long)loops->outer_unit), depth);
+    nest_print(out, loops, outer_bound(out->arena, loops, low),
+               outer_bound(out->arena, loops, high), depth);
 }
 
 static void print_batched(Buf *out, const Fusion *fusion, const Kernel *kernel) {

@@ -32,6 +32,7 @@ static bool merge(Loops *loops, int u, int v) {
     Dim extent;
     if (!can_merge(loops, u, v) || !dim_mul(&extent, loops->var[u].extent, loops->var[v].extent))
         return false;
+    if (dim_eval(extent, loops->batch) > INT32_MAX) return false; // a loop counts in an int
     for (int i = 0; i < loops->store.count; i++)
         loops->store.at[i].index = without(&loops->store.at[i].index, u);
     for (int i = 0; i < loops->var_count; i++)
@@ -57,11 +58,11 @@ static void merge_list(Loops *loops, int *var, int *count) {
 }
 
 void loops_coalesce(Loops *loops) {
-    int64_t before = dim_eval(loops->var[loops->loop[0]].extent, 1);
+    int64_t before = dim_eval(loops->var[loops->loop[0]].extent, loops->batch);
     merge_list(loops, loops->loop, &loops->loop_count);
     for (int i = 0; i < loops->value.count; i++)
         if (loops->value.at[i]->kind == VALUE_REDUCE)
             merge_list(loops, loops->value.at[i]->var, &loops->value.at[i]->var_count);
     loops->outer = loops->var[loops->loop[0]].extent;
-    loops->outer_unit = before > 0 ? dim_eval(loops->outer, 1) / before : 1;
+    loops->outer_unit = before > 0 ? dim_eval(loops->outer, loops->batch) / before : 1;
 }

@@ -198,10 +198,12 @@ static bool folds_on(const Fuse *f, const Node *user, Dim batch) {
 
 static void claim_folds(Fuse *f, const Node *core) {
     const Node *end = NULL, *node = core;
+    int64_t offset;
     Dim batch = core->shape.dim[0];
     if (core->op != OP_product || dim_is_one(batch)) return;
     for (const Node *user; (user = only_user(f, node)) && folds_on(f, user, batch); node = user)
-        if (user->op == OP_fold || (end && user->op != OP_reshape && user->dtype == DT_F32))
+        if (user->op == OP_fold || (end && user->op != OP_reshape && user->dtype == DT_F32 &&
+                                    !node_is_view(user, f->fusion->batch, &offset)))
             end = user;
     if (!end) return;
     for (node = core; node != end; node = only_user(f, node))

@@ -102,6 +102,8 @@ static double evaluate(const Lowering *l, const Operand *a, const Operand *b, co
     split(choice, a, want, count, &parts);
     for (int i = choice->batched; i < count; i++)
         if (has(a, want[i]) && has(b, want[i])) return -1; // must be batched
+    for (int i = 0; i < parts.s.count; i++) // the first block is what is not added to
+        if (!dim_at_least(l->index[parts.s.at[i]].extent, 1)) return -1;
     if (!outer_axes(a, &parts, &outer_a) || !outer_axes(b, &parts, &outer_b)) return -1;
     bool m_first = true, n_first = true; // the rest of the output is [m, n]; [n, m]
     for (int i = choice->batched; i < count; i++) {
