@@ -90,20 +90,22 @@ static void print_scatter(Buf *out, const Fusion *fusion, const Kernel *kernel) 
     int64_t table = shape_eval(&node->shape, fusion->batch),
             extent = dim_eval(node->shape.dim[0], fusion->batch);
     long long width = extent ? table / extent : 0;
-    buf_printf(out, "    float *restrict to = %s + %lld;\n", buffer_address(arena, to.buffer),
+    const char *type = c_memory_type(node->dtype);
+    buf_printf(out, "    %s *restrict to = %s + %lld;\n", type, buffer_address(arena, to.buffer),
                (long long)to.offset);
     buf_printf(out, "    const int *restrict index = %s + %lld;\n",
                buffer_address(arena, at.buffer), (long long)at.offset);
-    buf_printf(out, "    const float *restrict from = %s + %lld;\n",
+    buf_printf(out, "    const %s *restrict from = %s + %lld;\n", type,
                buffer_address(arena, from.buffer), (long long)from.offset);
     buf_printf(out,
-               "    for (long long i = low * %lld; i < high * %lld; i++)\n        to[i] = 0.0f;\n",
+               "    for (long long i = low * %lld; i < high * %lld; i++)\n        to[i] = 0;\n",
                width, width);
     Buf at_text = buf_new(arena);
-    int64_t stride = shape_eval(&index->shape, fusion->batch);
     int depth = 1;
     for (int axis = 0; axis < index->shape.rank; axis++) {
-        stride /= dim_eval(index->shape.dim[axis], fusion->batch);
+        int64_t stride = 1;
+        for (int inner = axis + 1; inner < index->shape.rank; inner++)
+            stride *= dim_eval(index->shape.dim[inner], fusion->batch);
         buf_printf(&at_text, "%si%d * %lld", axis ? " + " : "", axis, (long long)stride);
         print_indent(out, depth++);
         buf_printf(out, "for (int i%d = 0; i%d < %s; i%d++)\n", axis, axis,

@@ -110,7 +110,9 @@ void nest_print_locals(Buf *out, const Loops *loops, int depth) {
             if (value->kind != VALUE_SCALAR || value->slot != slot || p.uses[value->id] == 0)
                 continue;
             print_indent(out, depth);
-            buf_printf(out, "const float s%d = ctx->scalar[%d];\n", slot, slot);
+            buf_printf(out, "const %s s%d = %sctx->scalar[%d];\n",
+                       value->dtype == DT_BOOL ? "int" : "float", slot,
+                       value->dtype == DT_BOOL ? "(int)" : "", slot);
             break;
         }
 }
