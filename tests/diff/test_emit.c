@@ -1,194 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Random graphs through all passes and the JIT against the oracle: with a full batch and a smaller
 // one, contractions as loops and as products, one thread and two (which must give the same bits).
-#include "emit/emit.h"
-#include "jit/jit.h"
-#include "pass/lower.h"
-#include "pass/simplify.h"
+#include "compiled.h"
 #include "random_graph.h"
 
 #include <criterion/criterion.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { GRAPHS = 400, BATCH = 3, STEP = 3, EPOCH = 1 };
-
-typedef struct Case { // one graph, compiled
-    Arena *arena;
-    uint64_t seed;
-    const Graph *graph; // as it was made
-    Module module;
-    VEC(Placement) place;
-    int64_t bytes[5]; // of the arenas
-    const char *source;
-    Plan *plan;
-    Jit *jit;
-} Case;
-
-static void place(Case *c, const char *name, BufferArena arena, const Node *node) {
-    VEC_PUSH(c->arena, c->place, ((Placement){name, arena, c->bytes[arena]}));
-    int64_t bytes = shape_eval(&node->shape, BATCH) * dtype_size(node->dtype);
-    c->bytes[arena] += (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
-}
-
-static void place_all(Case *c) {
-    for (int id = 0; id < c->graph->node.count; id++) {
-        const Node *node = c->graph->node.at[id];
-        if (node->op == OP_input) place(c, node->attr->name, ARENA_INPUT, node);
-        if (node->op == OP_state || node->op == OP_param)
-            place(c, node->attr->name, ARENA_STATE, node);
-        if (node->op == OP_hyper)
-            VEC_PUSH(c->arena, c->module.hyper, ((NncHyper){node->attr->name, node->attr->value}));
-    }
-    for (int i = 0; i < c->graph->root.count; i++)
-        if (c->graph->root.at[i].kind == ROOT_OUTPUT)
-            place(c, c->graph->root.at[i].name, ARENA_OUTPUT, c->graph->root.at[i].value);
-}
-
-static void build(Case *c, double least, JitTier tier) {
-    const char *error = NULL;
-    Buf source = buf_new(c->arena);
-    c->module = (Module){
-        .model = "Random", .source = source_from_text(c->arena, "random.nnd", ""), .batch = BATCH};
-    place_all(c);
-    Graph *graph = simplify(c->arena, lower(c->arena, simplify(c->arena, c->graph), BATCH, least));
-    c->plan = plan_make(c->arena, fuse(c->arena, graph, BATCH, c->place.at, c->place.count));
-    c->bytes[ARENA_WORK] = c->plan->work_bytes;
-    c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
-    emit_head(&source, &c->module);
-    emit_function(&source, &c->module, NNC_PREDICT, c->plan);
-    c->source = source.text;
-    c->jit = jit_load(c->arena, source.text, &(JitOptions){.tier = tier}, &error);
-    if (!c->jit) cr_skip_test("%s", error);
-}
-
-// Between the interpreter's row-major doubles for n examples and a buffer laid out for the batch.
-static void transfer(const Node *node, int64_t n, double *value, char *buffer, bool in) {
-    int64_t count = shape_eval(&node->shape, n);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t rest = i, at = 0, stride = 1;
-        for (int axis = node->shape.rank - 1; axis >= 0; axis--) {
-            int64_t extent = dim_eval(node->shape.dim[axis], n);
-            at += rest % extent * stride;
-            rest /= extent;
-            stride *= dim_eval(node->shape.dim[axis], BATCH);
-        }
-        if (node->dtype == DT_F32)
-            in ? (void)(((float *)buffer)[at] = (float)value[i])
-               : (void)(value[i] = ((float *)buffer)[at]);
-        else if (node->dtype == DT_I32)
-            in ? (void)(((int *)buffer)[at] = (int)value[i])
-               : (void)(value[i] = ((int *)buffer)[at]);
-        else
-            in ? (void)(buffer[at] = value[i] != 0) : (void)(value[i] = buffer[at]);
-    }
-}
-
-static int64_t offset_of(const Case *c, const char *name, BufferArena arena) {
-    for (int i = 0; i < c->place.count; i++)
-        if (c->place.at[i].arena == arena && !strcmp(c->place.at[i].name, name))
-            return c->place.at[i].offset;
-    cr_assert_fail("%s is not placed", name);
-    return 0;
-}
-
-static char *new_arena(Arena *arena, int64_t bytes) {
-    char *memory = arena_alloc(arena, (size_t)bytes + 2 * NNC_ALIGN);
-    memory += NNC_ALIGN - (uintptr_t)memory % NNC_ALIGN;
-    memset(memory, 0x7f, (size_t)bytes); // what was not written is large
-    return memory;
-}
-
-static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) {
-    char *arena[5];
-    double hyper[64];
-    for (int i = 0; i < 5; i++) // two threads' scratch memory
-        arena[i] = new_arena(c->arena, c->bytes[i] * (i == ARENA_SCRATCH ? 2 : 1));
-    for (int id = 0; id < c->graph->node.count; id++) {
-        const Node *node = c->graph->node.at[id];
-        BufferArena where = node->op == OP_input ? ARENA_INPUT : ARENA_STATE;
-        if (node->op == OP_input || node->op == OP_state || node->op == OP_param)
-            transfer(node, n, (double *)leaf[id],
-                     arena[where] + offset_of(c, node->attr->name, where), true);
-    }
-    for (int i = 0; i < c->module.hyper.count; i++)
-        hyper[i] = c->module.hyper.at[i].value;
-    float *scalar = ARENA_ARRAY(c->arena, float, c->plan->fusion->scalar.count + 1);
-    void (*scalars)(const double *, double, double, double, float *) =
-        (void (*)(const double *, double, double, double, float *))jit_function(
-            c->jit, "nnc_scalars_predict");
-    void (*run)(NncCtx *) = (void (*)(NncCtx *))jit_function(c->jit, "nnc_run_predict");
-    scalars(hyper, STEP, EPOCH, (double)n, scalar);
-    NncCtx ctx = {.state = arena[ARENA_STATE],
-                  .work = arena[ARENA_WORK],
-                  .scratch = arena[ARENA_SCRATCH],
-                  .scratch_bytes = c->bytes[ARENA_SCRATCH],
-                  .input = arena[ARENA_INPUT],
-                  .output = arena[ARENA_OUTPUT],
-                  .scalar = scalar,
-                  .n = n,
-                  .seed_low = (unsigned)c->seed,
-                  .seed_high = (unsigned)(c->seed >> 32),
-                  .step = STEP,
-                  .pool = pool};
-    run(&ctx);
-    return ctx;
-}
-
-static bool agree(double oracle, double value, double scale) {
-    if (isnan(oracle) || isnan(value)) return isnan(oracle) && isnan(value);
-    if (fabs(oracle) > 1e30) return fabs(value) > 1e30 && (oracle > 0) == (value > 0);
-    return oracle == value || fabs(oracle - value) <= 2e-4 * (scale + 1e-2);
-}
-
-static const char *graph_text(const Case *c) {
-    Buf text = buf_new(c->arena);
-    graph_print(&text, c->graph);
-    buf_add(&text, "--- lowered\n");
-    graph_print(&text, c->plan->fusion->graph);
-    plan_print(&text, c->plan);
-    buf_add(&text, strstr(c->source, "// --- unit"));
-    return text.text;
-}
-
-static void compare(Case *c, int64_t n, double **oracle, const NncCtx *ctx) {
-    for (int i = 0; i < c->graph->root.count; i++) {
-        const Root *root = &c->graph->root.at[i];
-        bool out = root->kind == ROOT_OUTPUT;
-        const char *name = out ? root->name : root->leaf->attr->name;
-        char *base = out ? ctx->output : ctx->state;
-        int64_t count = shape_eval(&root->value->shape, n);
-        double *value = ARENA_ARRAY(c->arena, double, count + 1), scale = 0;
-        transfer(root->value, n, value, base + offset_of(c, name, out ? ARENA_OUTPUT : ARENA_STATE),
-                 false);
-        for (int64_t k = 0; k < count; k++)
-            if (isfinite(oracle[root->value->id][k]))
-                scale = fmax(scale, fabs(oracle[root->value->id][k]));
-        for (int64_t k = 0; k < count; k++)
-            cr_assert(agree(oracle[root->value->id][k], value[k], scale),
-                      "seed %d, n = %d: %s[%d] is %.9g, should be %.9g\n%s", (int)c->seed, (int)n,
-                      name, (int)k, value[k], oracle[root->value->id][k], graph_text(c));
-    }
-}
+enum { GRAPHS = 400 };
 
 static void check(uint64_t seed, double least, JitTier tier, NncPool *pool) {
-    Case c = {.arena = arena_new(), .seed = seed};
-    c.graph = random_graph(c.arena, seed);
-    build(&c, least, tier);
-    for (int64_t n = BATCH; n >= 1; n -= 2) {
-        const double **leaf = random_leaves(c.arena, c.graph, n, seed);
-        Interp with = {.n = n, .step = STEP, .epoch = EPOCH, .seed = seed, .leaf = leaf};
-        NncCtx one = run(&c, n, leaf, NULL);
-        compare(&c, n, graph_interpret(c.graph, &with, c.arena), &one);
-        NncCtx two = run(&c, n, leaf, pool);
-        cr_assert(!memcmp(one.output, two.output, (size_t)c.bytes[ARENA_OUTPUT]),
-                  "seed %d: other bits from two threads", (int)seed);
-        cr_assert(!memcmp(one.state, two.state, (size_t)c.bytes[ARENA_STATE]),
-                  "seed %d: other bits from two threads", (int)seed);
-    }
-    jit_free(c.jit);
-    arena_free(c.arena);
+    Arena *arena = arena_new();
+    Case *c = case_new(arena, random_graph(arena, seed), seed);
+    case_build(c, least, tier);
+    for (int64_t n = BATCH; n >= 1; n -= 2)
+        case_check(c, n, random_leaves(arena, c->graph, n, seed), pool);
+    jit_free(c->jit);
+    arena_free(arena);
 }
 
 static void check_all(double least, JitTier tier, int graphs) {

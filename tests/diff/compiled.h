@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// A graph through all passes and the JIT, run and compared with the oracle.
+//
+//     Case *c = case_new(arena, graph, seed);
+//     case_build(c, 0, JIT_TCC);          // contractions of 0 multiplications and more as products
+//     case_check(c, BATCH, leaf, pool);   // roots as the oracle's; two threads give one's bits
+#ifndef NNC_TESTS_COMPILED_H
+#define NNC_TESTS_COMPILED_H
+
+#include "emit/emit.h"
+#include "jit/jit.h"
+#include "ir/graph.h"
+
+enum { BATCH = 3, STEP = 3, EPOCH = 1 };
+
+typedef struct Case { // one graph, compiled
+    Arena *arena;
+    uint64_t seed;
+    const Graph *graph; // as it was made
+    Module module;
+    VEC(Placement) place;
+    int64_t bytes[5]; // of the arenas
+    const char *source;
+    Plan *plan;
+    Jit *jit;
+} Case;
+
+Case *case_new(Arena *arena, const Graph *graph, uint64_t seed);
+void case_build(Case *c, double least, JitTier tier); // skips the test where there is no such tier
+// Runs n <= BATCH examples on one thread and on the pool; leaf: values by node id.
+void case_check(Case *c, int64_t n, const double *const *leaf, NncPool *pool);
+
+#endif

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// Small graphs, one idea each, of what fusion and memory planning may get wrong: states that read
+// one another, outputs that are leaves, parts of a concat that are read in other ways.
+#include "compiled.h"
+#include "random_graph.h"
+
+#include <criterion/criterion.h>
+
+typedef struct Idea {
+    const char *name, *nodes;
+} Idea;
+
+// clang-format off
+static const Idea idea[] = {
+    {"output_is_a_state_old",
+     "%0 = state \"s\" : f32[4]\n"
+     "%1 = tanh %0 : f32[4]\n"
+     "output \"old\" = %0\n"
+     "state \"s\" %0 = %1\n"},
+    {"states_shift",
+     "%0 = state \"a\" : f32[4]\n"
+     "%1 = state \"b\" : f32[4]\n"
+     "%2 = tanh %1 : f32[4]\n"
+     "state \"b\" %1 = %2\n"
+     "state \"a\" %0 = %1\n"},
+    {"states_shift_other_order",
+     "%0 = state \"a\" : f32[4]\n"
+     "%1 = state \"b\" : f32[4]\n"
+     "%2 = tanh %1 : f32[4]\n"
+     "state \"a\" %0 = %1\n"
+     "state \"b\" %1 = %2\n"},
+    {"states_swap",
+     "%0 = state \"a\" : f32[4]\n"
+     "%1 = state \"b\" : f32[4]\n"
+     "state \"a\" %0 = %1\n"
+     "state \"b\" %1 = %0\n"},
+    {"state_and_its_view",
+     "%0 = state \"a\" : f32[4]\n"
+     "%1 = state \"b\" : f32[2, 2]\n"
+     "%2 = input \"x\" : f32[N, 4]\n"
+     "%3 = reduce_sum %2 {axes = 0} : f32[4]\n"
+     "%4 = tanh %3 : f32[4]\n"
+     "%5 = reshape %4 : f32[2, 2]\n"
+     "state \"a\" %0 = %4\n"
+     "state \"b\" %1 = %5\n"},
+    {"parts_of_a_state",
+     "%0 = state \"s\" : f32[12]\n"
+     "%1 = input \"x\" : f32[5]\n"
+     "%2 = slice %0 {start = 0, step = 1} : f32[4]\n"
+     "%3 = exp %2 : f32[4]\n"
+     "%4 = slice %0 {start = 0, step = 1} : f32[5]\n"
+     "%5 = mul %4 %1 : f32[5]\n"
+     "%6 = slice %0 {start = 9, step = 1} : f32[3]\n"
+     "%7 = sin %6 : f32[3]\n"
+     "%8 = concat %3 %5 %7 : f32[12]\n"
+     "state \"s\" %0 = %8\n"},
+    {"part_of_a_state_is_used",
+     "%0 = state \"s\" : f32[9]\n"
+     "%1 = slice %0 {start = 0, step = 1} : f32[4]\n"
+     "%2 = exp %1 : f32[4]\n"
+     "%3 = slice %0 {start = 4, step = 1} : f32[5]\n"
+     "%4 = sin %3 : f32[5]\n"
+     "%5 = concat %2 %4 : f32[9]\n"
+     "%6 = reduce_sum %2 {axes = 0} : f32[]\n"
+     "output \"sum\" = %6\n"
+     "output \"part\" = %4\n"
+     "state \"s\" %0 = %5\n"},
+    {"concat_is_gathered",
+     "%0 = input \"x\" : f32[4]\n"
+     "%1 = input \"i\" : i32[4]\n"
+     "%2 = exp %0 : f32[4]\n"
+     "%3 = sin %0 : f32[4]\n"
+     "%4 = concat %2 %3 : f32[8]\n"
+     "%5 = gather %4 %1 : f32[4]\n"
+     "output \"y\" = %5\n"
+     "output \"c\" = %4\n"},
+    {"concat_is_sliced",
+     "%0 = input \"x\" : f32[4]\n"
+     "%1 = exp %0 : f32[4]\n"
+     "%2 = sin %0 : f32[4]\n"
+     "%3 = concat %1 %2 : f32[8]\n"
+     "%4 = slice %3 {start = 1, step = 2} : f32[4]\n"
+     "output \"y\" = %4\n"
+     "output \"c\" = %3\n"},
+    {"outputs_are_one",
+     "%0 = input \"x\" : f32[N, 4]\n"
+     "%1 = exp %0 : f32[N, 4]\n"
+     "%2 = reshape %1 : f32[N, 2, 2]\n"
+     "%3 = state \"s\" : f32[N, 4]\n"
+     "output \"y\" = %1\n"
+     "output \"z\" = %1\n"
+     "output \"v\" = %2\n"
+     "output \"in\" = %0\n"
+     "state \"s\" %3 = %1\n"},
+    {"outputs_are_leaves",
+     "%0 = input \"x\" : i32[2, N]\n"
+     "%1 = param \"p\" : f32[3, 2]\n"
+     "%2 = input \"b\" : bool[N]\n"
+     "%3 = permute %1 {perm = 1 0} : f32[2, 3]\n"
+     "%4 = const {value = 7} : i32[]\n"
+     "output \"x\" = %0\n"
+     "output \"p\" = %1\n"
+     "output \"b\" = %2\n"
+     "output \"t\" = %3\n"
+     "output \"c\" = %4\n"},
+    {"scatter_of_integers",
+     "%0 = input \"i\" : i32[N, 2]\n"
+     "%1 = input \"x\" : i32[N, 2, 3]\n"
+     "%2 = scatter_add %0 %1 {extent = 4} : i32[4, 3]\n"
+     "output \"y\" = %2\n"},
+    {"scatter_along_the_batch",
+     "%0 = input \"i\" : i32[N, 2]\n"
+     "%1 = input \"x\" : f32[N, 2, N]\n"
+     "%2 = scatter_add %0 %1 {extent = N} : f32[N, N]\n"
+     "output \"y\" = %2\n"},
+    {"argmax_of_integers",
+     "%0 = input \"i\" : i32[3, N, 2]\n"
+     "%1 = argmax %0 {axes = 0 1} : i32[2]\n"
+     "%2 = argmax %0 {axes = 0 1 2} : i32[]\n"
+     "%3 = reduce_max %0 {axes = 1} : i32[3, 2]\n"
+     "%4 = reduce_sum %0 {axes = 2} : i32[3, N]\n"
+     "output \"y\" = %1\n"
+     "output \"z\" = %2\n"
+     "output \"m\" = %3\n"
+     "output \"t\" = %4\n"},
+    {"condition_of_the_step",
+     "%0 = step : f64[]\n"
+     "%1 = const {value = 5} : f64[]\n"
+     "%2 = lt %0 %1 : bool[]\n"
+     "%3 = broadcast %2 {axes = 0} : bool[4]\n"
+     "%4 = input \"b\" : bool[4]\n"
+     "%5 = and %3 %4 : bool[4]\n"
+     "%6 = or %3 %4 : bool[4]\n"
+     "%7 = not %3 : bool[4]\n"
+     "output \"y\" = %5\n"
+     "output \"z\" = %6\n"
+     "output \"w\" = %7\n"},
+    {"output_of_the_step",
+     "%0 = step : f64[]\n"
+     "%1 = const {value = 5} : f64[]\n"
+     "%2 = lt %0 %1 : bool[]\n"
+     "%3 = cast %0 : f32[]\n"
+     "%4 = cast %0 : i32[]\n"
+     "output \"y\" = %2\n"
+     "output \"z\" = %3\n"
+     "output \"w\" = %4\n"},
+    {"product_of_all_but_one",
+     "%0 = input \"x\" : f32[N, 5]\n"
+     "%1 = param \"w\" : f32[5, 7]\n"
+     "%2 = slice %0 {start = 1 0, step = 1 1} : f32[N - 1, 5]\n"
+     "%3 = contract %2[i0, j0] %1[j0, i1] {sum = 5} : f32[N - 1, 7]\n"
+     "%4 = param \"b\" : f32[7]\n"
+     "%5 = broadcast %4 {axes = 0} : f32[N - 1, 7]\n"
+     "%6 = add %3 %5 : f32[N - 1, 7]\n"
+     "%7 = max %6 %3 : f32[N - 1, 7]\n"
+     "output \"y\" = %6\n"},
+    {"nothing",
+     "%0 = input \"x\" : f32[0, 3]\n"
+     "%1 = exp %0 : f32[0, 3]\n"
+     "%2 = reduce_sum %0 {axes = 0} : f32[3]\n"
+     "%3 = reshape %1 : f32[0]\n"
+     "%4 = reduce_sum %0 {axes = 0 1} : f32[]\n"
+     "output \"y\" = %1\n"
+     "output \"z\" = %2\n"
+     "output \"v\" = %3\n"
+     "output \"w\" = %4\n"},
+    {"sum_of_all_but_one",
+     "%0 = input \"x\" : f32[N, 5]\n"
+     "%1 = input \"y\" : f32[N, 7]\n"
+     "%2 = slice %0 {start = 1 0, step = 1 1} : f32[N - 1, 5]\n"
+     "%3 = slice %1 {start = 1 0, step = 1 1} : f32[N - 1, 7]\n"
+     "%4 = contract %2[j0, i0] %3[j0, i1] {sum = N - 1} : f32[5, 7]\n"
+     "output \"y\" = %4\n"},
+    {"turned_fold",
+     "%0 = input \"g\" : f32[N, 4, 6]\n"
+     "%1 = param \"w\" : f32[4, 2, 3]\n"
+     "%2 = contract %0[i0, j0, i2 - j1] %1[j0, i1, j1] {sum = 4 3} : f32[N, 2, 8]\n"
+     "%3 = reshape %2 : f32[N, 1, 2, 8]\n"
+     "%4 = permute %3 {perm = 0 2 1 3} : f32[N, 2, 1, 8]\n"
+     "output \"y\" = %4\n"},
+    {"turned_fold_of_one",
+     "%0 = input \"g\" : f32[N, 4, 6]\n"
+     "%1 = param \"w\" : f32[4, 1, 3]\n"
+     "%2 = contract %0[i0, j0, i2 - j1] %1[j0, i1, j1] {sum = 4 3} : f32[N, 1, 8]\n"
+     "%3 = permute %2 {perm = 0 2 1} : f32[N, 8, 1]\n"
+     "%4 = input \"m\" : f32[N, 8, 1]\n"
+     "%5 = mul %3 %4 : f32[N, 8, 1]\n"
+     "output \"t\" = %5\n"},
+    {"turned_fold_kept",
+     "%0 = input \"g\" : f32[N, 4, 6]\n"
+     "%1 = param \"w\" : f32[4, 1, 3]\n"
+     "%2 = contract %0[i0, j0, i2 - j1] %1[j0, i1, j1] {sum = 4 3} : f32[N, 1, 8]\n"
+     "%3 = permute %2 {perm = 0 2 1} : f32[N, 8, 1]\n"
+     "output \"t\" = %3\n"},
+    {"kernel_as_high_as_the_image",
+     "%0 = input \"g\" : f32[N, 2, 1, 7]\n"
+     "%1 = input \"x\" : f32[N, 3, 5, 9]\n"
+     "%2 = contract %0[j0, i0, j1, j2] %1[j0, i1, i2 + j1, i3 + j2] "
+     "{sum = N 1 7} : f32[2, 3, 5, 3]\n"
+     "output \"w\" = %2\n"},
+    {"scatter_of_nothing",
+     "%0 = input \"i\" : i32[0]\n"
+     "%1 = input \"x\" : f32[0, 3]\n"
+     "%2 = scatter_add %0 %1 {extent = 4} : f32[4, 3]\n"
+     "output \"y\" = %2\n"},
+    {"product_of_nothing",
+     "%0 = input \"x\" : f32[N, 0]\n"
+     "%1 = param \"w\" : f32[0, 3]\n"
+     "%2 = contract %0[i0, j0] %1[j0, i1] {sum = 0} : f32[N, 3]\n"
+     "%3 = exp %2 : f32[N, 3]\n"
+     "output \"y\" = %3\n"},
+    {"negative_constants",
+     "%0 = const {value = -1} : f32[]\n"
+     "%1 = stop %0 : f32[]\n"
+     "%2 = broadcast %1 {axes = 0} : f32[4]\n"
+     "%3 = pad %2 {low = 1, high = 1, value = -2} : f32[6]\n"
+     "%4 = neg %3 : f32[6]\n"
+     "%5 = neg %1 : f32[]\n"
+     "output \"y\" = %4\n"
+     "output \"z\" = %5\n"},
+};
+// clang-format on
+
+enum { IDEAS = sizeof idea / sizeof *idea };
+
+static void check(const Idea *what, double least, NncPool *pool) {
+    Arena *arena = arena_new();
+    Diag *diag = diag_new(arena);
+    const char *text = arena_printf(arena, "graph train {\n%s}\n", what->nodes);
+    Graph *graph = graph_read(arena, source_from_text(arena, what->name, text), diag);
+    cr_assert(graph, "%s does not read", what->name);
+    Case *c = case_new(arena, graph, 1);
+    case_build(c, least, JIT_TCC);
+    for (int64_t n = BATCH; n >= 1; n--)
+        case_check(c, n, random_leaves(arena, graph, n, 1), pool);
+    jit_free(c->jit);
+    arena_free(arena);
+}
+
+Test(roots, as_the_oracle) {
+    NncPool *pool = nnc_pool_new(2);
+    for (int i = 0; i < IDEAS; i++) {
+        check(&idea[i], 1e9, pool);
+        check(&idea[i], 0, pool);
+    }
+    nnc_pool_free(pool);
+}
