@@ -49,12 +49,12 @@ static Jit *prepare(const Settings *settings, NncFunctionKind function, Compiled
 }
 
 int command_train(const Settings *settings) {
+    // A reader of the report that goes away takes nothing of the training with it.
+    signal(SIGPIPE, SIG_IGN);
     Compiled *compiled;
     NncError error = {0};
     Jit *jit = prepare(settings, NNC_TRAIN, &compiled);
     if (!jit) return EXIT_USER;
-    signal(SIGPIPE,
-           SIG_IGN); // a reader of the report that goes away takes nothing of the training with it
     int status = status_of(nnc_train(&compiled->program, &settings->run, &error), &error);
     jit_free(jit);
     return status;
