@@ -210,5 +210,6 @@ int main(int argc, char **argv) {
     fflush(stdout);
     bool passes = keeps("front end and passes", &start.passes, "NNC_BENCH_PASSES_MS", 50);
     bool first = keeps("first step", &start.first_step, "NNC_BENCH_START_MS", 100);
+    if (!passes || !first) warn_of_others(start.others);
     return passes && first ? BENCH_PASSED : BENCH_FAILED;
 }

@@ -195,6 +195,7 @@ static int judge(Match *match) {
     fflush(stdout);
     if (contest->floor == 0 || sample_median(&match->rate[0]) >= floor) return BENCH_PASSED;
     fprintf(stderr, "nnc stays below %g %s\n", floor, contest->unit);
+    warn_of_others(match->others);
     return BENCH_FAILED;
 }
 

@@ -65,6 +65,13 @@ double busy_others(Busy from, Busy to) {
     return others < 0 ? 0 : others; // the system counts in ticks, and rounds
 }
 
+void warn_of_others(double others) {
+    if (others > 0.05)
+        fprintf(stderr,
+                "(other processes took %.0f %% of the machine: to be repeated on an idle one)\n",
+                100 * others);
+}
+
 void print_json_number(const char *name, double value) {
     if (isfinite(value))
         printf(",\"%s\":%.4g", name, value);

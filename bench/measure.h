@@ -28,6 +28,9 @@ typedef struct Busy {
 } Busy;
 Busy busy_now(void);
 double busy_others(Busy from, Busy to);
+// Beside a limit that was not kept: says so on standard error where the machine was too busy for a
+// verdict.
+void warn_of_others(double others);
 
 // ,"name":value  or, where there is no number, null
 void print_json_number(const char *name, double value);
