@@ -377,6 +377,63 @@ static void store_costly(Fuse *f) {
     }
 }
 
+// --- What would make a kernel of too many index variables (loops.h: LOOP_VARS)
+
+// Variables that the way through this node makes, about.
+static int own_variables(const Node *node) {
+    int count = 0;
+    switch (node->op) {
+    case OP_gather:
+        return 1;
+    case OP_reshape:
+        return node->shape.rank < node->in[0]->shape.rank ? 2 : 0;
+    case OP_pad:
+        for (int axis = 0; axis < node->shape.rank; axis++)
+            count += node->attr->pad[axis].interior > 0;
+        return count;
+    case OP_concat:
+        for (int i = 1; i < node->in_count; i++)
+            count += !dim_is_const(node->in[i - 1]->shape.dim[node->attr->axis]);
+        return count;
+    default:
+        return 0;
+    }
+}
+
+// A node's inputs are stored, the most crowded first, until what is left of them fits.
+static bool lies_in_memory(const Fuse *f, const Node *node) {
+    int64_t offset;
+    const Node *base = strip_views(node, f->fusion->batch, &offset);
+    return f->stored[base->id] || node_is_leaf(base);
+}
+
+// The input of `node` that is computed in passing with the most variables, or NULL.
+static const Node *most_crowded(const Fuse *f, const Node *node) {
+    const Node *most = NULL;
+    for (int i = 0; i < node->in_count; i++) {
+        const Node *in = node->in[i];
+        if (f->inside[in->id] || lies_in_memory(f, in) || f->variables[in->id] == 0) continue;
+        if (!most || f->variables[in->id] > f->variables[most->id]) most = in;
+    }
+    return most;
+}
+
+static void store_crowded(Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id], *most;
+        if (!f->live[id] || node_is_leaf(node) || node_is_scalar(node)) continue;
+        for (;;) {
+            f->variables[id] = own_variables(node);
+            for (int i = 0; i < node->in_count; i++)
+                if (!lies_in_memory(f, node->in[i]))
+                    f->variables[id] += f->variables[node->in[i]->id];
+            if (f->variables[id] <= CROWDED || !(most = most_crowded(f, node))) break;
+            store(f, most, "its kernel would need too many index variables");
+        }
+    }
+}
+
 // --- The pass
 
 static void mark_live(Fuse *f) {
@@ -401,6 +458,7 @@ void choose_stored(Fuse *f) {
     claim_epilogues(f);
     store_operands(f);
     store_costly(f);
+    store_crowded(f);
 }
 
 Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Placement *placement,
@@ -417,6 +475,7 @@ Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Placement *p
     f.stored = ARENA_ARRAY(arena, bool, count);
     f.inside = ARENA_ARRAY(arena, bool, count);
     f.claimed = ARENA_ARRAY(arena, bool, count);
+    f.variables = ARENA_ARRAY(arena, int, count);
     f.folded = ARENA_ARRAY(arena, bool, count);
     f.core = ARENA_ARRAY(arena, const Node *, count);
     f.apart = ARENA_ARRAY(arena, const char *, count);

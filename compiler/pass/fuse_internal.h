@@ -5,6 +5,8 @@
 
 #include "pass/plan.h"
 
+enum { CROWDED = 16 }; // index variables in a kernel, beside those of its loops
+
 typedef struct Users {
     VEC(const Node *) node; // those that use it; one that uses it twice is there twice
     int roots;              // how many roots it is the value of
@@ -20,6 +22,7 @@ typedef struct Fuse {
         *core; // by node id of a stored node: the product, reduction .. that its kernel is built on
     bool *folded;       // by id of a product: its epilogue is computed from it by folds
     bool *claimed;      // part of some core's epilogue
+    int *variables;     // by node id: index variables that computing it makes, about
     const char **apart; // by node id: why it was stored
     const Placement *placement;
     int placements;

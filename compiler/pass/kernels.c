@@ -206,6 +206,10 @@ static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted,
 static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel *wanted) {
     if (kernel->kind != KERNEL_LOOPS || kernel->core || kernel->result.count >= 8) return false;
     if (!shape_equal(&kernel->space, &wanted->space)) return false;
+    int variables = m->f->variables[wanted->result.at[0].value->id];
+    for (int i = 0; i < kernel->result.count; i++)
+        variables += m->f->variables[kernel->result.at[i].value->id];
+    if (variables > CROWDED) return false;
     bool shared = false; // a concat that the kernel writes a part of is read where it lies: no
     for (int i = 0; i < wanted->reads.count; i++) {
         int made_at = m->made_at[wanted->reads.at[i]->id];

@@ -223,25 +223,49 @@ static const Idea idea[] = {
 
 enum { IDEAS = sizeof idea / sizeof *idea };
 
-static void check(const Idea *what, double least, NncPool *pool) {
-    Arena *arena = arena_new();
-    Diag *diag = diag_new(arena);
-    const char *text = arena_printf(arena, "graph train {\n%s}\n", what->nodes);
-    Graph *graph = graph_read(arena, source_from_text(arena, what->name, text), diag);
-    cr_assert(graph, "%s does not read", what->name);
+static void check(Arena *arena, const Graph *graph, double least, NncPool *pool) {
     Case *c = case_new(arena, graph, 1);
     case_build(c, least, JIT_TCC);
     for (int64_t n = BATCH; n >= 1; n--)
         case_check(c, n, random_leaves(arena, graph, n, 1), pool);
     jit_free(c->jit);
+}
+
+static void check_idea(const Idea *what, NncPool *pool) {
+    Arena *arena = arena_new();
+    Diag *diag = diag_new(arena);
+    const char *text = arena_printf(arena, "graph train {\n%s}\n", what->nodes);
+    Graph *graph = graph_read(arena, source_from_text(arena, what->name, text), diag);
+    cr_assert(graph, "%s does not read", what->name);
+    check(arena, graph, 1e9, pool);
+    check(arena, graph, 0, pool);
     arena_free(arena);
 }
 
 Test(roots, as_the_oracle) {
     NncPool *pool = nnc_pool_new(2);
-    for (int i = 0; i < IDEAS; i++) {
-        check(&idea[i], 1e9, pool);
-        check(&idea[i], 0, pool);
-    }
+    for (int i = 0; i < IDEAS; i++)
+        check_idea(&idea[i], pool);
     nnc_pool_free(pool);
+}
+
+// More index variables than one kernel has room for.
+Test(roots, many_gathers) {
+    Arena *arena = arena_new();
+    Graph *graph = graph_new(arena, "train");
+    NncPool *pool = nnc_pool_new(2);
+    Shape rows = shape_of(2, (Dim[]){dim_batch(), dim_const(5)});
+    Shape table = shape_of(1, (Dim[]){dim_const(9)});
+    const Node *index = node_input(graph, "i", DT_I32, rows),
+               *sum = node_fill(graph, DT_F32, 0, rows);
+    for (int i = 0; i < 70; i++) {
+        const Node *at = node_binary(graph, OP_add, index, node_const(graph, DT_I32, i % 4));
+        const char *name = arena_printf(arena, "t%d", i);
+        sum = node_binary(graph, OP_add, sum,
+                          node_gather(graph, node_input(graph, name, DT_F32, table), at));
+    }
+    graph_add_root(graph, ROOT_OUTPUT, "y", NULL, sum);
+    check(arena, graph, 0, pool);
+    nnc_pool_free(pool);
+    arena_free(arena);
 }
