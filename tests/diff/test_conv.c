@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Random convolutions with their gradients, as layers have them: a ReLU in front, groups, stride,
+// dilation and padding, bias and ReLU behind; then the gradients of image, weights and bias. All
+// through all passes and the JIT against the oracle, as products and as loops.
+#include "compiled.h"
+#include "pass/grad.h"
+#include "random_graph.h"
+#include "random_internal.h"
+
+#include <criterion/criterion.h>
+
+enum { CONVOLUTIONS = 400 };
+
+typedef struct Axis { // of the image
+    int extent, taps, stride, dilation, pad, outputs;
+} Axis;
+
+typedef struct Conv {
+    int groups, in, out; // channels of a group
+    Axis axis[2];
+    bool pad_node; // padding by a node, or by indices that reach beyond the image
+} Conv;
+
+static Axis random_axis(RandomGraph *random) {
+    Axis axis;
+    do {
+        axis = (Axis){.extent = between(random, 1, 9), .taps = between(random, 1, 5)};
+        axis.stride = one_in(random, 2) ? 1 : between(random, 1, 3);
+        axis.dilation = one_in(random, 3) ? 2 : 1;
+        axis.pad = one_in(random, 2) ? 0 : between(random, 0, 2);
+        if (one_in(random, 8)) axis.taps = axis.extent < 5 ? axis.extent : 5; // one output
+        int room = axis.extent + 2 * axis.pad - (axis.taps - 1) * axis.dilation - 1;
+        axis.outputs = room < 0 ? 0 : room / axis.stride + 1;
+    } while (axis.outputs == 0);
+    return axis;
+}
+
+static Conv random_conv(RandomGraph *random) {
+    Conv conv = {.groups = 1, .in = between(random, 1, 6), .out = between(random, 1, 8)};
+    if (one_in(random, 3)) conv.groups = between(random, 2, 3), conv.in = between(random, 1, 2);
+    if (one_in(random, 6)) conv.groups = 4, conv.in = conv.out = 1; // by channels
+    conv.axis[0] = random_axis(random);
+    conv.axis[1] = random_axis(random);
+    conv.pad_node = one_in(random, 2);
+    return conv;
+}
+
+static Shape shape_from(int rank, const int *extent) { // 0: N
+    Dim dim[MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        dim[i] = extent[i] ? dim_const(extent[i]) : dim_batch();
+    return shape_of(rank, dim);
+}
+
+static const Node *relu(Graph *g, const Node *x) {
+    return node_binary(g, OP_max, x, node_const(g, DT_F32, 0));
+}
+
+// z[n, g, k, h, w] = sum over c, r, s of x[n, g, c, h*stride + r*dilation - pad, ..] w[g, k, c, r,
+// s]
+static const Node *convolve(Graph *g, const Conv *conv, const Node *x, const Node *w) {
+    const Axis *h = &conv->axis[0], *v = &conv->axis[1];
+    ContractAttr attr = {.summed = 3};
+    attr.extent[0] = dim_const(conv->in);
+    attr.extent[1] = dim_const(h->taps);
+    attr.extent[2] = dim_const(v->taps);
+    if (conv->pad_node) {
+        PadAxis pad[MAX_RANK] = {[3] = {h->pad, h->pad, 0}, [4] = {v->pad, v->pad, 0}};
+        x = node_pad(g, x, pad, 0);
+    }
+    for (int i = 0; i < 5; i++) { // loop indices: n g k h w, c r s
+        static const int8_t in_x[] = {0, 1, 5, 3, 4}, in_w[] = {1, 2, 5, 6, 7};
+        attr.a[i] = (Access){{in_x[i], -1}, {1, 0}, 0, 1};
+        attr.b[i] = (Access){{in_w[i], -1}, {1, 0}, 0, 1};
+    }
+    for (int i = 0; i < 2; i++) {
+        const Axis *axis = &conv->axis[i];
+        attr.a[3 + i] = (Access){{(int8_t)(3 + i), (int8_t)(6 + i)},
+                                 {axis->stride, axis->dilation},
+                                 conv->pad_node ? 0 : -axis->pad,
+                                 1};
+    }
+    int out[] = {0, conv->groups, conv->out, h->outputs, v->outputs};
+    return node_contract(g, x, w, &attr, shape_from(5, out));
+}
+
+static Graph *conv_graph(Arena *arena, uint64_t seed) {
+    RandomGraph *random = random_graph_new(arena, seed);
+    Graph *g = random->graph;
+    Conv conv = random_conv(random);
+    const Axis *h = &conv.axis[0], *v = &conv.axis[1];
+    int channels = conv.groups * conv.out;
+    Shape image = shape_from(4, (int[]){0, conv.groups * conv.in, h->extent, v->extent});
+    Shape grouped = shape_from(5, (int[]){0, conv.groups, conv.in, h->extent, v->extent});
+    Shape result = shape_from(4, (int[]){0, channels, h->outputs, v->outputs});
+    const Node *x = node_input(g, "x", DT_F32, image);
+    const Node *bias = node_param(g, "b", shape_from(1, &channels));
+    const Node *weight = node_param(
+        g, "w", shape_from(5, (int[]){conv.groups, conv.out, conv.in, h->taps, v->taps}));
+    const Node *z = convolve(g, &conv, node_reshape(g, relu(g, x), grouped), weight);
+    const Node *y = relu(g, node_binary(g, OP_add, node_reshape(g, z, result),
+                                        node_broadcast(g, bias, 0xd, result)));
+    const Node *of[] = {x, weight, bias}, *gradient[3];
+    graph_grad(g, y, node_input(g, "dy", DT_F32, result), of, 3, gradient);
+    graph_add_root(g, ROOT_OUTPUT, "y", NULL, y);
+    graph_add_root(g, ROOT_OUTPUT, "dx", NULL, gradient[0]);
+    graph_add_root(g, ROOT_OUTPUT, "dw", NULL, gradient[1]);
+    graph_add_root(g, ROOT_STATE, "b", bias, gradient[2]);
+    return g;
+}
+
+static void check(uint64_t seed, double least, JitTier tier, NncPool *pool) {
+    Arena *arena = arena_new();
+    Case *c = case_new(arena, conv_graph(arena, seed), seed);
+    case_build(c, least, tier);
+    for (int64_t n = BATCH; n >= 1; n -= 2)
+        case_check(c, n, random_leaves(arena, c->graph, n, seed), pool);
+    jit_free(c->jit);
+    arena_free(arena);
+}
+
+static void check_all(double least, JitTier tier, int convolutions) {
+    NncPool *pool = nnc_pool_new(2);
+    for (uint64_t seed = 1; seed <= (uint64_t)convolutions; seed++)
+        check(seed, least, tier, pool);
+    nnc_pool_free(pool);
+}
+
+Test(conv, products) { check_all(0, JIT_TCC, CONVOLUTIONS); }
+Test(conv, loops) { check_all(1e9, JIT_TCC, CONVOLUTIONS / 4); }
