@@ -57,8 +57,11 @@ static void argmax_loops(Printer *p, const Value *value, const char *name) {
     printer_line(p);
     buf_printf(p->out, "const %s %s_here = %s;\n", c_type(value->in[0]->dtype), name, body);
     printer_line(p);
-    buf_printf(p->out, "if (%s_here > %s_most || (%s_here != %s_here && %s_most == %s_most)) {\n",
-               name, name, name, name, name, name);
+    buf_printf(p->out, "if (%s_here > %s_most", name, name);
+    if (value->in[0]->dtype == DT_F32) // the first NaN wins
+        buf_printf(p->out, " || (%s_here != %s_here && %s_most == %s_most)", name, name, name,
+                   name);
+    buf_add(p->out, ") {\n");
     int inner = printer_enter(p);
     printer_line(p);
     buf_printf(p->out, "%s_most = %s_here;\n", name, name);

@@ -76,6 +76,8 @@ void print_pointwise(Buf *out, Op op, DType in_type, const char *const *in) {
     const char *text = op_info(op)->c_text;
     for (const char *c = text; *c; c++) {
         if (*c == '$') {
+            bool decrement = c > text && c[-1] == '-' && in[c[1] - 'a'][0] == '-';
+            if (decrement) buf_add(out, " "); // - -1.0f is a number, --1.0f is none
             buf_add(out, in[*++c - 'a']);
         } else if (*c == '(' && in_type != DT_F32 && !strncmp(text, "nnc_", 4)) {
             buf_add(out, in_type == DT_F64 ? "_d(" : "_i(");

@@ -210,14 +210,21 @@ static const Idea idea[] = {
      "%3 = exp %2 : f32[N, 3]\n"
      "output \"y\" = %3\n"},
     {"negative_constants",
-     "%0 = const {value = -1} : f32[]\n"
-     "%1 = stop %0 : f32[]\n"
-     "%2 = broadcast %1 {axes = 0} : f32[4]\n"
-     "%3 = pad %2 {low = 1, high = 1, value = -2} : f32[6]\n"
-     "%4 = neg %3 : f32[6]\n"
-     "%5 = neg %1 : f32[]\n"
-     "output \"y\" = %4\n"
-     "output \"z\" = %5\n"},
+     "%0 = const {value = -2} : f32[]\n"
+     "%1 = broadcast %0 {axes = 0} : f32[1]\n"
+     "%2 = concat %1 %1 {axis = 0} : f32[2]\n"
+     "%3 = slice %2 {start = 0, step = 1} : f32[1]\n"
+     "%4 = state \"s\" : f32[2]\n"
+     "%5 = neg %3 : f32[1]\n"
+     "%6 = reduce_sum %2 {axes = 0} : f32[]\n"
+     "%7 = neg %6 : f32[]\n"
+     "%8 = pad %4 {low = 0, high = 2, value = -1} : f32[4]\n"
+     "%9 = slice %8 {start = 2, step = 1} : f32[2]\n"
+     "%10 = neg %9 : f32[2]\n"
+     "output \"y\" = %5\n"
+     "output \"z\" = %7\n"
+     "output \"p\" = %10\n"
+     "state \"s\" %4 = %2\n"},
 };
 // clang-format on
 
