@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { MAX_ELEMENTS = 600, TRIES = 6 };
+enum { MAX_ELEMENTS = 600, TRIES = 6, STATES = 3 };
 
 // --- Numbers
 
@@ -232,7 +232,34 @@ static const Node *add_gradient(RandomGraph *random) {
     return random_keep(random, out);
 }
 
-// What nothing uses, or it would be dead; and a state.
+// Any value, or the old one of the state before; twice that, or put together from the two.
+static const Node *random_next(RandomGraph *random, const Node *before) {
+    const Node *next = before && one_in(random, 3) ? before : pick(random, DT_F32, 0, 4);
+    const Node *part[2] = {next, next};
+    Shape shape = next->shape;
+    if (!one_in(random, 3) || shape.rank == 0 || !dim_is_const(shape.dim[0])) return next;
+    if (before && shape_equal(&before->shape, &shape)) part[below(random, 2)] = before;
+    shape.dim[0].c[0] *= 2;
+    return random_fits(&shape) ? node_concat(random->graph, part, 2, 0) : next;
+}
+
+// States that read one another, and outputs that are old values.
+static void add_states(RandomGraph *random) {
+    Graph *graph = random->graph;
+    const Node *before = NULL;
+    for (int i = 0; i < STATES; i++) {
+        const Node *next = random_next(random, before);
+        const char *name = arena_printf(graph->arena, "state%d", i);
+        const Node *state = node_state(graph, name, DT_F32, next->shape);
+        if (one_in(random, 2)) next = node_binary(graph, OP_add, state, next);
+        if (one_in(random, 3))
+            graph_add_root(graph, ROOT_OUTPUT, arena_printf(graph->arena, "old%d", i), NULL, state);
+        graph_add_root(graph, ROOT_STATE, name, state, next);
+        before = state;
+    }
+}
+
+// What nothing uses, or it would be dead; and states.
 static void add_roots(RandomGraph *random) {
     Graph *graph = random->graph;
     bool *used = ARENA_ARRAY(graph->arena, bool, graph->node.count);
@@ -243,9 +270,7 @@ static void add_roots(RandomGraph *random) {
         if (!used[id])
             graph_add_root(graph, ROOT_OUTPUT, arena_printf(graph->arena, "y%d", id), NULL,
                            graph->node.at[id]);
-    const Node *next_state = pick(random, DT_F32, 0, 4);
-    const Node *leaf = node_state(graph, "state", DT_F32, next_state->shape);
-    graph_add_root(graph, ROOT_STATE, "state", leaf, next_state);
+    add_states(random);
 }
 
 // Half of them movement, which most rules of a pass are about.

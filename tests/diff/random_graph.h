@@ -14,7 +14,7 @@
 
 #include "ir/graph.h"
 
-// Two dozen nodes or more, outputs and one state among the roots; in half of them a gradient.
+// Two dozen nodes or more, outputs and states among the roots; in half of them a gradient.
 Graph *random_graph(Arena *arena, uint64_t seed);
 
 // Values of the leaves by node id, each a float: f32 -2 .. 2, i32 -1 .. 3.
