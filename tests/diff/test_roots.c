@@ -149,11 +149,8 @@ static const Idea idea[] = {
      "%1 = param \"w\" : f32[5, 7]\n"
      "%2 = slice %0 {start = 1 0, step = 1 1} : f32[N - 1, 5]\n"
      "%3 = contract %2[i0, j0] %1[j0, i1] {sum = 5} : f32[N - 1, 7]\n"
-     "%4 = param \"b\" : f32[7]\n"
-     "%5 = broadcast %4 {axes = 0} : f32[N - 1, 7]\n"
-     "%6 = add %3 %5 : f32[N - 1, 7]\n"
-     "%7 = max %6 %3 : f32[N - 1, 7]\n"
-     "output \"y\" = %6\n"},
+     "%4 = tanh %3 : f32[N - 1, 7]\n"
+     "output \"y\" = %4\n"},
     {"nothing",
      "%0 = input \"x\" : f32[0, 3]\n"
      "%1 = exp %0 : f32[0, 3]\n"
@@ -192,11 +189,15 @@ static const Idea idea[] = {
      "%2 = contract %0[i0, j0, i2 - j1] %1[j0, i1, j1] {sum = 4 3} : f32[N, 1, 8]\n"
      "%3 = permute %2 {perm = 0 2 1} : f32[N, 8, 1]\n"
      "output \"t\" = %3\n"},
-    {"kernel_as_high_as_the_image",
-     "%0 = input \"g\" : f32[N, 2, 1, 7]\n"
-     "%1 = input \"x\" : f32[N, 3, 5, 9]\n"
-     "%2 = contract %0[j0, i0, j1, j2] %1[j0, i1, i2 + j1, i3 + j2] "
-     "{sum = N 1 7} : f32[2, 3, 5, 3]\n"
+    {"kernel_as_high_as_the_image", // windows of one image at a time, copied in parts
+     "%0 = input \"g\" : f32[N, 20, 1, 110]\n"
+     "%1 = input \"x\" : f32[N, 6, 9, 112]\n"
+     "%2 = contract %0[j0, i0, j1, j2] %1[j0, i1, i2 + j1, i3 + j2] {sum = N 1 110} : f32[20, 6, 9, 3]\n"
+     "output \"w\" = %2\n"},
+    {"windows_beyond_the_image",
+     "%0 = input \"g\" : f32[N, 24, 10, 9]\n"
+     "%1 = input \"x\" : f32[N, 7, 19, 21]\n"
+     "%2 = contract %0[j0, i0, j1, j2] %1[j0, i1, i2 + j1*2 - 1, i3*2 + j2*2 - 2] {sum = N 10 9} : f32[24, 7, 3, 4]\n"
      "output \"w\" = %2\n"},
     {"scatter_of_nothing",
      "%0 = input \"i\" : i32[0]\n"
