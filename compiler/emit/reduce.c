@@ -122,7 +122,7 @@ static void sum_lanes(Printer *p, const Value *value, const char *name) {
 static bool runs_in_lanes(const Printer *p, const Value *value) {
     if (value->op == OP_argmax || value->var_count == 0) return false;
     return dim_eval(p->loops->var[value->var[value->var_count - 1]].extent, p->loops->batch) >=
-           2 * LANES;
+           LANES;
 }
 
 void printer_reduce(Printer *p, const Value *value) {

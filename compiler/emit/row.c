@@ -23,6 +23,12 @@ static bool runs_along(const Printer *p, const Value *value, int var, int own, i
     return *along > 0;
 }
 
+static bool cuts_row(const Printer *p, const Value *value, int var) {
+    for (int i = 0; i < value->condition_count; i++)
+        if (index_deps(p->loops, &value->condition[i].index) >> var & 1) return true;
+    return false;
+}
+
 // The only reduction of the nest, if it is to be accumulated by rows; else NULL.
 const Value *printer_row_reduction(const Printer *p) {
     const Value *found = NULL;
@@ -35,7 +41,8 @@ const Value *printer_row_reduction(const Printer *p) {
     if (!found || found->op == OP_argmax || found->var_count == 0) return NULL;
     if (dim_eval(p->loops->var[var].extent, p->loops->batch) < 8) return NULL;
     int own = found->var[found->var_count - 1];
-    bool row = runs_along(p, found->in[0], var, own, &along, &across);
+    // What is the same along the row runs along it too, if only a part of the row takes it.
+    bool row = runs_along(p, found->in[0], var, own, &along, &across) || cuts_row(p, found, var);
     bool short_sum = dim_eval(p->loops->var[own].extent, p->loops->batch) < 2 * REDUCE_LANES;
     return row && (across == 0 || short_sum) ? found : NULL;
 }

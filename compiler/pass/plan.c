@@ -7,7 +7,7 @@
 #include "pass/fuse_internal.h"
 #include "pass/loops.h"
 
-enum { SERIAL_WORK = 20000, PART_WORK = 16384, PRODUCT_PARTS = 8 };
+enum { SERIAL_WORK = 20000, PART_WORK = 16384, PRODUCT_PARTS = 8, PART_ROWS = 128 };
 
 static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -36,8 +36,11 @@ void product_share(const Kernel *kernel, Dim *outer, Dim *unit) {
 int64_t product_grain(const Fusion *fusion, const Kernel *kernel) {
     Dim outer, unit;
     product_share(kernel, &outer, &unit);
-    int64_t count = dim_eval(outer, fusion->batch);
-    return round_up((count + PRODUCT_PARTS - 1) / PRODUCT_PARTS, dim_is_one(unit) ? 16 : 1);
+    int64_t count = dim_eval(outer, fusion->batch), rows = dim_eval(unit, fusion->batch),
+            parts = PRODUCT_PARTS;
+    while (parts > 2 && count * rows / parts < PART_ROWS)
+        parts /= 2;
+    return round_up((count + parts - 1) / parts, dim_is_one(unit) ? 16 : 1);
 }
 
 static void share_product(const Fusion *fusion, const Kernel *kernel, PlanNode *par) {
