@@ -74,12 +74,6 @@ void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     buf_add(out, "\"\n");
 }
 
-static char *dim_text(Arena *arena, Dim dim) {
-    Buf text = buf_new(arena);
-    print_dim(&text, dim);
-    return text.text;
-}
-
 // --- Scatters: rows low .. high - 1 of the table, the others' indices passed over
 
 static void print_scatter(Buf *out, const Fusion *fusion, const Kernel *kernel) {
@@ -109,7 +103,7 @@ static void print_scatter(Buf *out, const Fusion *fusion, const Kernel *kernel) 
         buf_printf(&at_text, "%si%d * %lld", axis ? " + " : "", axis, (long long)stride);
         print_indent(out, depth++);
         buf_printf(out, "for (int i%d = 0; i%d < %s; i%d++)\n", axis, axis,
-                   dim_text(arena, index->shape.dim[axis]), axis);
+                   dim_as_c(arena, index->shape.dim[axis]), axis);
     }
     const char *i = index->shape.rank ? at_text.text : "0";
     print_indent(out, depth);

@@ -15,6 +15,7 @@ char *buffer_address(Arena *arena, const Buffer *buffer);
 const char *c_type(DType dtype);        // of a value: float, int
 const char *c_memory_type(DType dtype); // in a buffer: float, int, unsigned char
 void print_dim(Buf *out, Dim dim);      // as C, of a variable n
+char *dim_as_c(Arena *arena, Dim dim);  // the same, as a string
 void print_indent(Buf *out, int depth);
 // A number as a C constant of its type; infinities and NaN included.
 void print_number(Buf *out, DType dtype, double number);

@@ -51,6 +51,9 @@ void printer_reduce(Printer *p, const Value *value); // names the value
 const char *reduce_identity(const Value *value);
 void printer_accumulate(Printer *p, const Value *value, const char *to);
 bool printer_is_open(const Printer *p, const Condition *condition); // can be asked here
+// An if around what follows, of a reduction's conditions that can be asked here: the mark to leave
+// it by, or -1 where there are none.
+int printer_open_if(Printer *p, const Value *value);
 // Skips this turn of the loop of `var` where a condition that can be asked since it opened does not
 // hold.
 void printer_ask(Printer *p, const Value *value, int var);

@@ -10,12 +10,6 @@
 #include "emit/emit.h"
 #include "emit/nest.h"
 
-static char *dim_text(Arena *arena, Dim dim) {
-    Buf text = buf_new(arena);
-    print_dim(&text, dim);
-    return text.text;
-}
-
 typedef struct Block { // an operand: [g or 1, s, rows, columns], stored or copied part by part
     const char *address;
     int64_t g_stride, s_stride, row_stride;
@@ -60,9 +54,9 @@ static Call call_of(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
                   .a_at = "",
                   .b_at = "",
                   .c_at = "",
-                  .m = dim_text(arena, core->shape.dim[1]),
-                  .n = dim_text(arena, core->shape.dim[2]),
-                  .k = dim_text(arena, k)};
+                  .m = dim_as_c(arena, core->shape.dim[1]),
+                  .n = dim_as_c(arena, core->shape.dim[2]),
+                  .k = dim_as_c(arena, k)};
 }
 
 static const char *result_text(Arena *arena, const Kernel *kernel) {
@@ -98,7 +92,7 @@ static void print_call(Buf *out, const Fusion *fusion, const Kernel *kernel, con
 static void open_sum(Buf *out, const Kernel *kernel, int depth) {
     print_indent(out, depth);
     buf_printf(out, "for (int s = 0; s < %s; s++) {\n",
-               dim_text(out->arena, kernel->core->in[0]->shape.dim[1]));
+               dim_as_c(out->arena, kernel->core->in[0]->shape.dim[1]));
 }
 
 // A bound of the outermost loop, counted in the indices that it had before it was coalesced.
@@ -125,7 +119,7 @@ static void print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int
     buf_add(out, "{\n");
     nest_print_locals(out, loops, depth + 1);
     nest_print(out, loops, low ? outer_bound(out->arena, loops, low) : "0",
-               high ? outer_bound(out->arena, loops, high) : dim_text(out->arena, loops->outer),
+               high ? outer_bound(out->arena, loops, high) : dim_as_c(out->arena, loops->outer),
                depth + 1);
     close_block(out, depth);
 }

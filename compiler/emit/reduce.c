@@ -125,6 +125,15 @@ static bool runs_in_lanes(const Printer *p, const Value *value) {
            LANES;
 }
 
+int printer_open_if(Printer *p, const Value *value) {
+    const char *text =
+        printer_conditions(p, value->condition, value->condition_count, printer_is_open);
+    if (!text) return -1;
+    printer_line(p);
+    buf_printf(p->out, "if (%s) {\n", text);
+    return printer_enter(p);
+}
+
 void printer_reduce(Printer *p, const Value *value) {
     const char *name = arena_printf(p->arena, "v%d", value->id);
     int mark[2 * MAX_RANK], loops = value->var_count;
@@ -142,14 +151,7 @@ void printer_reduce(Printer *p, const Value *value) {
         argmax_loops(p, value, name);
     } else {
         if (!lanes) declare_accumulator(p, value, name);
-        const char *outside =
-            printer_conditions(p, value->condition, value->condition_count, printer_is_open);
-        int all = -1;
-        if (outside) {
-            printer_line(p);
-            buf_printf(p->out, "if (%s) {\n", outside);
-            all = printer_enter(p);
-        }
+        int all = printer_open_if(p, value);
         for (int i = 0; i < loops; i++) {
             printer_hoist(p, value->in[0]);
             mark[i] = printer_open_loop(p, value->var[i], "0", printer_extent(p, value->var[i]));

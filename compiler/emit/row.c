@@ -123,14 +123,7 @@ void printer_row(Printer *p, const Value *value, const char *low, const char *hi
     buf_printf(p->out, "for (int %s = %s; %s < %s; %s++)\n", index, low, index, high, index);
     print_indent(p->out, p->depth + 1);
     buf_printf(p->out, "%s = %s;\n", element, reduce_identity(value));
-    const char *outside =
-        printer_conditions(p, value->condition, value->condition_count, printer_is_open);
-    int all = -1;
-    if (outside) {
-        printer_line(p);
-        buf_printf(p->out, "if (%s) {\n", outside);
-        all = printer_enter(p);
-    }
+    int all = printer_open_if(p, value);
     for (int i = 0; i < value->var_count; i++) {
         mark[i] = printer_open_loop(p, value->var[i], "0", printer_extent(p, value->var[i]));
         printer_ask(p, value, value->var[i]);

@@ -41,6 +41,12 @@ void print_dim(Buf *out, Dim dim) {
     if (!any) buf_add(out, "0");
 }
 
+char *dim_as_c(Arena *arena, Dim dim) {
+    Buf text = buf_new(arena);
+    print_dim(&text, dim);
+    return text.text;
+}
+
 static void print_real(Buf *out, double number, const char *suffix, int digits) {
     char text[40];
     if (isnan(number)) {
