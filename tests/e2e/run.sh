@@ -54,7 +54,7 @@ interrupted() { interrupt INT; [ $? -eq 1 ]; }
 ok "Ctrl-C ends it with status 1" interrupted
 ok "and says how to go on" grep -q -- '--resume' stopped.err
 steps=$(grep -o 'step [0-9]*' stopped.err | grep -o '[0-9]*' | head -n 1)
-ok "from that step" "$nnc" train "$tiny" --resume --out stopped --steps "$((steps + 5))"
+ok "from that step" "$nnc" train "$tiny" --epochs 100000 --resume --out stopped --steps "$((steps + 5))"
 ok "the straight run to there" "$nnc" train "$tiny" --epochs 100000 --out straight --steps "$((steps + 5))"
 ok "has the same bits" same_checkpoint stopped straight
 
