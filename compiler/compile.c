@@ -147,8 +147,8 @@ static void fill_table(Arena *arena, const Module *module, const Layout *layout,
 
 // --- Functions
 
-static void run_passes(Arena *arena, const Module *module, const Layout *layout, int kind,
-                       const char *last, Pipeline *p) {
+static void run_passes(Arena *arena, const Module *module, const Target *target,
+                       const Layout *layout, int kind, const char *last, Pipeline *p) {
     NncFunction outputs = {0};
     Layout own = {0};
     for (int i = 0; i < layout->placement.count; i++)
@@ -157,6 +157,7 @@ static void run_passes(Arena *arena, const Module *module, const Layout *layout,
     *p = (Pipeline){.arena = arena,
                     .module = module,
                     .function = (NncFunctionKind)kind,
+                    .target = target,
                     .placement = own.placement.at,
                     .placements = own.placement.count};
     pipeline_run(p, last);
@@ -167,7 +168,7 @@ static void compile_function(Arena *arena, const Layout *layout, int kind, Buf *
     NncFunction *function = &compiled->program.function[kind];
     Pipeline p;
     Layout outputs = {0};
-    run_passes(arena, compiled->module, layout, kind, NULL, &p);
+    run_passes(arena, compiled->module, compiled->target, layout, kind, NULL, &p);
     add_outputs(arena, compiled->module, compiled->module->graph[kind], function, &outputs);
     compiled->lowered[kind] = p.graph;
     compiled->plan[kind] = p.plan;
@@ -213,12 +214,13 @@ static uint64_t plan_id(Arena *arena, const char *source) {
     return hash64(text.text, text.length);
 }
 
-Compiled *compile(Arena *arena, const Module *module, Diag *diag) {
+Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag *diag) {
     double start = now();
     Compiled *compiled = ARENA_NEW(arena, Compiled);
     Buf source = buf_new(arena);
     Layout layout = {0};
     compiled->module = module;
+    compiled->target = target;
     lay_out(arena, module, &layout);
     fill_table(arena, module, &layout, &compiled->program);
     emit_head(&source, module);
@@ -245,7 +247,8 @@ const StageInfo *stage_list(int *count) {
     return stages;
 }
 
-bool stage_dump(Buf *out, const Module *module, NncFunctionKind function, const char *stage) {
+bool stage_dump(Buf *out, const Module *module, const Target *target, NncFunctionKind function,
+                const char *stage) {
     Layout layout = {0};
     Pipeline p;
     int count;
@@ -255,7 +258,7 @@ bool stage_dump(Buf *out, const Module *module, NncFunctionKind function, const 
         known |= !strcmp(list[i].name, stage);
     if (!known || !module->graph[function]) return false;
     lay_out(out->arena, module, &layout);
-    run_passes(out->arena, module, &layout, function, c ? NULL : stage, &p);
+    run_passes(out->arena, module, target, &layout, function, c ? NULL : stage, &p);
     if (c)
         emit_function(out, module, function, p.plan);
     else if (p.plan)

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The compiler as one call: from a front end's Module to C source and the program table.
 //
-//     Compiled *c = compile(arena, module, &(CompileOptions){.stop_after = NULL}, diag);
+//     Compiled *c = compile(arena, module, target_find("native"), diag);
 //     jit_load(c, JIT_AUTO, ...);  nnc_train(&c->program, &options, &error);
 #ifndef NNC_COMPILE_H
 #define NNC_COMPILE_H
 
 #include "ir/program.h"
+#include "target.h"
 
 typedef struct Plan Plan; // pass/plan.h
 
 typedef struct Compiled {
     const Module *module;
+    const Target *target;
     const Graph *lowered[NNC_FUNCTIONS]; // NULL where the module has no such function
     const Plan *plan[NNC_FUNCTIONS];
     NncProgram program; // complete but for function[].run, function[].scalars (jit_load fills them in) and jit
@@ -25,7 +27,7 @@ typedef struct Compiled {
 const char *function_name(NncFunctionKind kind);
 
 // Runs every pass on every graph of the module and emits C. NULL after an error (reported in diag).
-Compiled *compile(Arena *arena, const Module *module, Diag *diag);
+Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag *diag);
 
 // The C text of the program table, for `nnc build` and `nnc emit`:
 //     #include "nnc.h" ... const NncProgram nnc_program = {...};
@@ -37,6 +39,7 @@ typedef struct StageInfo {
     const char *name, *help;
 } StageInfo;
 const StageInfo *stage_list(int *count);
-bool stage_dump(Buf *out, const Module *module, NncFunctionKind function, const char *stage);
+bool stage_dump(Buf *out, const Module *module, const Target *target, NncFunctionKind function,
+                const char *stage);
 
 #endif

@@ -461,13 +461,14 @@ void choose_stored(Fuse *f) {
     store_crowded(f);
 }
 
-Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Placement *placement,
-             int placements) {
+Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *target,
+             const Placement *placement, int placements) {
     int count = graph->node.count + 1;
     Fusion *fusion = ARENA_NEW(arena, Fusion);
     Fuse f = {.fusion = fusion, .arena = arena, .placement = placement, .placements = placements};
     fusion->graph = graph;
     fusion->batch = batch;
+    fusion->target = target;
     fusion->storage = ARENA_ARRAY(arena, Storage, count);
     fusion->scalar_slot = ARENA_ARRAY(arena, int, count);
     f.users = ARENA_ARRAY(arena, Users, count);

@@ -13,7 +13,7 @@ static void run_lower(Pipeline *p) {
     p->graph = lower(p->arena, p->graph, p->module->batch, LEAST_PRODUCT);
 }
 static void run_fuse(Pipeline *p) {
-    p->fusion = fuse(p->arena, p->graph, p->module->batch, p->placement, p->placements);
+    p->fusion = fuse(p->arena, p->graph, p->module->batch, p->target, p->placement, p->placements);
 }
 static void run_plan(Pipeline *p) { p->plan = plan_make(p->arena, p->fusion); }
 

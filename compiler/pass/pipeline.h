@@ -11,6 +11,7 @@ typedef struct Pipeline {
     Arena *arena;
     const Module *module;
     NncFunctionKind function;
+    const Target *target;
     const Placement *placement;
     int placements;
     const Graph *graph; // until lower

@@ -10,6 +10,7 @@
 #define NNC_PASS_PLAN_H
 
 #include "ir/program.h"
+#include "target.h"
 
 typedef enum BufferArena {
     ARENA_STATE,   // from step to step: ctx->state
@@ -69,6 +70,7 @@ typedef struct Kernel {
 typedef struct Fusion {
     const Graph *graph;
     int64_t batch;
+    const Target *target;
     VEC(Kernel *) kernel;
     VEC(Buffer *) buffer;
     Storage *storage;         // by node id
@@ -83,8 +85,8 @@ typedef struct Placement { // of a leaf or an output, by name
     int64_t offset; // bytes
 } Placement;
 
-Fusion *fuse(Arena *arena, const Graph *lowered, int64_t batch, const Placement *placement,
-             int placements);
+Fusion *fuse(Arena *arena, const Graph *lowered, int64_t batch, const Target *target,
+             const Placement *placement, int placements);
 void fusion_print(Buf *out, const Fusion *fusion);
 
 typedef enum PlanKind {

@@ -45,8 +45,11 @@ void settings_parse(Settings *settings, CommandId command, int argc, char **argv
 // --- cli/model.c: the stations of the way; NULL or false after an error, which is printed
 
 Module *load_module(const Settings *settings);
+// What is compiled for: the tier and the processor that the command line asks for.
+const Target *load_target(const Settings *settings);
 Compiled *load_compiled(const Settings *settings);
-// Compiled and loaded: program.function[].run and .scalars and program.jit are filled in.
+// Compiled and loaded: program.function[].run and .scalars and program.jit are filled in. Where the
+// tier that was hoped for cannot be had (--jit auto), *compiled is compiled again for the other.
 Jit *load_functions(const Settings *settings, Compiled *compiled);
 int report(const char *format, ...)
     __attribute__((format(printf, 1, 2))); // nnc: error: ..; EXIT_USER

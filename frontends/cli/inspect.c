@@ -157,7 +157,7 @@ int command_graph(const Settings *settings) {
     Buf text = buf_new(settings->arena);
     if (!module->graph[function])
         return report("%s has nothing to %s", settings->file, function_name(function));
-    if (!stage_dump(&text, module, function, name))
+    if (!stage_dump(&text, module, load_target(settings), function, name))
         return report("there is nothing to show of %s after '%s'", function_name(function), name);
     if (strcmp(format, "text") == 0) return write_out(settings, &text);
     const Graph *graph =

@@ -35,13 +35,23 @@ Module *load_module(const Settings *settings) {
     return diag_error_count(diag) == 0 ? module : NULL;
 }
 
-Compiled *load_compiled(const Settings *settings) {
-    Module *module = load_module(settings);
-    if (!module) return NULL;
+const Target *load_target(const Settings *settings) {
+    bool native = settings->jit.tier == JIT_NATIVE ||
+                  (settings->jit.tier == JIT_AUTO && jit_find_compiler(settings->arena));
+    return native ? target_find(settings->jit.march) : &target_library;
+}
+
+static Compiled *compile_module(const Settings *settings, const Module *module,
+                                const Target *target) {
     Diag *diag = diag_new(settings->arena);
-    Compiled *compiled = compile(settings->arena, module, diag);
+    Compiled *compiled = compile(settings->arena, module, target, diag);
     diag_print(diag, stderr, isatty(2));
     return compiled;
+}
+
+Compiled *load_compiled(const Settings *settings) {
+    Module *module = load_module(settings);
+    return module ? compile_module(settings, module, load_target(settings)) : NULL;
 }
 
 typedef void Run(NncCtx *);
@@ -54,9 +64,32 @@ static JitFunction *find_function(const Settings *settings, const Jit *jit, cons
                         arena_printf(settings->arena, "nnc_%s_%s", kind, function_name(function)));
 }
 
+// The native tier, where its source was made for that; else libtcc.
+static Jit *load_tier(const Settings *settings, Compiled *compiled, const char **error) {
+    JitOptions options = settings->jit;
+    const char *native_error;
+    if (options.tier != JIT_AUTO)
+        return jit_load(settings->arena, compiled->source, &options, error);
+    options.tier = JIT_NATIVE;
+    Jit *jit = jit_load(settings->arena, compiled->source, &options, &native_error);
+    if (jit) return jit;
+    if (compiled->target->lanes) {
+        Compiled *again = compile_module(settings, compiled->module, &target_library);
+        if (!again) bug("what compiled for one tier does not for the other");
+        *compiled = *again;
+    }
+    options.tier = JIT_TCC;
+    jit = jit_load(settings->arena, compiled->source, &options, error);
+    if (!jit)
+        *error = arena_printf(settings->arena,
+                              "%s; and %s; install a C compiler (on Debian: apt install gcc)",
+                              native_error, *error);
+    return jit;
+}
+
 Jit *load_functions(const Settings *settings, Compiled *compiled) {
     const char *error;
-    Jit *jit = jit_load(settings->arena, compiled->source, &settings->jit, &error);
+    Jit *jit = load_tier(settings, compiled, &error);
     if (!jit) {
         report("%s", error);
         return NULL;

@@ -222,7 +222,7 @@ Test(steps, losses_agree, .timeout = 600) {
     cr_assert(module, "%s", diag_text(diag, s.arena));
     add_masks(module);
     s.graph = module->graph[NNC_TRAIN];
-    s.compiled = compile(s.arena, module, diag);
+    s.compiled = compile(s.arena, module, &target_library, diag);
     make_batches(&s);
     train(&s, &tcc, JIT_TCC);
     train(&s, &native, JIT_NATIVE);

@@ -70,7 +70,7 @@ static const char *messages_of(Arena *arena, const char *text) {
     bool parsed = diag_error_count(diag) == 0;
     if (parsed && has_model(file)) {
         const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
-        if (module) compile(arena, module, diag);
+        if (module) compile(arena, module, &target_library, diag);
     }
     for (int i = 0; parsed && !has_model(file) && i < file->decl_count; i++) {
         int count;
@@ -110,7 +110,7 @@ static const char *emit_example(Arena *arena, const char *text) {
     const File *file = nnd_parse(arena, source_from_text(arena, "softmax.nnd", text), diag);
     const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
     cr_assert(module, "%s", diag_text(diag, arena));
-    cr_assert(stage_dump(&out, module, NNC_TRAIN, "c"));
+    cr_assert(stage_dump(&out, module, &target_library, NNC_TRAIN, "c"));
     return out.text;
 }
 

@@ -145,7 +145,7 @@ static void dump_grad(Buf *out, const Input *input, const char *pass) {
 static void dump_pass(Buf *out, const Input *input, const char *pass) {
     Subject subject = subject_of(input);
     if (!subject.module) return;
-    cr_assert(stage_dump(out, subject.module, subject.function, pass), "there is no stage %s",
+    cr_assert(stage_dump(out, subject.module, &target_library, subject.function, pass), "there is no stage %s",
               pass);
 }
 
