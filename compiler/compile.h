@@ -7,7 +7,7 @@
 #define NNC_COMPILE_H
 
 #include "ir/program.h"
-#include "target.h"
+#include "support/target.h"
 
 typedef struct Plan Plan; // pass/plan.h
 

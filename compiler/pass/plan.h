@@ -10,7 +10,7 @@
 #define NNC_PASS_PLAN_H
 
 #include "ir/program.h"
-#include "target.h"
+#include "support/target.h"
 
 typedef enum BufferArena {
     ARENA_STATE,   // from step to step: ctx->state

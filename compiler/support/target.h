@@ -2,8 +2,8 @@
 // What code is emitted for: the widths that the generator of kernels goes by.
 //
 //     const Target *t = target_find("native");      // the processor that this runs on
-#ifndef NNC_TARGET_H
-#define NNC_TARGET_H
+#ifndef NNC_SUPPORT_TARGET_H
+#define NNC_SUPPORT_TARGET_H
 
 typedef struct Target {
     const char *name;  // what a C compiler's -march knows, or the tier's name

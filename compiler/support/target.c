@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Processors by the names that C compilers give them, and the one at hand.
-#include "target.h"
+#include "support/target.h"
 
 #include <stddef.h>
 #include <string.h>
