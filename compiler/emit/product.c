@@ -133,13 +133,24 @@ static void print_epilogue(Buf *out, const Fusion *fusion, const Kernel *kernel,
                outer_bound(out->arena, loops, high), depth);
 }
 
+// The block of an operand that serves g: one of fewer than there are of the output comes round
+// again.
+static const char *block_at(Arena *arena, const Node *core, int which, int64_t stride) {
+    Dim own = core->in[which]->shape.dim[0];
+    const char *g = dim_equal(own, core->shape.dim[0])
+                        ? "g"
+                        : arena_printf(arena, "g %% %s", dim_as_c(arena, own));
+    return step(arena, g, stride);
+}
+
 static void print_batched(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     Arena *arena = out->arena;
     Call call = call_of(arena, fusion, kernel);
-    const Dim *dim = kernel->core->shape.dim;
+    const Node *core = kernel->core;
+    const Dim *dim = core->shape.dim;
     bool several = !dim_is_one(kernel->core->in[0]->shape.dim[1]);
-    call.a_at = step(arena, "g", call.a.g_stride);
-    call.b_at = step(arena, "g", call.b.g_stride);
+    call.a_at = block_at(arena, core, 0, call.a.g_stride);
+    call.b_at = block_at(arena, core, 1, call.b.g_stride);
     if (!kernel->product)
         call.c_at =
             step(arena, "g", dim_eval(dim[1], fusion->batch) * dim_eval(dim[2], fusion->batch));

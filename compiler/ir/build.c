@@ -247,7 +247,7 @@ const Node *node_product(Graph *graph, const Node *a, const Node *b, ProductAttr
     if (a->shape.rank != 4 || b->shape.rank != 4) bug("product: operands have 4 axes");
     Shape shape = scalar();
     shape.rank = 3;
-    shape.dim[0] = dim_is_one(a->shape.dim[0]) ? b->shape.dim[0] : a->shape.dim[0];
+    product_batch(&shape.dim[0], a->shape.dim[0], b->shape.dim[0]);
     shape.dim[1] = a->shape.dim[product.transpose_a ? 3 : 2];
     shape.dim[2] = b->shape.dim[product.transpose_b ? 2 : 3];
     return binary(graph, OP_product, a->dtype, shape, &(Attr){.product = product}, a, b);

@@ -67,8 +67,9 @@ typedef struct ContractAttr {
     Access a[MAX_RANK], b[MAX_RANK]; // one for each axis of the operand
 } ContractAttr;
 
-// z[g, m, n] = sum over s, k of a[g, s, m, k] * b[g, s, k, n]; a: [G or 1, S, M, K] (transposed:
-// [.., K, M]), b: [G or 1, S, K, N] (transposed: [.., N, K]); z: [G, M, N]. Blocks are row-major.
+// z[g, m, n] = sum over s, k of a[g % Ga, s, m, k] * b[g % Gb, s, k, n]; a: [Ga, S, M, K] (transposed:
+// [.., K, M]), b: [Gb, S, K, N] (transposed: [.., N, K]); z: [G, M, N], G the larger of Ga and Gb, which
+// the other divides. Blocks are row-major.
 typedef struct ProductAttr {
     bool transpose_a, transpose_b;
 } ProductAttr;
@@ -208,6 +209,8 @@ int dtype_size(DType dtype);         // bytes in a buffer: 4, 4, 1, 8
 // NULL where `node` keeps the rule of its operator, else a sentence saying what is wrong.
 const char *node_check(const Node *node, Arena *arena);
 // What padding makes of an extent; false where it does not fit.
+// The G of a product's operands' Ga and Gb; false where neither divides the other.
+bool product_batch(Dim *batch, Dim a, Dim b);
 bool pad_extent(Dim *padded, Dim extent, PadAxis pad);
 
 // --- Verifier (ir/verify.c)

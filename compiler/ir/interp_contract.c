@@ -134,7 +134,7 @@ void eval_contract(const Eval *eval) {
         }
 }
 
-// z[g, m, n] = sum over s, k of a[g, s, m, k] * b[g, s, k, n]
+// z[g, m, n] = sum over s, k of a[g % Ga, s, m, k] * b[g % Gb, s, k, n]
 void eval_product(const Eval *eval) {
     const Extents *a = &eval->in_shape[0], *b = &eval->in_shape[1];
     ProductAttr product = eval->node->attr->product;
@@ -142,8 +142,8 @@ void eval_product(const Eval *eval) {
     int a_column = 5 - a_row, b_column = 5 - b_row;
     int64_t index[MAX_LOOPS] = {0};
     for (int64_t i = 0; i < eval->shape.size; i++) {
-        const double *from_a = eval->in[0] + (a->dim[0] > 1 ? index[0] * a->stride[0] : 0);
-        const double *from_b = eval->in[1] + (b->dim[0] > 1 ? index[0] * b->stride[0] : 0);
+        const double *from_a = eval->in[0] + index[0] % a->dim[0] * a->stride[0];
+        const double *from_b = eval->in[1] + index[0] % b->dim[0] * b->stride[0];
         for (int64_t s = 0; s < a->dim[1]; s++)
             for (int64_t k = 0; k < a->dim[a_column]; k++)
                 eval->out[i] += from_a[s * a->stride[1] + index[1] * a->stride[a_row] +

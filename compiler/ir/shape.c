@@ -328,6 +328,12 @@ static const char *check_contract(const Node *node, Arena *arena) {
     return expect(node, arena, DT_F32, &node->shape);
 }
 
+bool product_batch(Dim *batch, Dim a, Dim b) {
+    Dim times;
+    *batch = dim_div(&times, a, b) ? a : b;
+    return dim_div(&times, *batch, a) && dim_div(&times, *batch, b);
+}
+
 static const char *check_product(const Node *node, Arena *arena) {
     const Shape *a = &node->in[0]->shape, *b = &node->in[1]->shape;
     bool ta = node->attr->product.transpose_a, tb = node->attr->product.transpose_b;
@@ -335,14 +341,13 @@ static const char *check_product(const Node *node, Arena *arena) {
     if (!dim_equal(a->dim[1], b->dim[1]) || !dim_equal(a->dim[ta ? 2 : 3], b->dim[tb ? 3 : 2]))
         return wrong(node, arena, "%s and %s do not fit", type_of(node->in[0], arena),
                      type_of(node->in[1], arena));
-    bool shared_a = dim_is_one(a->dim[0]), shared_b = dim_is_one(b->dim[0]);
-    if (!shared_a && !shared_b && !dim_equal(a->dim[0], b->dim[0]))
+    Dim batch;
+    if (!product_batch(&batch, a->dim[0], b->dim[0]))
         return wrong(node, arena, "%s and %s differ in their batch", type_of(node->in[0], arena),
                      type_of(node->in[1], arena));
     if (node->in[0]->dtype != DT_F32 || node->in[1]->dtype != DT_F32)
         return wrong(node, arena, "of other than f32");
-    Shape shape = shape_of(
-        3, (Dim[]){shared_a ? b->dim[0] : a->dim[0], a->dim[ta ? 3 : 2], b->dim[tb ? 2 : 3]});
+    Shape shape = shape_of(3, (Dim[]){batch, a->dim[ta ? 3 : 2], b->dim[tb ? 2 : 3]});
     return expect(node, arena, DT_F32, &shape);
 }
 
