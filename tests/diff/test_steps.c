@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The first 20 training steps of the article's network: libtcc's code, the C compiler's and the
-// oracle in double precision give the same losses. Each step of the oracle starts from the
-// program's own float state and shares its ReLU masks (which flip at pre-activations near 0), so
-// that rounding does not add up and what is compared is one step's arithmetic.
+// oracle in double precision give the same losses and the same gradients. Each step of the oracle
+// starts from the program's own float state and shares its ReLU masks (which flip at
+// pre-activations near 0), so that rounding does not add up and what is compared is one step's
+// arithmetic.
 #include "compile.h"
 #include "jit/jit.h"
 #include "nnd/elab.h"
@@ -48,6 +49,7 @@ typedef struct Setting {
     char *batch[STEPS];
     const Program *program; // whose steps the oracle follows
     double loss[STEPS];     // the oracle's
+    double moment[STEPS];   // how far the mean gradient after the step is from the oracle's
     int next;
     pthread_mutex_t lock;
 } Setting;
@@ -146,7 +148,27 @@ static long long leaf_offset(const Setting *s, const char *name) {
     return 0;
 }
 
-static double oracle_loss(const Setting *s, int step) {
+// The mean gradients of Adam after a step, the oracle's beside those that the program's next step
+// starts from: the largest difference, as a part of the largest value.
+static double moment_difference(const Setting *s, int step, double *const *value) {
+    Arena *arena = arena_new();
+    double worst = 0, scale = 0;
+    for (int i = 0; i < s->graph->root.count && step + 1 < STEPS; i++) {
+        const Root *root = &s->graph->root.at[i];
+        if (root->kind != ROOT_STATE || strcmp(root->name, "adam.m") != 0) continue;
+        const char *got = s->program->before[step + 1] + leaf_offset(s, root->leaf->attr->name);
+        const double *want = value[root->value->id], *have = widen(arena, root->value, got);
+        for (int64_t k = 0; k < shape_eval(&root->value->shape, BATCH); k++) {
+            worst = fmax(worst, fabs(have[k] - want[k]));
+            scale = fmax(scale, fabs(want[k]));
+        }
+    }
+    cr_assert(step + 1 == STEPS || scale > 0, "the program has no moments");
+    arena_free(arena);
+    return step + 1 < STEPS ? worst / scale : 0;
+}
+
+static void oracle_step(Setting *s, int step) {
     Arena *arena = arena_new();
     const double **leaf = ARENA_ARRAY(arena, const double *, s->graph->node.count);
     const double **imposed = ARENA_ARRAY(arena, const double *, s->graph->node.count);
@@ -171,9 +193,10 @@ static double oracle_loss(const Setting *s, int step) {
             imposed[root->value->id] = widen(arena, root->value, s->program->masks[step] + offset);
     }
     Interp with = {.n = BATCH, .step = step, .seed = 1, .leaf = leaf, .imposed = imposed};
-    double value = graph_interpret(s->graph, &with, arena)[loss->id][0];
+    double **value = graph_interpret(s->graph, &with, arena);
+    s->loss[step] = value[loss->id][0];
+    s->moment[step] = moment_difference(s, step, value);
     arena_free(arena);
-    return value;
 }
 
 static void *oracle_thread(void *setting) {
@@ -183,7 +206,7 @@ static void *oracle_thread(void *setting) {
         int step = s->next++;
         pthread_mutex_unlock(&s->lock);
         if (step >= STEPS) return NULL;
-        s->loss[step] = oracle_loss(s, step);
+        oracle_step(s, step);
     }
 }
 
@@ -195,10 +218,13 @@ static void follow(Setting *s, const Program *program, const char *name) {
         cr_assert(pthread_create(&thread[i], NULL, oracle_thread, s) == 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(thread[i], NULL);
-    for (int step = 0; step < STEPS; step++)
+    for (int step = 0; step < STEPS; step++) {
         cr_assert(fabs(s->loss[step] - program->loss[step]) <= 1e-4 * fabs(s->loss[step]),
                   "step %d: %s has loss %.9g, the oracle %.9g", step, name, program->loss[step],
                   s->loss[step]);
+        cr_assert(s->moment[step] <= 1e-4, "step %d: gradients of %s are off by %.1e", step, name,
+                  s->moment[step]);
+    }
 }
 
 // --- The test
