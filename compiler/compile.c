@@ -223,7 +223,7 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
     compiled->target = target;
     lay_out(arena, module, &layout);
     fill_table(arena, module, &layout, &compiled->program);
-    emit_head(&source, module);
+    emit_head(&source, module, target);
     for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
         if (module->graph[kind]) compile_function(arena, &layout, kind, &source, compiled);
     if (!check_sizes(module, compiled, diag)) return NULL;

@@ -6,8 +6,10 @@
 #include "compile.h"
 #include "pass/plan.h"
 
-// The head of the file: what it is, the prelude, the context, the random numbers.
-void emit_head(Buf *out, const Module *module);
+// The head of the file: what it is, the prelude, the context, the random numbers; where the target
+// has vectors, their types: nnc_v4, nnc_v8 .. of floats, loaded from any address, and NNC_FUSED
+// before a function with NNC_FUSED_BODY; in it, where a * b + c is one rounding.
+void emit_head(Buf *out, const Module *module, const Target *target);
 // One function: its kernels, in units (jit/jit.h), its scalar function and nnc_run_NAME.
 void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const Plan *plan);
 // One kernel, a C function `FUNCTION_KERNEL(ctx, low, high, thread)`.

@@ -5,7 +5,22 @@
 
 extern const EmbeddedFile embedded_runtime[];
 
-void emit_head(Buf *out, const Module *module) {
+// gcc and clang are asked for contraction each in their own way.
+static void print_vectors(Buf *out, const Target *target) {
+    for (int lanes = 4; lanes <= target->lanes; lanes *= 2)
+        buf_printf(
+            out, "typedef float nnc_v%d __attribute__((vector_size(%d), aligned(4), may_alias));\n",
+            lanes, lanes * 4);
+    buf_add(out, "#ifdef __clang__\n"
+                 "#define NNC_FUSED\n"
+                 "#define NNC_FUSED_BODY _Pragma(\"clang fp contract(fast)\")\n"
+                 "#else\n"
+                 "#define NNC_FUSED __attribute__((optimize(\"fp-contract=fast\")))\n"
+                 "#define NNC_FUSED_BODY\n"
+                 "#endif\n\n");
+}
+
+void emit_head(Buf *out, const Module *module, const Target *target) {
     buf_add(out, "// Emitted by nnc: the kernels of ");
     for (const char *c = module->model; *c; c++)
         buf_printf(out, "%c", *c == '\\' || *c == '\n' ? '_' : *c);
@@ -20,4 +35,5 @@ void emit_head(Buf *out, const Module *module) {
         buf_add_n(out, file->text, file->length);
         buf_add(out, "\n");
     }
+    if (target->lanes) print_vectors(out, target);
 }

@@ -39,7 +39,7 @@ void case_build(Case *c, double least, JitTier tier) {
     c->plan = plan_make(c->arena, fuse(c->arena, graph, BATCH, target, c->place.at, c->place.count));
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
     c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
-    emit_head(&source, &c->module);
+    emit_head(&source, &c->module, target);
     emit_function(&source, &c->module, NNC_PREDICT, c->plan);
     c->source = source.text;
     c->jit = jit_load(c->arena, source.text, &(JitOptions){.tier = tier}, &error);
