@@ -201,9 +201,13 @@ static bool check_sizes(const Module *module, const Compiled *compiled, Diag *di
     return diag_error_count(diag) == before;
 }
 
-// Of what is computed and how: the source without its comments and #line directives.
-static uint64_t plan_id(Arena *arena, const char *source) {
+// Of all that the bits of a run may depend on: what compiles and for what, the library of products,
+// and the source without its comments and #line directives.
+static uint64_t plan_id(Arena *arena, const Target *target, const char *source) {
     Buf text = buf_new(arena);
+    buf_printf(&text, "%s, %d lanes, %d registers\n%s\n%s\n", target->name, target->lanes,
+               target->registers, target->tools ? target->tools : "",
+               target_is_here(target) ? nnc_product_library() : "own");
     for (const char *line = source, *end; *line; line = *end ? end + 1 : end) {
         for (end = line; *end && *end != '\n'; end++)
             continue;
@@ -228,8 +232,9 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
         if (module->graph[kind]) compile_function(arena, &layout, kind, &source, compiled);
     if (!check_sizes(module, compiled, diag)) return NULL;
     compiled->source = source.text;
+    compiled->program.target = target->name;
     compiled->program.plan =
-        arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, source.text));
+        arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, target, source.text));
     compiled->seconds = now() - start;
     return compiled;
 }

@@ -101,6 +101,7 @@ typedef struct NncProgram {
     const char *source;       // the text of the .nnd file, kept in the checkpoint
     const char *plan;         // plan id: 16 hexadecimal digits
     const char *jit;          // native, tcc
+    const char *target;       // what its functions were emitted for: x86-64-v4, armv8-a, library
     int batch, epochs;
     long long seed;
     bool shuffle;
@@ -166,6 +167,14 @@ typedef struct NncPool NncPool;
 NncPool *nnc_pool_new(int threads); // NULL where memory or threads are not to be had
 void nnc_pool_free(NncPool *);
 int nnc_pool_threads(const NncPool *); // NULL: 1
+
+// --- The processor (runtime/processor.c)
+
+// The highest level of its architecture that this processor has: x86-64-v4, x86-64-v3, x86-64-v2, x86-64; armv8-a.
+const char *nnc_processor(void);
+bool nnc_processor_runs(const char *level); // false for another architecture's
+
+const char *nnc_product_library(void); // whose matrix products nnc_product's are: "OpenBLAS 0.3.21", or "own"
 
 // --- Random numbers (runtime/rng.h has the generator itself, which emitted code repeats)
 

@@ -4,7 +4,7 @@
 // OpenBLAS is kept to one thread: with its own threads the bits of a result change with their
 // number, and it would compete with our pool, from whose threads it is called.
 #include "product.h"
-#include "nnc_ctx.h"
+#include "nnc.h"
 #include <limits.h>
 
 #ifdef NNC_HAVE_OPENBLAS

@@ -9,6 +9,4 @@ void nnc_product_own(int transpose_a, int transpose_b, long long m, long long n,
                      const float *a, long long lda, const float *b, long long ldb, float *c,
                      long long ldc, int accumulate);
 
-const char *nnc_product_library(void); // "OpenBLAS 0.3.21", or "own"
-
 #endif

@@ -3,7 +3,6 @@
 #include "progress.h"
 #include "json.h"
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,9 +128,10 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
     };
     long long parameters = nnc_parameter_count(program);
     const char *jit = program->jit ? program->jit : "native";
+    const char *target = program->target ? program->target : "";
     if (is_for_people(progress)) {
-        fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s), %d thread%s",
-                program->model, parameters, (double)arena_bytes / 1e6, jit, threads,
+        fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s, %s), %d thread%s",
+                program->model, parameters, (double)arena_bytes / 1e6, jit, target, threads,
                 threads == 1 ? "" : "s");
         end_line(progress);
     } else if (progress->mode == NNC_REPORT_JSON) {
@@ -140,6 +140,8 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
         json_integer(progress, "parameters", parameters);
         json_text(progress, "device", "cpu");
         json_text(progress, "jit", jit);
+        json_text(progress, "target", target);
+        json_text(progress, "plan", program->plan);
         json_integer(progress, "threads", threads);
         json_integer(progress, "arena_bytes", arena_bytes);
         json_end(progress);
@@ -263,12 +265,24 @@ void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t h
     }
 }
 
-void nnc_progress_note(NncProgress *progress, const char *format, ...) {
-    if (!is_for_people(progress)) return;
-    va_list args;
-    clear_bar(progress);
-    va_start(args, format);
-    vfprintf(progress->out, format, args);
-    va_end(args);
-    end_line(progress);
+void nnc_progress_resumed(NncProgress *progress, const char *checkpoint, long long step,
+                          const char *plan) {
+    const char *own = progress->program->plan ? progress->program->plan : plan;
+    bool same = strcmp(own, plan) == 0;
+    if (is_for_people(progress)) {
+        clear_bar(progress);
+        fprintf(progress->out, "resumed %s after step %lld", checkpoint, step);
+        if (!same)
+            fprintf(progress->out,
+                    "\nit was trained by plan %s, this is %s: other bits are to be expected", plan,
+                    own);
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "resume");
+        json_text(progress, "checkpoint", checkpoint);
+        json_integer(progress, "step", step);
+        json_text(progress, "trained_by_plan", plan);
+        fprintf(progress->out, ",\"same_plan\":%s", same ? "true" : "false");
+        json_end(progress);
+    }
 }

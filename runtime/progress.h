@@ -53,9 +53,9 @@ void nnc_progress_epoch_done(NncProgress *progress, const NncScores *test); // N
 void nnc_progress_scores(NncProgress *progress, const char *checkpoint,
                          const NncScores *test); // nnc_eval's
 void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash);
-// A line for people; not in JSON.
-void nnc_progress_note(NncProgress *progress, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+// The run goes on after `step`; another plan than the program's is remarked upon.
+void nnc_progress_resumed(NncProgress *progress, const char *checkpoint, long long step,
+                          const char *plan);
 
 NncReportMode nnc_report_mode(const NncOptions *options);
 FILE *nnc_report_file(const NncOptions *options);

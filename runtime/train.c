@@ -90,11 +90,7 @@ static NncStatus resume(Training *training, NncError *error) {
                          "the same data and --limit are needed",
                          training->path, at->position, at->examples, examples);
     at->examples = examples;
-    nnc_progress_note(&training->progress, "resumed %s after step %lld", training->path, at->step);
-    if (session->program->plan && strcmp(session->checkpoint.plan, session->program->plan))
-        nnc_progress_note(&training->progress,
-                          "it was trained by plan %s, this is %s: other bits are to be expected",
-                          session->checkpoint.plan, session->program->plan);
+    nnc_progress_resumed(&training->progress, training->path, at->step, session->checkpoint.plan);
     return NNC_OK;
 }
 

@@ -41,26 +41,30 @@ static const char *find_command(Arena *arena, const char *command) {
     return program ? arena_printf(arena, "%s%s", program, command + length) : NULL;
 }
 
-// A symbolic link to a wrapper says little; what the compiler says of itself, and the file behind
-// its name, say the rest.
-static const char *identify(Arena *arena, const char *command) {
+// What the compiler says of itself; "" where it does not.
+static const char *ask_version(Arena *arena, const char *command) {
     Args args = args_new(arena);
     args_add_words(&args, command);
-    const char *program = args.list.at[0];
     args_add(&args, "--version");
-    const char *folder = temporary_folder(arena, NULL), *version = "";
+    const char *folder = temporary_folder(arena, NULL), *version = NULL;
     if (folder) {
         const char *log = path_join(arena, folder, "version");
-        size_t length;
-        if (process_wait(process_start(&args, log))) version = file_read(arena, log, &length);
+        if (process_wait(process_start(&args, log))) version = first_line(arena, log);
         folder_remove(folder);
     }
+    return version ? version : "";
+}
+
+// A symbolic link to a wrapper says little; what the compiler says of itself, and the file behind
+// its name, say the rest.
+static const char *identify(Arena *arena, const char *command, const char *version) {
     struct stat info = {0};
+    const char *program = arena_strndup(arena, command, strcspn(command, " "));
     char *real = realpath(program, NULL);
     stat(program, &info);
     const char *text = arena_printf(arena, "%s\n%s\n%lld %lld.%09ld\n%s", command, real ? real : "",
                                     (long long)info.st_size, (long long)info.st_mtim.tv_sec,
-                                    info.st_mtim.tv_nsec, version ? version : "");
+                                    info.st_mtim.tv_nsec, version);
     free(real);
     return text;
 }
@@ -86,9 +90,12 @@ bool compiler_find(Arena *arena, CCompiler *compiler, const char **error) {
                      : "no C compiler: none of cc, gcc, clang is in $PATH (and $CC is not set)";
         return false;
     }
-    *compiler = (CCompiler){command, identify(arena, command)};
+    const char *version = ask_version(arena, command);
+    *compiler = (CCompiler){command, version, identify(arena, command, version)};
     return true;
 }
+
+const char *compiler_flags(void) { return compile_flags; }
 
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug) {
     Args args = args_new(arena);

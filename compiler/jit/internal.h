@@ -47,11 +47,13 @@ const char *temporary_folder(Arena *arena, const char *parent);  // new, for us 
 
 typedef struct CCompiler {
     const char *command;  // path, then words that $CC had after it
+    const char *version;  // the first line of what it says of itself
     const char *identity; // differs where another program would run: path, version, size, time
 } CCompiler;
 
 // False with *error set where there is none.
 bool compiler_find(Arena *arena, CCompiler *compiler, const char **error);
+const char *compiler_flags(void); // without -march, which each call has, too
 // The first words of each call: command and flags; march NULL: native.
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug);
 // Compiles and links a line of C. A compiler that cannot do that is not our mistake.

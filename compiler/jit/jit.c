@@ -4,13 +4,18 @@
 
 #include <stdint.h>
 
+static Jit *load_native(Arena *arena, const char *source, const JitOptions *options,
+                        const char **error) {
+    CCompiler sought;
+    const CCompiler *compiler = options->compiler;
+    if (!compiler && !compiler_find(arena, &sought, error)) return NULL;
+    return native_load(arena, compiler ? compiler : &sought, source, options, error);
+}
+
 static Jit *load_auto(Arena *arena, const char *source, const JitOptions *options,
                       const char **error) {
-    CCompiler compiler;
     const char *native_error, *tcc_error;
-    Jit *jit = NULL;
-    if (compiler_find(arena, &compiler, &native_error))
-        jit = native_load(arena, &compiler, source, options, &native_error);
+    Jit *jit = load_native(arena, source, options, &native_error);
     if (!jit) jit = instant_load(arena, source, &tcc_error);
     if (!jit)
         *error =
@@ -20,11 +25,9 @@ static Jit *load_auto(Arena *arena, const char *source, const JitOptions *option
 }
 
 Jit *jit_load(Arena *arena, const char *source, const JitOptions *options, const char **error) {
-    CCompiler compiler;
     switch (options->tier) {
     case JIT_NATIVE:
-        if (!compiler_find(arena, &compiler, error)) return NULL;
-        return native_load(arena, &compiler, source, options, error);
+        return load_native(arena, source, options, error);
     case JIT_TCC:
         return instant_load(arena, source, error);
     case JIT_AUTO:

@@ -11,6 +11,7 @@
 #define NNC_JIT_H
 
 #include "support/arena.h"
+#include "support/target.h"
 #include <stdbool.h>
 
 typedef enum JitTier {
@@ -27,7 +28,13 @@ typedef struct JitOptions {
     const char *cache_dir; // NULL: $NNC_CACHE, $XDG_CACHE_HOME/nnc, ~/.cache/nnc
     const char *march;     // NULL: native
     bool debug;            // -g, so that a debugger names the lines of the .nnd file
+    // The native tier's compiler, where jit_target found it; NULL: it is sought.
+    const struct CCompiler *compiler;
 } JitOptions;
+
+// What the C compiler makes of options->march. NULL with *error set to a sentence where there is no
+// compiler, where it knows no such name, or, to_run, where this processor cannot run it.
+const Target *jit_target(Arena *arena, const JitOptions *options, bool to_run, const char **error);
 
 // NULL with *error set to a sentence (in the arena) where it cannot be had.
 Jit *jit_load(Arena *arena, const char *c_source, const JitOptions *options, const char **error);

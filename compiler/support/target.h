@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: MIT
-// What code is emitted for: the widths that the generator of kernels goes by.
+// What code is emitted for: the widths that the generator of kernels goes by, and who compiles it.
 //
 //     const Target *t = target_find("native");      // the processor that this runs on
 #ifndef NNC_SUPPORT_TARGET_H
 #define NNC_SUPPORT_TARGET_H
 
+#include <stdbool.h>
+
 typedef struct Target {
-    const char *name;  // what a C compiler's -march knows, or the tier's name
-    int lanes;         // floats in a vector register; 0: no vectors in emitted code, products are the
-                       // runtime's (the instant tier: its compiler knows neither)
-    int registers;     // vector registers
+    const char *name;         // a level of an architecture: x86-64-v4, armv8-a; or the tier's name
+    const char *architecture; // x86-64, aarch64
+    int lanes;     // floats in a vector register; 0: no vectors in emitted code, products are the
+                   // runtime's (the instant tier: its compiler knows neither)
+    int registers; // vector registers
+    const char
+        *tools; // what compiles it, and how, as far as bits may depend on it; NULL: not known
+    const struct CCompiler *compiler; // that compiler, where one was asked (jit/march.c); else NULL
 } Target;
 
 // The instant tier: plain loops, products by the library.
 extern const Target target_library;
 
-// By a name of -march (native: from the processor that this runs on); NULL: native. A name that is
-// not known gets what every processor of this architecture has.
-const Target *target_find(const char *march);
+// By the name of a level (native or NULL: the highest that this processor has). NULL: not known
+// here; what a C compiler makes of a name is for jit_target (jit/jit.h).
+const Target *target_find(const char *level);
+
+// Is it for the architecture of this machine?
+bool target_is_here(const Target *target);
 
 #endif

@@ -45,7 +45,8 @@ void settings_parse(Settings *settings, CommandId command, int argc, char **argv
 // --- cli/model.c: the stations of the way; NULL or false after an error, which is printed
 
 Module *load_module(const Settings *settings);
-// What is compiled for: the tier and the processor that the command line asks for.
+// What is compiled for: the tier and the processor that the command line asks for. NULL after an
+// error, as above.
 const Target *load_target(const Settings *settings);
 Compiled *load_compiled(const Settings *settings);
 // Compiled and loaded: program.function[].run and .scalars and program.jit are filled in. Where the

@@ -157,7 +157,9 @@ int command_graph(const Settings *settings) {
     Buf text = buf_new(settings->arena);
     if (!module->graph[function])
         return report("%s has nothing to %s", settings->file, function_name(function));
-    if (!stage_dump(&text, module, load_target(settings), function, name))
+    const Target *target = load_target(settings);
+    if (!target) return EXIT_USER;
+    if (!stage_dump(&text, module, target, function, name))
         return report("there is nothing to show of %s after '%s'", function_name(function), name);
     if (strcmp(format, "text") == 0) return write_out(settings, &text);
     const Graph *graph =

@@ -35,10 +35,22 @@ Module *load_module(const Settings *settings) {
     return diag_error_count(diag) == 0 ? module : NULL;
 }
 
+static const Target *ask_compiler(const Settings *settings) {
+    const char *error;
+    CommandId command = settings->command;
+    bool to_run = command != CMD_BUILD && command != CMD_EMIT && command != CMD_GRAPH;
+    const Target *target = jit_target(settings->arena, &settings->jit, to_run, &error);
+    if (!target) report("%s", error);
+    return target;
+}
+
 const Target *load_target(const Settings *settings) {
-    bool native = settings->jit.tier == JIT_NATIVE ||
-                  (settings->jit.tier == JIT_AUTO && jit_find_compiler(settings->arena));
-    return native ? target_find(settings->jit.march) : &target_library;
+    JitTier tier = settings->jit.tier;
+    const Target *level = target_find(settings->jit.march);
+    bool text_alone = settings->command == CMD_EMIT || settings->command == CMD_GRAPH;
+    if (text_alone && level) return level; // whatever compiler there is, or none
+    bool instant = tier == JIT_TCC || (tier == JIT_AUTO && !jit_find_compiler(settings->arena));
+    return instant ? &target_library : ask_compiler(settings);
 }
 
 static Compiled *compile_module(const Settings *settings, const Module *module,
@@ -51,7 +63,8 @@ static Compiled *compile_module(const Settings *settings, const Module *module,
 
 Compiled *load_compiled(const Settings *settings) {
     Module *module = load_module(settings);
-    return module ? compile_module(settings, module, load_target(settings)) : NULL;
+    const Target *target = module ? load_target(settings) : NULL;
+    return target ? compile_module(settings, module, target) : NULL;
 }
 
 typedef void Run(NncCtx *);
@@ -68,6 +81,7 @@ static JitFunction *find_function(const Settings *settings, const Jit *jit, cons
 static Jit *load_tier(const Settings *settings, Compiled *compiled, const char **error) {
     JitOptions options = settings->jit;
     const char *native_error;
+    options.compiler = compiled->target->compiler;
     if (options.tier != JIT_AUTO)
         return jit_load(settings->arena, compiled->source, &options, error);
     options.tier = JIT_NATIVE;

@@ -62,8 +62,11 @@ static const OptionRow option_table[] = {
     {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
     {RUN | BIT(CMD_VERIFY),
      {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},
-    {RUN | BIT(CMD_BUILD) | BIT(CMD_VERIFY),
-     {"march", OPT_MARCH, "CPU", 0, "the processor to compile for (default: native, this one)", 0}},
+    {RUN | BIT(CMD_BUILD) | BIT(CMD_EMIT) | BIT(CMD_GRAPH) | BIT(CMD_VERIFY),
+     {"march", OPT_MARCH, "CPU", 0,
+      "the processor to compile for (default: native, this one): x86-64-v4, x86-64-v3, x86-64, "
+      "armv8-a or any name that the C compiler has",
+      0}},
     {RUN, {"debug", OPT_DEBUG, NULL, 0, "let a debugger see the lines of FILE", 0}},
     {RUN, {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
     {RUN, {"quiet", OPT_QUIET, NULL, 0, "print results alone", 0}},

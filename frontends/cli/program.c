@@ -84,11 +84,6 @@ static bool copy_runtime(Arena *arena, const char *from, const char *to) {
 }
 
 static const char *const makefile_text =
-    "# Builds the program with nothing but a C compiler. OpenBLAS, zlib and libpng are used when "
-    "asked for:\n"
-    "#     make WITH=\"OPENBLAS ZLIB PNG\"\n"
-    "CC      ?= cc\n"
-    "MARCH   ?= native\n"
     "CFLAGS  ?= -O3 -march=$(MARCH)\n"
     "FLAGS   := -std=gnu11 -ffp-contract=off -fno-math-errno -fno-trapping-math -Iruntime \\\n"
     "           $(foreach name,$(WITH),-DNNC_HAVE_$(name)=1)\n"
@@ -99,13 +94,18 @@ static const char *const makefile_text =
     "SOURCES := program.c table.c main.c $(wildcard runtime/*.c)\n"
     "OBJECTS := $(SOURCES:.c=.o)\n\n";
 
-static const char *makefile(Arena *arena, const char *program) {
+static const char *makefile(Arena *arena, const char *program, const char *march) {
     return arena_printf(
         arena,
+        "# Builds the program with nothing but a C compiler. OpenBLAS, zlib and libpng are used\n"
+        "# when asked for:\n"
+        "#     make WITH=\"OPENBLAS ZLIB PNG\"\n"
+        "CC      ?= cc\n"
+        "MARCH   ?= %s\n"
         "%s%s: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)\n\n"
         "%%.o: %%.c $(wildcard runtime/*.h)\n\t$(CC) $(CFLAGS) $(FLAGS) -c -o $@ $<\n\n"
         "clean:\n\trm -f %s $(OBJECTS)\n\n.PHONY: clean\n",
-        makefile_text, program, program);
+        march ? march : "native", makefile_text, program, program);
 }
 
 // simplenet of path/to/simplenet.nnd, reduced to what a Makefile and a shell take as it is.
@@ -130,7 +130,7 @@ int command_emit(const Settings *settings) {
     if (!folder_make(settings->output))
         return report("%s cannot be made: %s", settings->output, strerror(errno));
     compiled->program.jit = "native";
-    const char *make = makefile(arena, program_name(arena, settings->file));
+    const char *make = makefile(arena, program_name(arena, settings->file), settings->jit.march);
     const char *make_path = path_join(arena, settings->output, "Makefile");
     if (!write_sources(arena, compiled, settings->output, paths) ||
         !copy_runtime(arena, runtime.sources, path_join(arena, settings->output, "runtime")))

@@ -46,4 +46,7 @@ field() { grep "\"event\":\"$2\"" "$1" | tail -n 1 | grep -o "\"$3\":[-+0-9.eE]*
 # less A B, for real numbers.
 less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && b != "" && a + 0 < b + 0) }'; }
 
+# near A B RELATIVE: two real numbers that differ by no more than that part of the second.
+near() { awk -v a="$1" -v b="$2" -v r="$3" 'BEGIN { d = a - b; exit !(a != "" && b != "" && d * d <= r * r * b * b) }'; }
+
 plan() { echo "1..$number"; }

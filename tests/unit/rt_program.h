@@ -166,6 +166,7 @@ static inline NncProgram rt_program(const char *folder) {
         .file = "models/soft.nnd",
         .source = "nnd 1 # a \"quote\"\n",
         .plan = "0123456789abcdef",
+        .target = "x86-64-v2",
         .jit = "native",
         .batch = RT_BATCH,
         .epochs = 3,

@@ -2,6 +2,7 @@
 // Both tiers on C written by hand; the cache on files that someone damaged.
 #include "jit/internal.h"
 
+#include "nnc.h"
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -240,4 +241,62 @@ Test(jit, same_source_with_other_comments_is_cached) {
     Jit *jit = load(JIT_NATIVE, dressed);
     cr_assert(jit_from_cache(jit));
     jit_free(jit);
+}
+
+// --- Targets
+
+static const char *target_error(const char *march, bool to_run) {
+    const char *error = NULL;
+    cr_assert_null(jit_target(arena, &(JitOptions){.march = march}, to_run, &error), "%s", march);
+    return error;
+}
+
+Test(jit, the_compiler_knows_what_a_processor_has) {
+#ifdef __x86_64__
+    static const struct {
+        const char *march, *level;
+        int lanes, registers;
+    } known[] = {{"x86-64-v4", "x86-64-v4", 16, 32}, {"skylake-avx512", "x86-64-v4", 16, 32},
+                 {"x86-64-v3", "x86-64-v3", 8, 16},  {"haswell", "x86-64-v3", 8, 16},
+                 {"nehalem", "x86-64-v2", 4, 16},    {"x86-64", "x86-64", 4, 16}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const char *error = "";
+        const Target *target =
+            jit_target(arena, &(JitOptions){.march = known[i].march}, false, &error);
+        cr_assert(target, "%s", error);
+        cr_assert_str_eq(target->name, known[i].level);
+        cr_assert_eq(target->lanes, known[i].lanes);
+        cr_assert_eq(target->registers, known[i].registers);
+        cr_assert(target_is_here(target));
+        cr_assert(strstr(target->tools, known[i].march));
+    }
+#endif
+    cr_assert(strstr(target_error("nonesuch", false), "there are native"));
+    setenv("CC", "false", 1);
+    cr_assert(strstr(target_error("haswell", false), "does not work"));
+}
+
+Test(jit, native_is_the_highest_level_of_this_processor) {
+    const char *error = "";
+    const Target *target = jit_target(arena, &(JitOptions){0}, true, &error);
+    cr_assert(target, "%s", error);
+    cr_assert_str_eq(target->name, nnc_processor());
+    cr_assert(nnc_processor_runs(target->name));
+    cr_assert_not(nnc_processor_runs("z80"));
+    cr_assert_null(target_find("z80"));
+}
+
+Test(jit, another_machine_s_code_is_compiled_and_not_run) {
+    const char *script = path_join(arena, folder, "foreign-cc"); // says what a cross-compiler says
+    const char *text = "#!/bin/sh\necho '#define __aarch64__ 1'\n";
+    const char *error = "";
+    cr_assert(file_write(script, text, strlen(text)));
+    chmod(script, 0700);
+    setenv("CC", script, 1);
+    const Target *target = jit_target(arena, &(JitOptions){.march = "any"}, false, &error);
+    cr_assert(target, "%s", error);
+    cr_assert_str_eq(target->name, "armv8-a");
+#ifdef __x86_64__
+    cr_assert(strstr(target_error("any", true), "does not run"));
+#endif
 }

@@ -51,7 +51,8 @@ Test(rt_train, learns_and_reports_as_json) {
     char *text = train(&program, (NncOptions){.json = true, .threads = 2, .report_every = 5},
                        NNC_OK, &error);
     cr_assert(strstr(text, "{\"event\":\"start\",\"model\":\"Soft\",\"parameters\":51,\"device\":"
-                           "\"cpu\",\"jit\":\"native\","
+                           "\"cpu\",\"jit\":\"native\",\"target\":\"x86-64-v2\","
+                           "\"plan\":\"0123456789abcdef\","
                            "\"threads\":2,\"arena_bytes\":") == text,
               "%s", text);
     cr_assert(strstr(text, "{\"event\":\"step\",\"epoch\":1,\"step\":5,\"loss\":"));

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What the processor at hand can run, by the names that C compilers give to the levels of an
+// architecture (x86-64 psABI, "micro-architecture levels").
+#include "nnc.h"
+#include <string.h>
+
+#if defined(__x86_64__)
+static const char *const levels[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+#elif defined(__aarch64__)
+static const char *const levels[] = {"armv8-a"};
+#else
+static const char *const levels[] = {"generic"};
+#endif
+
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+// One feature stands for those that came with it in every processor.
+static int highest(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt")) return 0;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("bmi2"))
+        return 1;
+    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl");
+    return wide ? 3 : 2;
+#else
+    return 0;
+#endif
+}
+
+const char *nnc_processor(void) { return levels[highest()]; }
+
+bool nnc_processor_runs(const char *level) {
+    for (int i = 0; i <= highest(); i++)
+        if (!strcmp(levels[i], level)) return true;
+    return false;
+}
