@@ -120,11 +120,13 @@ static void print_summary(Buf *out, const Kernel *kernel) {
     buf_printf(out, "// %s: ", kernel->name);
     shape_print(out, &kernel->space);
     if (kernel->kind == KERNEL_PRODUCT) buf_add(out, ", a matrix product");
+    if (kernel->kind == KERNEL_WINO) buf_add(out, ", one of Winograd's transforms");
     if (kernel->result.count > 1) buf_printf(out, ", %d results", kernel->result.count);
     buf_add(out, "\n");
 }
 
 void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel) {
+    if (kernel->kind == KERNEL_WINO) emit_wino_functions(out, function, fusion, kernel);
     print_summary(out, kernel);
     emit_places(out, fusion, kernel);
     buf_printf(out, "void %s_%s(const NncCtx *ctx, long long low, long long high, int thread) {\n",
@@ -132,12 +134,16 @@ void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Ker
     buf_add(out, "    const int n = (int)ctx->n;\n    (void)n, (void)thread;\n");
     if (kernel->kind == KERNEL_SCATTER) {
         print_scatter(out, fusion, kernel);
+    } else if (kernel->kind == KERNEL_WINO && kernel->result.at[0].value == kernel->core) {
+        emit_wino(out, function, fusion, kernel);
     } else {
         Loops *loops = loops_build(out->arena, fusion, kernel);
         loops_coalesce(loops);
         bool epilogue = kernel->kind == KERNEL_LOOPS || kernel->result.at[0].value != kernel->core;
         if (epilogue) nest_print_locals(out, loops, 1);
-        if (kernel->kind == KERNEL_PRODUCT)
+        if (kernel->kind == KERNEL_WINO)
+            emit_wino(out, function, fusion, kernel);
+        else if (kernel->kind == KERNEL_PRODUCT)
             emit_product(out, fusion, kernel);
         else
             nest_print(out, loops, "(int)low", "(int)high", 1);

@@ -243,6 +243,10 @@ const Node *node_scatter_add(Graph *graph, const Node *index, const Node *rows, 
     return binary(graph, OP_scatter_add, rows->dtype, shape, &attr, index, rows);
 }
 
+const Node *node_wino(Graph *graph, Op op, const Node *in, WinoAttr wino, Shape out) {
+    return unary(graph, op, in->dtype, out, &(Attr){.wino = wino}, in);
+}
+
 const Node *node_product(Graph *graph, const Node *a, const Node *b, ProductAttr product) {
     if (a->shape.rank != 4 || b->shape.rank != 4) bug("product: operands have 4 axes");
     Shape shape = scalar();

@@ -74,6 +74,19 @@ typedef struct ProductAttr {
     bool transpose_a, transpose_b;
 } ProductAttr;
 
+// Winograd's transforms work on images [N, H, W, C] in tiles: `tile` x `tile` results of a 3x3 filter need
+// a patch of (tile + 2) x (tile + 2), which becomes as many frequencies, P = (tile + 2)^2 (ir/wino.h).
+//     wino_in      [N, H, W, C]   -> [N, P, T, C]     patches at offset + tile * (i, j), zero outside
+//     wino_filter  [K, C, 3, 3]   -> [P, C, K], swap: [P, K, C]
+//     wino_out     [N, P, T, K]   -> [N, H, W, K]     tiles put together and cropped
+// T = tiles[0] * tiles[1], row-major. wino_*_t is the transposed map, from the right to the left.
+typedef struct WinoAttr {
+    int32_t tile; // 2 or 4
+    int32_t offset[2];
+    int32_t tiles[2];
+    bool swap;
+} WinoAttr;
+
 typedef struct Attr { // the part that the operator uses; the rest is zero, so that it compares as bytes
     const char *name; // interned in the graph
     double value;
@@ -85,6 +98,7 @@ typedef struct Attr { // the part that the operator uses; the rest is zero, so t
     SliceAxis slice[MAX_RANK];
     WindowAttr window;
     ProductAttr product;
+    WinoAttr wino;
     const ContractAttr *contract; // compared by content
 } Attr;
 
@@ -172,6 +186,7 @@ const Node *node_contract(Graph *, const Node *a, const Node *b, const ContractA
 const Node *node_gather(Graph *, const Node *table, const Node *index);
 const Node *node_scatter_add(Graph *, const Node *index, const Node *rows, Dim extent);
 const Node *node_product(Graph *, const Node *a, const Node *b, ProductAttr);
+const Node *node_wino(Graph *, Op, const Node *, WinoAttr, Shape out);
 
 // The node of `graph` that is `node` (of any graph) with other inputs: same operator, type, shape and
 // attributes. What a pass that rewrites a graph calls for the nodes it leaves as they are.

@@ -31,6 +31,8 @@ int64_t index_offset(const int64_t *index, const Extents *extents);
 
 void eval_contract(const Eval *eval);
 void eval_product(const Eval *eval);
+void eval_wino_tiles(const Eval *eval);
+void eval_wino_filter(const Eval *eval);
 // Everything that only moves elements: reshape, permute, broadcast, pad, slice, flip, window; and
 // fold, concat, gather and scatter_add.
 void eval_movement(const Eval *eval);

@@ -274,12 +274,17 @@ typedef enum AttrName {
     ATTR_sum,
     ATTR_transpose_a,
     ATTR_transpose_b,
+    ATTR_tile,
+    ATTR_offset,
+    ATTR_tiles,
+    ATTR_swap,
     ATTR_COUNT
 } AttrName;
 
 static const char *const attr_names[ATTR_COUNT] = {
-    "value", "axis", "axes",   "extent",   "perm", "low",         "high",       "interior",
-    "start", "step", "stride", "dilation", "sum",  "transpose_a", "transpose_b"};
+    "value",       "axis",  "axes",   "extent", "perm",     "low", "high",
+    "interior",    "start", "step",   "stride", "dilation", "sum", "transpose_a",
+    "transpose_b", "tile",  "offset", "tiles",  "swap"};
 
 #define HAS(name) (1u << ATTR_##name)
 static const unsigned attrs_of[OP_COUNT] = {
@@ -302,6 +307,12 @@ static const unsigned attrs_of[OP_COUNT] = {
     [OP_contract] = HAS(sum),
     [OP_scatter_add] = HAS(extent),
     [OP_product] = HAS(transpose_a) | HAS(transpose_b),
+    [OP_wino_in] = HAS(tile) | HAS(offset) | HAS(tiles),
+    [OP_wino_in_t] = HAS(tile) | HAS(offset) | HAS(tiles),
+    [OP_wino_out] = HAS(tile) | HAS(tiles),
+    [OP_wino_out_t] = HAS(tile) | HAS(tiles),
+    [OP_wino_filter] = HAS(tile) | HAS(swap),
+    [OP_wino_filter_t] = HAS(tile) | HAS(swap),
 };
 
 static bool read_flag(Reader *r, bool *flag) {
@@ -346,6 +357,14 @@ static bool read_attr_value(Reader *r, Draft *draft, AttrName name) {
         return read_flag(r, &attr->product.transpose_a);
     case ATTR_transpose_b:
         return read_flag(r, &attr->product.transpose_b);
+    case ATTR_tile:
+        return read_int32(r, &attr->wino.tile);
+    case ATTR_offset:
+        return read_int32(r, &attr->wino.offset[0]) && read_int32(r, &attr->wino.offset[1]);
+    case ATTR_tiles:
+        return read_int32(r, &attr->wino.tiles[0]) && read_int32(r, &attr->wino.tiles[1]);
+    case ATTR_swap:
+        return read_flag(r, &attr->wino.swap);
     case ATTR_COUNT:
         break;
     }

@@ -351,6 +351,62 @@ static const char *check_product(const Node *node, Arena *arena) {
     return expect(node, arena, DT_F32, &shape);
 }
 
+// --- Winograd
+
+static const char *check_wino_image(const Node *node, Arena *arena, const Shape *image,
+                                    const Shape *tiles) {
+    const WinoAttr *wino = &node->attr->wino;
+    int64_t patch = wino->tile + 2;
+    if (image->rank != 4 || !dim_is_const(image->dim[1]) || !dim_is_const(image->dim[2]))
+        return wrong(node, arena, "%s is no image", type_text(DT_F32, image, arena));
+    if (wino->tiles[0] < 1 || wino->tiles[1] < 1 || wino->tiles[0] > 1 << 15 ||
+        wino->tiles[1] > 1 << 15)
+        return wrong(node, arena, "%d x %d tiles", wino->tiles[0], wino->tiles[1]);
+    for (int i = 0; i < 2; i++)
+        if (wino->offset[i] < -(1 << 20) || wino->offset[i] > 1 << 20)
+            return wrong(node, arena, "an offset of %d", wino->offset[i]);
+    Shape expected =
+        shape_of(4, (Dim[]){image->dim[0], dim_const(patch * patch),
+                            dim_const((int64_t)wino->tiles[0] * wino->tiles[1]), image->dim[3]});
+    if (shape_equal(tiles, &expected)) return NULL;
+    return wrong(node, arena, "the tiles are %s, not %s", type_text(DT_F32, &expected, arena),
+                 type_text(DT_F32, tiles, arena));
+}
+
+static const char *check_wino_filter(const Node *node, Arena *arena, const Shape *filter,
+                                     const Shape *out) {
+    const WinoAttr *wino = &node->attr->wino;
+    int64_t patch = wino->tile + 2;
+    Dim three = dim_const(3);
+    if (filter->rank != 4 || !dim_equal(filter->dim[2], three) || !dim_equal(filter->dim[3], three))
+        return wrong(node, arena, "%s is no 3x3 filter", type_text(DT_F32, filter, arena));
+    Shape expected = shape_of(3, (Dim[]){dim_const(patch * patch), filter->dim[wino->swap ? 0 : 1],
+                                         filter->dim[wino->swap ? 1 : 0]});
+    if (shape_equal(out, &expected)) return NULL;
+    return wrong(node, arena, "transformed it is %s, not %s", type_text(DT_F32, &expected, arena),
+                 type_text(DT_F32, out, arena));
+}
+
+static const char *check_wino(const Node *node, Arena *arena) {
+    const Node *in = node->in[0];
+    int32_t tile = node->attr->wino.tile;
+    if (tile != 2 && tile != 4) return wrong(node, arena, "tiles of %d", tile);
+    if (in->dtype != DT_F32 || node->dtype != DT_F32)
+        return wrong(node, arena, "of other than f32");
+    switch (node->op) {
+    case OP_wino_in:
+    case OP_wino_out_t:
+        return check_wino_image(node, arena, &in->shape, &node->shape);
+    case OP_wino_in_t:
+    case OP_wino_out:
+        return check_wino_image(node, arena, &node->shape, &in->shape);
+    case OP_wino_filter:
+        return check_wino_filter(node, arena, &in->shape, &node->shape);
+    default:
+        return check_wino_filter(node, arena, &node->shape, &in->shape);
+    }
+}
+
 // --- Gather, scatter
 
 // Sets *shape to the axes of `first`, then those of `second` from axis `from`; false if too many.
@@ -405,7 +461,10 @@ static Rule *const rule[OP_COUNT] = {
     [OP_concat] = check_concat,       [OP_window] = check_window,
     [OP_fold] = check_fold,           [OP_contract] = check_contract,
     [OP_gather] = check_gather,       [OP_scatter_add] = check_scatter_add,
-    [OP_product] = check_product,
+    [OP_product] = check_product,     [OP_wino_in] = check_wino,
+    [OP_wino_in_t] = check_wino,      [OP_wino_out] = check_wino,
+    [OP_wino_out_t] = check_wino,     [OP_wino_filter] = check_wino,
+    [OP_wino_filter_t] = check_wino,
 };
 
 // f64 is for scalars of the step: no tensors, and none of the operators that are for tensors.

@@ -41,6 +41,10 @@
 //     stride, dilation      window, fold                   a number
 //     sum       contract             an extent for each summed index, j0 first
 //     transpose_a, transpose_b   product                   1
+//     tile      wino_*               2 or 4
+//     offset    wino_in, wino_in_t   two numbers
+//     tiles     wino_in .. wino_out_t                      two numbers
+//     swap      wino_filter, wino_filter_t                 1
 #include "ir/graph.h"
 
 #include <ctype.h>
@@ -203,6 +207,10 @@ static void print_attrs(Buf *out, const Node *node) {
     if (node->op == OP_contract) attr_sum(&list, attr->contract);
     attr_number(&list, "transpose_a", attr->product.transpose_a);
     attr_number(&list, "transpose_b", attr->product.transpose_b);
+    attr_number(&list, "tile", attr->wino.tile);
+    attr_numbers(&list, "offset", attr->wino.offset, 1, 2);
+    attr_numbers(&list, "tiles", attr->wino.tiles, 1, 2);
+    attr_number(&list, "swap", attr->wino.swap);
     if (list.open) buf_add(out, "}");
 }
 

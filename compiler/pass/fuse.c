@@ -17,7 +17,12 @@ bool node_is_leaf(const Node *node) {
     return node->op == OP_input || node->op == OP_param || node->op == OP_state;
 }
 
+bool node_is_wino(const Node *node) {
+    return node->op >= OP_wino_in && node->op <= OP_wino_filter_t;
+}
+
 bool node_is_core(const Node *node) {
+    if (node_is_wino(node)) return true;
     switch (node->op) {
     case OP_reduce_sum:
     case OP_reduce_max:
@@ -147,6 +152,7 @@ static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
     int64_t offset;
     if (!user || f->claimed[user->id] || node_is_scalar(user)) return false;
     if (op_info(user->op)->pointwise || user->op == OP_stop) return true;
+    if (node_is_wino(core)) return false;
     if (core->op == OP_product)
         return user->op == OP_reshape && node_is_view(user, f->fusion->batch, &offset);
     return user->op == OP_reshape || user->op == OP_permute || user->op == OP_slice ||
@@ -155,7 +161,8 @@ static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
 
 static bool can_end(const Node *core, const Node *node) {
     Dim outer, rows;
-    if (core->op == OP_scatter_add) return node == core;
+    if (core->op == OP_wino_in_t || core->op == OP_wino_out) return node->dtype == DT_F32;
+    if (core->op == OP_scatter_add || node_is_wino(core)) return node == core;
     return core->op != OP_product ||
            (node->dtype == DT_F32 && product_outer(core, &node->shape, &outer, &rows));
 }
@@ -172,8 +179,9 @@ static void claim_epilogue(Fuse *f, const Node *core) {
     f->claimed[end->id] = true;
     f->core[end->id] = core;
     f->stored[end->id] = true;
-    f->apart[end->id] =
-        core->op == OP_product ? "a matrix product ends here" : "a reduction ends here";
+    f->apart[end->id] = core->op == OP_product ? "a matrix product ends here"
+                        : node_is_wino(core)   ? "a Winograd transform ends here"
+                                               : "a reduction ends here";
 }
 
 // A batched product may end behind folds (the gradient of a convolution): they need one example of
@@ -291,6 +299,7 @@ static void store_operands(Fuse *f) {
         for (int i = 0; node->op == OP_product && i < 2; i++)
             if (!product_copied_operand(f, node, i))
                 store(f, node->in[i], "a matrix product reads it");
+        if (node_is_wino(node)) store(f, node->in[0], "a Winograd transform reads it");
         if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
         if (node->op == OP_scatter_add)
             store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");

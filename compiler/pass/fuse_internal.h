@@ -30,6 +30,7 @@ typedef struct Fuse {
 
 bool node_is_leaf(const Node *node);   // input, param, state
 bool node_is_core(const Node *node);   // closes a kernel
+bool node_is_wino(const Node *node);   // one of Winograd's transforms
 bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of such
 // Is the node the same memory as its input, if that is stored? *offset: where, in elements.
 bool node_is_view(const Node *node, int64_t batch, int64_t *offset);

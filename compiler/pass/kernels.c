@@ -172,6 +172,7 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     kernel->id = m->fusion->kernel.count;
     kernel->core = core;
     kernel->kind = core && core->op == OP_product       ? KERNEL_PRODUCT
+                   : core && node_is_wino(core)         ? KERNEL_WINO
                    : core && core->op == OP_scatter_add ? KERNEL_SCATTER
                                                         : KERNEL_LOOPS;
     kernel->space = result.value->shape;

@@ -356,7 +356,9 @@ static Value *carry(Builder *b, const Node *node, const Place *place) {
 
 static Value *compute(Builder *b, const Node *node, const Place *place) {
     int slot = b->fusion->scalar_slot[node->id];
-    if (node == b->kernel->core && b->kernel->kind == KERNEL_PRODUCT) return carry(b, node, place);
+    if (node == b->kernel->core &&
+        (b->kernel->kind == KERNEL_PRODUCT || b->kernel->kind == KERNEL_WINO))
+        return carry(b, node, place);
     if (slot >= 0) return indexed(b, VALUE_SCALAR, node, index_const(0));
     switch (node->op) {
     case OP_const:

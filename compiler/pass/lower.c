@@ -179,7 +179,8 @@ static void drop_broadcast(const Lowering *l, const Node **node, Access *access,
         if (!(axes >> axis & 1)) continue;
         int index = access[axis].index[0];
         if (!access_is_plain(&access[axis])) return;
-        if (!dim_equal((*node)->shape.dim[axis], l->index[index].extent)) return; // zero past its end
+        if (!dim_equal((*node)->shape.dim[axis], l->index[index].extent))
+            return; // zero past its end
         if (!l->index[index].in_out && !indexes(other, other_rank, index, false)) return; // counted
     }
     int kept = 0;
@@ -284,11 +285,14 @@ static double multiplications(const Lowering *l) {
 
 // The lowered form, or NULL where the contraction stays as it is.
 static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const ContractAttr *attr,
-                                  const Shape *out, int64_t batch, double least) {
+                                  const Shape *out, int64_t batch, double least,
+                                  const Target *target) {
     Lowering l = {.graph = g, .batch = batch};
     ContractAttr access = *attr;
     set_indices(&l, attr, out);
     if (multiplications(&l) < least) return NULL;
+    const Node *winograd = target->lanes ? lower_winograd(g, a, b, attr, out) : NULL;
+    if (winograd) return winograd;
     int rank_a = a->shape.rank, rank_b = b->shape.rank;
     for (int axis = 0; axis < rank_a; axis++)
         take_fold(&l, &access.a[axis], a->shape.dim[axis], access.a, rank_a, access.b, rank_b);
@@ -309,7 +313,7 @@ static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const 
     return product ? finish(&l, product, got, count, out) : NULL;
 }
 
-Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least) {
+Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least, const Target *target) {
     Graph *to = graph_new(arena, from->name);
     const Node **map = ARENA_ARRAY(arena, const Node *, from->node.count + 1);
     to->stage = STAGE_LOWERED;
@@ -320,8 +324,8 @@ Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least) {
             in[i] = map[node->in[i]->id];
         if (from->spans.at[id]) to->here = from->spans.at[id]->span;
         if (node->op == OP_contract)
-            map[id] =
-                lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch, least);
+            map[id] = lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch,
+                                     least, target);
         if (!map[id]) map[id] = node_rebuild(to, node, in);
         for (const SpanList *s = from->spans.at[id]; s; s = s->next)
             graph_add_span(to, map[id], s->span);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Shared by lower.c (which makes accesses plain) and product.c (which orders axes).
+// Shared by lower.c (which makes accesses plain), product.c (which orders axes) and wino.c.
 #ifndef NNC_PASS_LOWER_INTERNAL_H
 #define NNC_PASS_LOWER_INTERNAL_H
 
@@ -37,5 +37,10 @@ typedef struct Lowering {
 // order that the axes have: want's where that costs no copy. NULL where there is no such product.
 const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const int8_t *want,
                           int count, int8_t *got);
+
+// A 3x3 convolution of stride 1, or a gradient of one, by Winograd's transforms (wino.c); NULL where
+// the contraction is none, or it does not pay.
+const Node *lower_winograd(Graph *graph, const Node *a, const Node *b, const ContractAttr *attr,
+                           const Shape *out);
 
 #endif

@@ -10,7 +10,7 @@ static void run_elab(Pipeline *p) { p->graph = p->module->graph[p->function]; }
 static void run_simplify(Pipeline *p) { p->graph = simplify(p->arena, p->graph); }
 static void run_tidy(Pipeline *p) { run_simplify(p); }
 static void run_lower(Pipeline *p) {
-    p->graph = lower(p->arena, p->graph, p->module->batch, LEAST_PRODUCT);
+    p->graph = lower(p->arena, p->graph, p->module->batch, LEAST_PRODUCT, p->target);
 }
 static void run_fuse(Pipeline *p) {
     p->fusion = fuse(p->arena, p->graph, p->module->batch, p->target, p->placement, p->placements);

@@ -74,6 +74,15 @@ static void share_loops(Arena *arena, const Fusion *fusion, const Kernel *kernel
     par->serial = inner * (double)dim_eval(loops->outer, fusion->batch) < SERIAL_WORK;
 }
 
+// Images, or the rows of a filter's points.
+static void share_wino(const Kernel *kernel, PlanNode *par) {
+    const Node *core = kernel->core;
+    bool filter = core->op == OP_wino_filter || core->op == OP_wino_filter_t;
+    const Node *points = core->op == OP_wino_filter ? core : core->in[0];
+    par->count = filter ? points->shape.dim[1] : core->shape.dim[0];
+    par->grain = filter ? 8 : 1;
+}
+
 static PlanNode *plan_kernel(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
     PlanNode *par = ARENA_NEW(arena, PlanNode), *call = ARENA_NEW(arena, PlanNode);
     par->kind = PLAN_PAR;
@@ -82,6 +91,8 @@ static PlanNode *plan_kernel(Arena *arena, const Fusion *fusion, const Kernel *k
     VEC_PUSH(arena, par->child, call);
     if (kernel->kind == KERNEL_PRODUCT) {
         share_product(fusion, kernel, par);
+    } else if (kernel->kind == KERNEL_WINO) {
+        share_wino(kernel, par);
     } else if (kernel->kind == KERNEL_SCATTER) {
         par->count = kernel->core->shape.dim[0];
         par->grain = round_up((dim_eval(par->count, fusion->batch) + 7) / 8, 16);

@@ -39,6 +39,7 @@ typedef struct Storage {
 typedef enum KernelKind {
     KERNEL_LOOPS,   // pointwise code, at most one reduction in it
     KERNEL_PRODUCT, // calls nnc_product for blocks, then its epilogue on each
+    KERNEL_WINO,    // a transform of Winograd's, then its epilogue on each image
     KERNEL_SCATTER, // zero, then rows added at their index, in order
 } KernelKind;
 
@@ -56,7 +57,7 @@ typedef struct Kernel {
     int id;
     KernelKind kind;
     const char *name;        // k3_conv2d_1: a C identifier
-    const Node *core;        // PRODUCT, SCATTER: that node
+    const Node *core;        // PRODUCT, WINO, SCATTER: that node
     Shape space;             // of every result
     VEC(Result) result;      // PRODUCT: one
     VEC(const Node *) reads; // stored nodes that it reads

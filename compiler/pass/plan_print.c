@@ -19,7 +19,7 @@ static void print_storage(Buf *out, Storage at) {
 }
 
 static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    static const char *const kind[] = {"loops", "product", "scatter"};
+    static const char *const kind[] = {"loops", "product", "wino", "scatter"};
     buf_printf(out, "kernel %s ", kernel->name);
     shape_print(out, &kernel->space);
     buf_printf(out, " %s {\n", kind[kernel->kind]);

@@ -129,11 +129,12 @@ void verify_gradients(Check *check) {
     const Node *value = find_output(train, "loss");
     if (!value) return;
     Graph *graph = loss_graph(check, train, value);
-    Loss loss = {.check = check, .graph = lower(check->arena, graph, EXAMPLES, 0)};
+    Loss loss = {.check = check,
+                 .graph = lower(check->arena, graph, EXAMPLES, 0, check->compiled->target)};
     loss.leaf = check_leaves(check, loss.graph);
     hold_stopped(&loss);
     add_gradients(check, graph);
-    Graph *with_gradients = lower(check->arena, graph, EXAMPLES, 0);
+    Graph *with_gradients = lower(check->arena, graph, EXAMPLES, 0, check->compiled->target);
     double **gradient =
         interpret(with_gradients, check_leaves(check, with_gradients), NULL, check->arena);
     printf("gradients: against finite differences of the loss, %d example\n", EXAMPLES);

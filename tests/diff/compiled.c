@@ -35,8 +35,10 @@ void case_build(Case *c, double least, JitTier tier) {
         .model = "Random", .source = source_from_text(c->arena, "random.nnd", ""), .batch = BATCH};
     place_all(c);
     const Target *target = tier == JIT_TCC ? &target_library : target_find("native");
-    Graph *graph = simplify(c->arena, lower(c->arena, simplify(c->arena, c->graph), BATCH, least));
-    c->plan = plan_make(c->arena, fuse(c->arena, graph, BATCH, target, c->place.at, c->place.count));
+    Graph *graph = lower(c->arena, simplify(c->arena, c->graph), BATCH, least, target);
+    graph = simplify(c->arena, graph);
+    c->plan =
+        plan_make(c->arena, fuse(c->arena, graph, BATCH, target, c->place.at, c->place.count));
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
     c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
     emit_head(&source, &c->module, target);
