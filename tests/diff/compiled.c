@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lays out a graph's arenas as compile() does, and moves values between them and the oracle's.
 #include "compiled.h"
+#include "pass/layout.h"
 #include "pass/lower.h"
 #include "pass/simplify.h"
 
@@ -36,7 +37,7 @@ void case_build(Case *c, double least, JitTier tier) {
     place_all(c);
     const Target *target = tier == JIT_TCC ? &target_library : target_find("native");
     Graph *graph = lower(c->arena, simplify(c->arena, c->graph), BATCH, least, target);
-    graph = simplify(c->arena, graph);
+    graph = simplify(c->arena, layout(c->arena, graph));
     c->plan =
         plan_make(c->arena, fuse(c->arena, graph, BATCH, target, c->place.at, c->place.count));
     c->bytes[ARENA_WORK] = c->plan->work_bytes;

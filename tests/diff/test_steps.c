@@ -233,7 +233,7 @@ static void add_masks(Module *module) {
     Graph *graph = module->graph[NNC_TRAIN];
     int masks = 0;
     for (int id = 0, count = graph->node.count; id < count; id++)
-        if (graph->node.at[id]->op == OP_ge)
+        if (graph->node.at[id]->op == OP_eq && graph->node.at[id]->in[0]->dtype == DT_F32)
             graph_add_root(graph, ROOT_OUTPUT, arena_printf(graph->arena, "mask%d", masks++), NULL,
                            graph->node.at[id]);
     cr_assert(masks == 4, "four ReLUs have %d masks", masks);
