@@ -221,8 +221,9 @@ static const Node *fold_axis(Lowering *l, const Node *node, int axis, const Fold
                      fold->offset + dim_eval(fold->outputs, 1) - 1);
 }
 
-// `node` has one axis for each of order[0 .. count); makes it the contraction's output. An index
-// that no operand has is broadcast; taps stand behind their outputs until they are folded.
+// `node` has one axis for each of order[0 .. count); makes it the contraction's output, without the
+// axes that are summed behind it. An index that no operand has is broadcast; taps stand behind
+// their outputs until they are folded.
 static const Node *finish(Lowering *l, const Node *node, const int8_t *order, int count,
                           const Shape *out) {
     int8_t perm[MAX_RANK], axes[MAX_RANK];
@@ -230,6 +231,7 @@ static const Node *finish(Lowering *l, const Node *node, const int8_t *order, in
     uint32_t missing = 0;
     int kept = 0;
     for (int axis = 0; axis < out->rank; axis++) {
+        if (!l->index[axis].in_out) continue;
         axes[full.rank++] = (int8_t)axis;
         for (int f = 0; f < l->fold_count; f++)
             if (l->fold[f].p == axis) axes[full.rank++] = (int8_t)l->fold[f].r;
@@ -246,18 +248,21 @@ static const Node *finish(Lowering *l, const Node *node, const int8_t *order, in
     }
     node = node_permute(l->graph, node, perm);
     if (missing) node = node_broadcast(l->graph, node, missing, full);
-    for (int axis = 0; axis < out->rank; axis++)
+    for (int axis = 0, at = 0; axis < out->rank; axis++) {
+        if (!l->index[axis].in_out) continue;
         for (int f = 0; f < l->fold_count; f++)
-            if (l->fold[f].p == axis) node = fold_axis(l, node, axis, &l->fold[f]);
+            if (l->fold[f].p == axis) node = fold_axis(l, node, at, &l->fold[f]);
+        at++;
+    }
     return node;
 }
 
-static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out) {
+static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out, uint32_t summed) {
     l->index_count = out->rank + attr->summed;
     for (int i = 0; i < l->index_count; i++)
         l->index[i] =
             (LoopIndex){.extent = i < out->rank ? out->dim[i] : attr->extent[i - out->rank],
-                        .in_out = i < out->rank};
+                        .in_out = i < out->rank && !(summed >> i & 1)};
 }
 
 // Output order of the product: the contraction's, but with folds taps and their outputs last.
@@ -283,15 +288,28 @@ static double multiplications(const Lowering *l) {
     return work;
 }
 
-// The lowered form, or NULL where the contraction stays as it is.
-static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const ContractAttr *attr,
-                                  const Shape *out, int64_t batch, double least,
-                                  const Target *target) {
-    Lowering l = {.graph = g, .batch = batch};
-    ContractAttr access = *attr;
-    set_indices(&l, attr, out);
-    if (multiplications(&l) < least) return NULL;
-    const Node *winograd = target->lanes ? lower_winograd(g, a, b, attr, out) : NULL;
+typedef struct Lower { // the pass
+    const Graph *from;
+    Graph *to;
+    const Node **map; // by id of a node of `from`
+    int *users;       // likewise
+    int64_t batch;
+    double least;
+    const Target *target;
+} Lower;
+
+// The lowered form, summed over some axes of its output; or NULL where the contraction stays as it
+// is.
+static const Node *lower_contract(const Lower *pass, const Node *node, uint32_t summed) {
+    Graph *g = pass->to;
+    const Node *a = pass->map[node->in[0]->id], *b = pass->map[node->in[1]->id];
+    const Shape *out = &node->shape;
+    Lowering l = {.graph = g, .batch = pass->batch};
+    ContractAttr access = *node->attr->contract;
+    set_indices(&l, &access, out, summed);
+    if (multiplications(&l) < pass->least) return NULL;
+    const Node *winograd =
+        pass->target->lanes && !summed ? lower_winograd(g, a, b, &access, out) : NULL;
     if (winograd) return winograd;
     int rank_a = a->shape.rank, rank_b = b->shape.rank;
     for (int axis = 0; axis < rank_a; axis++)
@@ -313,29 +331,63 @@ static const Node *lower_contract(Graph *g, const Node *a, const Node *b, const 
     return product ? finish(&l, product, got, count, out) : NULL;
 }
 
+// The sum over `axes` of a node that nothing else uses, if it is a contraction, or one and
+// something that is the same along these axes: its operands are summed first, so that a convolution
+// in front of a global average pool costs next to nothing. NULL where it is none.
+static const Node *lower_sum(const Lower *pass, const Node *node, uint32_t axes) {
+    if (pass->users[node->id] != 1) return NULL;
+    if (node->op == OP_contract) return lower_contract(pass, node, axes);
+    if (node->op != OP_add && node->op != OP_sub) return NULL;
+    for (int i = 0; i < 2; i++) {
+        const Node *other = pass->map[node->in[!i]->id], *in[2];
+        if (other->op != OP_broadcast || (other->attr->axes & axes) != axes) continue;
+        in[i] = lower_sum(pass, node->in[i], axes);
+        if (!in[i]) continue;
+        in[!i] = node_reduce(pass->to, OP_reduce_sum, other, axes);
+        return node_binary(pass->to, node->op, in[0], in[1]);
+    }
+    return NULL;
+}
+
+static const Node *lower_node(const Lower *pass, const Node *node) {
+    const Node *lowered = NULL,
+               **in = ARENA_ARRAY(pass->to->arena, const Node *, node->in_count + 1);
+    for (int i = 0; i < node->in_count; i++)
+        in[i] = pass->map[node->in[i]->id];
+    if (node->op == OP_contract)
+        lowered = lower_contract(pass, node, 0);
+    else if (node->op == OP_reduce_sum)
+        lowered = lower_sum(pass, node->in[0], node->attr->axes);
+    return lowered ? lowered : node_rebuild(pass->to, node, in);
+}
+
+static void count_users(const Lower *pass) {
+    for (int id = 0; id < pass->from->node.count; id++)
+        for (int i = 0; i < pass->from->node.at[id]->in_count; i++)
+            pass->users[pass->from->node.at[id]->in[i]->id]++;
+    for (int i = 0; i < pass->from->root.count; i++)
+        pass->users[pass->from->root.at[i].value->id]++;
+}
+
 Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least, const Target *target) {
     Graph *to = graph_new(arena, from->name);
-    const Node **map = ARENA_ARRAY(arena, const Node *, from->node.count + 1);
+    Lower pass = {.from = from, .to = to, .batch = batch, .least = least, .target = target};
+    pass.map = ARENA_ARRAY(arena, const Node *, from->node.count + 1);
+    pass.users = ARENA_ARRAY(arena, int, from->node.count + 1);
+    count_users(&pass);
     to->stage = STAGE_LOWERED;
     for (int id = 0; id < from->node.count; id++) {
-        const Node *node = from->node.at[id];
-        const Node **in = ARENA_ARRAY(arena, const Node *, node->in_count + 1);
-        for (int i = 0; i < node->in_count; i++)
-            in[i] = map[node->in[i]->id];
         if (from->spans.at[id]) to->here = from->spans.at[id]->span;
-        if (node->op == OP_contract)
-            map[id] = lower_contract(to, in[0], in[1], node->attr->contract, &node->shape, batch,
-                                     least, target);
-        if (!map[id]) map[id] = node_rebuild(to, node, in);
+        const Node *node = pass.map[id] = lower_node(&pass, from->node.at[id]);
         for (const SpanList *s = from->spans.at[id]; s; s = s->next)
-            graph_add_span(to, map[id], s->span);
-        if (from->label.at[id]) graph_set_label(to, map[id], from->label.at[id]);
+            graph_add_span(to, node, s->span);
+        if (from->label.at[id]) graph_set_label(to, node, from->label.at[id]);
         to->here = SPAN_NONE;
     }
     for (int i = 0; i < from->root.count; i++) {
         const Root *root = &from->root.at[i];
-        graph_add_root(to, root->kind, root->name, root->leaf ? map[root->leaf->id] : NULL,
-                       map[root->value->id]);
+        graph_add_root(to, root->kind, root->name, root->leaf ? pass.map[root->leaf->id] : NULL,
+                       pass.map[root->value->id]);
     }
     return to;
 }
