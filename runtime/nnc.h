@@ -168,6 +168,12 @@ NncPool *nnc_pool_new(int threads); // NULL where memory or threads are not to b
 void nnc_pool_free(NncPool *);
 int nnc_pool_threads(const NncPool *); // NULL: 1
 
+// --- Memory (runtime/memory.c)
+
+// Zeroed, aligned to a page at least; size > 0. NULL where there is none. For pieces that are large and few.
+void *nnc_memory_new(size_t size);
+void nnc_memory_free(void *, size_t size); // as it was asked for
+
 // --- The processor (runtime/processor.c)
 
 // The highest level of its architecture that this processor has: x86-64-v4, x86-64-v3, x86-64-v2, x86-64; armv8-a.

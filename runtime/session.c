@@ -17,36 +17,47 @@ static int processors(void) {
     return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }
 
-static char *new_arena(long long bytes, long long *sum) {
-    size_t size = ((size_t)bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN + NNC_ALIGN;
-    char *arena = aligned_alloc(NNC_ALIGN, size);
-    if (arena) memset(arena, 0, size);
-    *sum += bytes;
-    return arena;
+static long long at_least(long long a, long long b) { return a > b ? a : b; }
+
+static long long aligned(long long bytes) {
+    return (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+}
+
+// All arenas lie in one piece of memory, apart by a line, so that no end is another's start.
+static bool map_arenas(NncSession *session, const long long bytes[], char **const arena[],
+                       int count) {
+    long long total = 0;
+    for (int i = 0; i < count; i++)
+        total += aligned(bytes[i]) + NNC_ALIGN;
+    session->memory_size = (size_t)total;
+    char *at = session->memory = nnc_memory_new(session->memory_size);
+    for (int i = 0; at && i < count; i++) {
+        *arena[i] = at;
+        at += aligned(bytes[i]) + NNC_ALIGN;
+    }
+    return at != NULL;
 }
 
 static bool allocate(NncSession *session) {
     const NncProgram *program = session->program;
-    long long work = 0, output = 0, scratch = 0;
-    int scalars = 0;
+    long long work = 0, output = 0, scratch = 0, scalars = 0;
     for (int i = 0; i < NNC_FUNCTIONS; i++) {
         const NncFunction *function = &program->function[i];
-        if (function->work_bytes > work) work = function->work_bytes;
-        if (function->output_bytes > output) output = function->output_bytes;
-        if (function->scratch_bytes > scratch) scratch = function->scratch_bytes;
-        if (function->scalar_count > scalars) scalars = function->scalar_count;
+        work = at_least(work, function->work_bytes);
+        output = at_least(output, function->output_bytes);
+        scratch = at_least(scratch, function->scratch_bytes);
+        scalars = at_least(scalars, function->scalar_count);
     }
+    session->scratch_bytes = aligned(scratch);
+    const long long bytes[] = {program->state_bytes, work, output,
+                               session->scratch_bytes * nnc_pool_threads(session->pool)};
+    char **const arena[] = {&session->state, &session->work, &session->output, &session->scratch};
     session->arena_bytes = program->input_bytes * NNC_LOADER_BATCHES;
-    session->state = new_arena(program->state_bytes, &session->arena_bytes);
-    session->work = new_arena(work, &session->arena_bytes);
-    session->output = new_arena(output, &session->arena_bytes);
-    session->scratch_bytes = (scratch + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
-    session->scratch =
-        new_arena(session->scratch_bytes * nnc_pool_threads(session->pool), &session->arena_bytes);
+    for (int i = 0; i < 4; i++)
+        session->arena_bytes += bytes[i];
     session->scalar = calloc((size_t)scalars + 1, sizeof *session->scalar);
     session->checkpoint.hyper = calloc((size_t)program->hyper_count + 1, sizeof(double));
-    return session->state && session->work && session->output && session->scratch &&
-           session->scalar && session->checkpoint.hyper;
+    return map_arenas(session, bytes, arena, 4) && session->scalar && session->checkpoint.hyper;
 }
 
 NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
@@ -74,10 +85,7 @@ void nnc_session_close(NncSession *session) {
     nnc_source_close(&session->source);
     nnc_pool_free(session->pool);
     nnc_checkpoint_free(&session->checkpoint);
-    free(session->state);
-    free(session->work);
-    free(session->output);
-    free(session->scratch);
+    nnc_memory_free(session->memory, session->memory_size);
     free(session->scalar);
     *session = (NncSession){0};
 }

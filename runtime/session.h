@@ -15,7 +15,9 @@ typedef struct NncSession {
     const NncOptions *options;
     NncPool *pool;
     NncSource source; // opened by nnc_session_open_data
-    char *state, *work, *output, *scratch;
+    char *state, *work, *output, *scratch; // in `memory`
+    void *memory;
+    size_t memory_size;
     long long scratch_bytes; // for each thread
     float *scalar;
     long long arena_bytes; // all of them, the loader's batches included

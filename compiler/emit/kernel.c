@@ -46,12 +46,12 @@ static void print_source_line(Buf *out, Span span) {
     while (*start == ' ' || *start == '\t')
         start++;
     for (end = start; *end && *end != '\n'; end++)
-        buf_printf(out, "%c", *end == '\\' || (unsigned char)*end < ' ' ? ' ' : *end);
+        buf_add_char(out, *end == '\\' || (unsigned char)*end < ' ' ? ' ' : *end);
 }
 
 static void print_file_name(Buf *out, const char *name) {
     for (const char *c = name; *c; c++)
-        buf_printf(out, "%c", *c == '\\' || *c == '"' || (unsigned char)*c < ' ' ? '_' : *c);
+        buf_add_char(out, *c == '\\' || *c == '"' || (unsigned char)*c < ' ' ? '_' : *c);
 }
 
 void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {

@@ -23,7 +23,7 @@ static void print_vectors(Buf *out, const Target *target) {
 void emit_head(Buf *out, const Module *module, const Target *target) {
     buf_add(out, "// Emitted by nnc: the kernels of ");
     for (const char *c = module->model; *c; c++)
-        buf_printf(out, "%c", *c == '\\' || *c == '\n' ? '_' : *c);
+        buf_add_char(out, *c == '\\' || *c == '\n' ? '_' : *c);
     buf_printf(
         out,
         ", batch %d.\n"

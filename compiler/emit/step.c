@@ -103,7 +103,7 @@ static void print_prototypes(Buf *out, const char *function, const Fusion *fusio
 
 static void print_file(Buf *out, const Module *module) {
     for (const char *c = module->source->name; *c; c++)
-        buf_printf(out, "%c", *c == '\\' || *c == '\n' || *c == '\r' ? '_' : *c);
+        buf_add_char(out, *c == '\\' || *c == '\n' || *c == '\r' ? '_' : *c);
 }
 
 void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const Plan *plan) {

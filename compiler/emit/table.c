@@ -15,7 +15,7 @@ static void print_string(Buf *out, const char *text) {
         else if (*c == '\\' || *c == '"' || *c == '?' || *c < ' ' || *c > '~')
             buf_printf(out, "\\%03o", *c);
         else
-            buf_printf(out, "%c", *c);
+            buf_add_char(out, *c);
     }
     buf_add(out, "\"");
 }

@@ -219,7 +219,7 @@ static void print_attrs(Buf *out, const Node *node) {
 // A comment ends with its line, whatever is in a name.
 static void print_comment(Buf *out, const char *text) {
     for (; *text; text++)
-        buf_printf(out, "%c", iscntrl((unsigned char)*text) ? ' ' : *text);
+        buf_add_char(out, iscntrl((unsigned char)*text) ? ' ' : *text);
 }
 
 static void print_origin(Buf *out, const Graph *graph, const Node *node) {

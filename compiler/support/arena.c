@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Arenas as a chain of blocks: memory is handed out from the newest block by moving a pointer, and
 // a request that does not fit starts a new one. Blocks double in size, so a large compilation makes
-// few.
+// few, and those are of large pages.
 #include "support/arena.h"
+#include "nnc.h"
 #include "support/diag.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 16, FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20 };
+enum { ALIGN = 16, FIRST_BLOCK = 16 << 10, SMALL_BLOCKS = 256 << 10, LARGE_BLOCK = 4 << 20 };
 
 typedef struct Block {
     struct Block *older;
     size_t used, size; // of data
+    bool is_mapped;    // by nnc_memory_new, else by calloc
     alignas(ALIGN) char data[];
 } Block;
 
@@ -32,20 +35,26 @@ void arena_free(Arena *arena) {
     if (!arena) return;
     for (Block *block = arena->newest, *older; block; block = older) {
         older = block->older;
-        free(block);
+        if (block->is_mapped)
+            nnc_memory_free(block, sizeof *block + block->size);
+        else
+            free(block);
     }
     free(arena);
 }
 
-// calloc, because what it takes fresh from the system is zero already.
+// Both kinds of memory are zero already where they come fresh from the system.
 static void add_block(Arena *arena, size_t least) {
     size_t size = arena->newest ? arena->newest->size * 2 : FIRST_BLOCK;
-    if (size > LARGEST_BLOCK) size = LARGEST_BLOCK;
+    if (size > SMALL_BLOCKS) size = LARGE_BLOCK - sizeof(Block);
     if (size < least) size = least;
-    Block *block = calloc(1, sizeof *block + size);
+    bool is_mapped = size > SMALL_BLOCKS;
+    Block *block =
+        is_mapped ? nnc_memory_new(sizeof *block + size) : calloc(1, sizeof *block + size);
     if (!block) bug("out of memory: %zu bytes", size);
     block->older = arena->newest;
     block->size = size;
+    block->is_mapped = is_mapped;
     arena->newest = block;
 }
 

@@ -30,17 +30,23 @@ void buf_add_n(Buf *buf, const char *text, size_t length) {
     buf->text[buf->length] = '\0';
 }
 
+void buf_add_char(Buf *buf, char c) { buf_add_n(buf, &c, 1); }
+
 void buf_add(Buf *buf, const char *text) { buf_add_n(buf, text, strlen(text)); }
 
+// Nearly always there is room, and one pass is enough.
 void buf_printf(Buf *buf, const char *format, ...) {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    size_t room = buf->capacity - buf->length;
+    int length = vsnprintf(room ? buf->text + buf->length : NULL, room, format, args);
     va_end(args);
     if (length < 0) bug("bad format: %s", format);
-    reserve(buf, (size_t)length);
-    vsnprintf(buf->text + buf->length, (size_t)length + 1, format, again);
+    if ((size_t)length >= room) {
+        reserve(buf, (size_t)length);
+        vsnprintf(buf->text + buf->length, (size_t)length + 1, format, again);
+    }
     va_end(again);
     buf->length += (size_t)length;
 }

@@ -14,6 +14,7 @@ typedef struct Buf {
 Buf buf_new(Arena *arena);
 void buf_add(Buf *buf, const char *text);
 void buf_add_n(Buf *buf, const char *text, size_t length);
+void buf_add_char(Buf *buf, char c);
 void buf_printf(Buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

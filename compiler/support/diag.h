@@ -19,6 +19,8 @@ typedef struct Source {
     const char *name; // as the user gave it
     const char *text; // NUL-terminated
     size_t length;
+    const unsigned *line; // where each of its lines starts
+    int lines;
 } Source;
 
 typedef struct Span {

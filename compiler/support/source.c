@@ -16,10 +16,16 @@ Span span_join(Span first, Span last) {
 }
 
 int span_line(Span span) {
-    int line = 1;
-    for (unsigned i = 0; span.source && i < span.start && i < span.source->length; i++)
-        line += span.source->text[i] == '\n';
-    return line;
+    if (!span.source) return 1;
+    int low = 0, high = span.source->lines; // the line that we look for is one of low .. high - 1
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (span.source->line[middle] <= span.start)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low + 1;
 }
 
 int span_column(Span span) {
@@ -32,7 +38,11 @@ int span_column(Span span) {
 
 static Source *source_new(Arena *arena, const char *name, const char *text, size_t length) {
     Source *source = ARENA_NEW(arena, Source);
-    *source = (Source){arena_strdup(arena, name), text, length};
+    VEC(unsigned) line = {0};
+    VEC_PUSH(arena, line, 0);
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '\n') VEC_PUSH(arena, line, (unsigned)i + 1);
+    *source = (Source){arena_strdup(arena, name), text, length, line.at, line.count};
     return source;
 }
 
