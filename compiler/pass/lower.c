@@ -304,7 +304,7 @@ static const Node *lower_contract(const Lower *pass, const Node *node, uint32_t 
     Graph *g = pass->to;
     const Node *a = pass->map[node->in[0]->id], *b = pass->map[node->in[1]->id];
     const Shape *out = &node->shape;
-    Lowering l = {.graph = g, .batch = pass->batch};
+    Lowering l = {.graph = g, .batch = pass->batch, .target = pass->target};
     ContractAttr access = *node->attr->contract;
     set_indices(&l, &access, out, summed);
     if (multiplications(&l) < pass->least) return NULL;

@@ -4,6 +4,7 @@
 #define NNC_PASS_LOWER_INTERNAL_H
 
 #include "ir/graph.h"
+#include "support/target.h"
 
 typedef struct LoopIndex {
     Dim extent;
@@ -27,6 +28,7 @@ typedef struct Operand {
 typedef struct Lowering {
     Graph *graph;
     int64_t batch;
+    const Target *target;
     int index_count;
     LoopIndex index[2 * MAX_RANK];
     int fold_count;

@@ -93,6 +93,19 @@ static bool outer_axes(const Operand *operand, const Parts *parts, List *outer) 
     return true;
 }
 
+// Where images run along vectors and channels along rows, it is better the other way round: images
+// lie channels last then, as other kernels for images have them (pass/layout.c).
+static bool channels_last(const Lowering *l, const Parts *parts, bool swap) {
+    const List *rows = swap ? &parts->n : &parts->m, *columns = swap ? &parts->m : &parts->n;
+    if (!l->target->lanes || !rows->count || !columns->count) return false;
+    bool channels = true, image = false;
+    for (int i = 0; i < rows->count; i++)
+        channels &= !l->index[rows->at[i]].window_output;
+    for (int i = 0; i < columns->count; i++)
+        image |= l->index[columns->at[i]].window_output;
+    return channels && image;
+}
+
 static double evaluate(const Lowering *l, const Operand *a, const Operand *b, const int8_t *want,
                        int count, Choice *choice) {
     Parts parts;
@@ -116,7 +129,10 @@ static double evaluate(const Lowering *l, const Operand *a, const Operand *b, co
         out *= (double)dim_eval(l->index[want[i]].extent, l->batch);
     choice->swap = !m_first && n_first;
     choice->permuted = !m_first && !n_first;
-    if (choice->permuted) cost += out;
+    if (channels_last(l, &parts, choice->swap))
+        choice->swap = !choice->swap, choice->permuted = true;
+    else if (choice->permuted)
+        cost += out;
     if (!operand_order(l, a, &outer_a, &parts.m, &parts.k, &order, &transposed))
         cost += elements(l, &a->node->shape);
     if (!operand_order(l, b, &outer_b, &parts.k, &parts.n, &order, &transposed))
