@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Compiled against written by hand: see contest.h.
 #include "contest.h"
+#include "cli/trainer.h"
 #include "measure.h"
-#include "trainer.h"
 
 #include <cblas.h>
 #include <math.h>

@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What all benchmarks share: a clock, medians, exit statuses, limits that the environment can set.
+// What all benchmarks share: exit statuses, limits that the environment can set, what else the
+// machine does.
 #ifndef NNC_BENCH_MEASURE_H
 #define NNC_BENCH_MEASURE_H
 
+#include "support/samples.h"
 #include <stdbool.h>
 
 enum { BENCH_PASSED = 0, BENCH_FAILED = 1, BENCH_USAGE = 2, BENCH_SKIPPED = 77 }; // 77: Meson's
-
-enum { MAX_SAMPLES = 1000 };
-
-typedef struct Samples {
-    double at[MAX_SAMPLES];
-    int count;
-} Samples;
-
-void sample_add(Samples *samples, double value); // those beyond MAX_SAMPLES are left out
-// fraction 0.5: the median; between two samples it is interpolated. No samples: NaN.
-double sample_quantile(const Samples *samples, double fraction);
-double sample_median(const Samples *samples);
-
-double clock_seconds(void); // monotonic, the same in all processes
 
 // The part of all processors' time, 0 .. 1, that other processes took between two calls: a
 // measurement with much of it says little. NaN where the system does not tell.

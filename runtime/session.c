@@ -164,13 +164,13 @@ NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_tra
 
 // --- Running
 
-void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
+NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
     const NncFunction *function = &session->program->function[kind];
     const NncPosition *at = &session->checkpoint.at;
     if (function->scalars)
         function->scalars(session->checkpoint.hyper, (double)at->step, (double)at->epoch, (double)n,
                           session->scalar);
-    NncCtx ctx = {
+    return (NncCtx){
         .state = session->state,
         .work = session->work,
         .input = input,
@@ -184,7 +184,11 @@ void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *inpu
         .step = (unsigned)at->step,
         .pool = session->pool,
     };
-    function->run(&ctx);
+}
+
+void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
+    NncCtx ctx = nnc_session_ctx(session, kind, input, n);
+    session->program->function[kind].run(&ctx);
 }
 
 double nnc_session_output(const NncSession *session, const NncColumn *column) {

@@ -37,6 +37,8 @@ NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_tra
                               NncError *error);
 NncStatus nnc_session_set_hypers(NncSession *session, NncError *error);
 
+// What a function is called with for a batch of n examples; the step's scalars are computed.
+NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 // Runs one function on a batch of n examples; its outputs are in session->output.
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 double nnc_session_output(const NncSession *session, const NncColumn *column); // one of rank 0

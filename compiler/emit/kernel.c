@@ -9,34 +9,11 @@
 // It works on indices low .. high - 1 of its outermost loop, so that a plan can share them out.
 #include "emit/emit.h"
 #include "emit/nest.h"
+#include "pass/cost.h"
 
 #include <string.h>
 
 // --- Places
-
-typedef struct Places {
-    VEC(Span) span;
-} Places;
-
-static void collect(const Fusion *fusion, const Kernel *kernel, const Node *node, bool *seen,
-                    Places *places, Arena *arena) {
-    if (seen[node->id]) return;
-    seen[node->id] = true;
-    for (const SpanList *s = fusion->graph->spans.at[node->id]; s; s = s->next) {
-        bool known = s->span.source == NULL;
-        for (int i = 0; i < places->span.count; i++)
-            known |= places->span.at[i].source == s->span.source &&
-                     span_line(places->span.at[i]) == span_line(s->span);
-        if (!known) VEC_PUSH(arena, places->span, s->span);
-    }
-    for (int i = 0; i < node->in_count; i++) {
-        const Node *in = node->in[i];
-        bool own = !fusion->storage[in->id].buffer;
-        for (int r = 0; r < kernel->result.count; r++)
-            own |= kernel->result.at[r].value == in;
-        if (own) collect(fusion, kernel, in, seen, places, arena);
-    }
-}
 
 // The line's text, without what could end a comment's line or continue it.
 static void print_source_line(Buf *out, Span span) {
@@ -55,11 +32,7 @@ static void print_file_name(Buf *out, const char *name) {
 }
 
 void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    Arena *arena = out->arena;
-    bool *seen = ARENA_ARRAY(arena, bool, fusion->graph->node.count);
-    Places places = {0};
-    for (int i = 0; i < kernel->result.count; i++)
-        collect(fusion, kernel, kernel->result.at[i].value, seen, &places, arena);
+    Places places = kernel_places(out->arena, fusion, kernel);
     for (int i = 0; i < places.span.count && i < 8; i++) {
         buf_add(out, "//   ");
         print_file_name(out, places.span.at[i].source->name);

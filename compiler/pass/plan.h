@@ -43,6 +43,8 @@ typedef enum KernelKind {
     KERNEL_SCATTER, // zero, then rows added at their index, in order
 } KernelKind;
 
+const char *kernel_kind_name(KernelKind kind);
+
 // The node that a chain of views (node_is_view) is the memory of; *offset: where in it, in
 // elements.
 const Node *strip_views(const Node *node, int64_t batch, int64_t *offset);

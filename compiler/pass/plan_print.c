@@ -13,16 +13,20 @@
 // A node's number is its place in the graph after lowering (nnc graph --stage lower).
 #include "pass/plan.h"
 
+const char *kernel_kind_name(KernelKind kind) {
+    static const char *const name[] = {"loops", "product", "wino", "scatter"};
+    return name[kind];
+}
+
 static void print_storage(Buf *out, Storage at) {
     buf_printf(out, "%s", at.buffer->name);
     if (at.offset) buf_printf(out, "+%lld", (long long)at.offset);
 }
 
 static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    static const char *const kind[] = {"loops", "product", "wino", "scatter"};
     buf_printf(out, "kernel %s ", kernel->name);
     shape_print(out, &kernel->space);
-    buf_printf(out, " %s {\n", kind[kernel->kind]);
+    buf_printf(out, " %s {\n", kernel_kind_name(kernel->kind));
     for (int i = 0; i < kernel->result.count; i++) {
         const Result *result = &kernel->result.at[i];
         buf_printf(out, "  %s ", dtype_name(result->value->dtype));

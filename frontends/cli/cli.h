@@ -22,6 +22,7 @@ typedef enum CommandId {
     CMD_CHECK,
     CMD_GRAPH,
     CMD_VERIFY,
+    CMD_EXPLAIN,
     CMD_COUNT,
 } CommandId;
 
@@ -55,6 +56,12 @@ Jit *load_functions(const Settings *settings, Compiled *compiled);
 int report(const char *format, ...)
     __attribute__((format(printf, 1, 2))); // nnc: error: ..; EXIT_USER
 
+// --- cli/inspect.c
+
+// --function, or the first that the module has of train, eval, predict.
+NncFunctionKind chosen_function(const Settings *settings, const Module *module);
+long long module_parameters(const Module *module);
+
 // --- The subcommands: an exit status each
 
 int command_train(const Settings *settings);
@@ -65,5 +72,6 @@ int command_emit(const Settings *settings);
 int command_check(const Settings *settings);
 int command_graph(const Settings *settings);
 int command_verify(const Settings *settings);
+int command_explain(const Settings *settings);
 
 #endif

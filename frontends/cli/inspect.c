@@ -27,7 +27,7 @@ static long long instance_parameters(const Module *module, const char *instance)
     return total;
 }
 
-static long long total_parameters(const Module *module) {
+long long module_parameters(const Module *module) {
     long long total = 0;
     for (int i = 0; i < module->tensor.count; i++)
         if (module->tensor.at[i].kind == NNC_PARAMETER) total += tensor_size(&module->tensor.at[i]);
@@ -58,13 +58,13 @@ int command_check(const Settings *settings) {
         printf("%-24s %-12s %-22s %12lld\n", layer->name, layer->layer,
                shape_text(settings->arena, &layer->output), count);
     }
-    printf("%-24s %-12s %-22s %12lld\n", "total", "", "", total_parameters(module));
+    printf("%-24s %-12s %-22s %12lld\n", "total", "", "", module_parameters(module));
     return EXIT_DONE;
 }
 
 // --- graph
 
-static NncFunctionKind chosen_function(const Settings *settings, const Module *module) {
+NncFunctionKind chosen_function(const Settings *settings, const Module *module) {
     if (!settings->function) // the first that there is: train, else eval, predict
         for (int i = NNC_TRAIN; i < NNC_FUNCTIONS; i++)
             if (module->graph[i]) return (NncFunctionKind)i;

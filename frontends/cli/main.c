@@ -21,6 +21,9 @@ static const Command commands[CMD_COUNT] = {
     [CMD_GRAPH] = {"graph", "show what is computed, at any stage of the compiler", command_graph},
     [CMD_VERIFY] = {"verify", "compare compiled code and gradients with slow references",
                     command_verify},
+    [CMD_EXPLAIN] = {"explain",
+                     "each kernel with its lines, its work, its time and the machine's limit",
+                     command_explain},
 };
 
 static void print_usage(FILE *to) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A compiled model, step by step: see trainer.h.
-#include "trainer.h"
+#include "cli/trainer.h"
 
 #include "columns.h"
 #include "rng.h"
@@ -44,15 +44,18 @@ static bool open_program(Trainer *net) {
     return true;
 }
 
-Trainer *trainer_new(const char *file, int threads) {
+Trainer *trainer_open(const Settings *settings) {
     Arena *arena = arena_new();
     Trainer *net = ARENA_NEW(arena, Trainer);
-    net->settings = (Settings){.arena = arena, .file = file};
-    net->settings.jit.tier = JIT_NATIVE;
-    net->settings.run.threads = threads;
+    net->settings = *settings;
+    net->settings.arena = arena;
     if (open_program(net)) return net;
     trainer_free(net);
     return NULL;
+}
+
+Trainer *trainer_new(const char *file, int threads) {
+    return trainer_open(&(Settings){.file = file, .jit.tier = JIT_NATIVE, .run.threads = threads});
 }
 
 void trainer_free(Trainer *net) {
@@ -66,11 +69,14 @@ void trainer_start(Trainer *net) {
     nnc_session_run(&net->session, NNC_INIT, NULL, net->compiled->program.batch);
 }
 
+void trainer_run(Trainer *net, NncFunctionKind function) {
+    nnc_session_run(&net->session, function, net->batch, net->compiled->program.batch);
+    net->session.checkpoint.at.step += function == NNC_TRAIN;
+}
+
 double trainer_step(Trainer *net) {
-    const NncProgram *program = &net->compiled->program;
-    nnc_session_run(&net->session, NNC_TRAIN, net->batch, program->batch);
-    net->session.checkpoint.at.step++;
-    return nnc_session_output(&net->session, &program->function[NNC_TRAIN].output[0]);
+    trainer_run(net, NNC_TRAIN);
+    return nnc_session_output(&net->session, &net->compiled->program.function[NNC_TRAIN].output[0]);
 }
 
 float *trainer_tensor(const Trainer *net, const char *name, long long count) {

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+// nnc explain: what became of a network. Its memory, then each kernel in the order of the plan:
+//
+//     kernel                                         time   of all       work     moves  of the
+//     limit k4_product_conv2d_2_weight                  20.1 ms     24 %   3.7 GFLOP    46 MB   78
+//     % flops
+//         product, [N, 128, 28, 28]: window product add max; 16 parts
+//         line 12  |> conv2d(128, kernel = 3) |> relu
+//         stored: a matrix product ends here
+//
+// The limit is the longer of two times: that of its arithmetic at this machine's multiply-add rate,
+// and that of its traffic at the rate of a copy of as many bytes.
+#include "cli/profile.h"
+
+#include "cli/machine.h"
+#include "json.h"
+#include "loader.h"
+#include <math.h>
+#include <string.h>
+
+enum { PROFILE_SECONDS = 2, LINES_SHOWN = 3, OPERATORS_SHOWN = 12 };
+
+typedef struct Memory {                            // bytes, as the runtime allocates them
+    long long state, input, output, work, scratch; // input: a batch; scratch: a thread
+    long long all;
+} Memory;
+
+typedef struct Explain {
+    const Settings *settings;
+    Trainer *net;
+    NncFunctionKind function;
+    const Fusion *fusion;
+    Machine *machine;
+    Profile *profile;
+    Memory memory;
+    int threads;
+    double kernel_seconds; // of all kernels
+    Cost cost;             // of all kernels
+    double limit_seconds;  // what they would take at their limits
+} Explain;
+
+static double most(double a, double b) { return a > b ? a : b; }
+
+// A training run has the arenas of all of its functions: of each the largest.
+static Memory predict_memory(const NncProgram *program, int threads) {
+    Memory memory = {.state = program->state_bytes, .input = program->input_bytes};
+    for (int i = 0; i < NNC_FUNCTIONS; i++) {
+        const NncFunction *function = &program->function[i];
+        memory.output = (long long)most(memory.output, function->output_bytes);
+        memory.work = (long long)most(memory.work, function->work_bytes);
+        memory.scratch = (long long)most(memory.scratch, function->scratch_bytes);
+    }
+    memory.scratch = (memory.scratch + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+    memory.all = memory.state + memory.input * NNC_LOADER_BATCHES + memory.output + memory.work +
+                 memory.scratch * threads;
+    return memory;
+}
+
+// --- Figures of one kernel
+
+typedef struct Figures {
+    double seconds;    // median
+    double part;       // of all kernels' time
+    double share;      // of the limit; NaN: not known
+    const char *bound; // what the limit is: flops, bytes
+} Figures;
+
+static double flop_seconds(const Explain *explain, Cost cost) {
+    return explain->machine->flops > 0 ? cost.flops / explain->machine->flops : 0;
+}
+
+static double byte_seconds(const Explain *explain, Cost cost) {
+    return cost.bytes / machine_copy_rate(explain->machine, cost.bytes);
+}
+
+static Figures kernel_figures(const Explain *explain, const Kernel *kernel) {
+    Cost cost = explain->profile->cost[kernel->id];
+    double seconds = sample_median(&explain->profile->kernel[kernel->id]);
+    double flops = flop_seconds(explain, cost), bytes = byte_seconds(explain, cost);
+    return (Figures){.seconds = seconds,
+                     .part = seconds / explain->kernel_seconds,
+                     .share = (flops > bytes ? flops : bytes) / seconds,
+                     .bound = flops > bytes ? "flops" : "bytes"};
+}
+
+static Figures total_figures(const Explain *explain) {
+    return (Figures){.seconds = explain->kernel_seconds,
+                     .part = 1,
+                     .share = explain->limit_seconds / explain->kernel_seconds,
+                     .bound = "of each"};
+}
+
+// "window product add max", in the order in which they are computed.
+static const char *operators_of(const Explain *explain, const Kernel *kernel) {
+    Arena *arena = explain->net->settings.arena;
+    KernelNodes nodes = kernel_nodes(arena, explain->fusion, kernel);
+    Buf text = buf_new(arena);
+    bool seen[OP_COUNT] = {0};
+    int count = 0;
+    for (int i = 0; i < nodes.node.count; i++) {
+        const Node *node = nodes.node.at[i];
+        if (seen[node->op] || node->op == OP_const || node->op == OP_broadcast ||
+            node->op == OP_reshape || node->op == OP_permute)
+            continue;
+        seen[node->op] = true;
+        if (count++ < OPERATORS_SHOWN)
+            buf_printf(&text, "%s%s", count > 1 ? " " : "", op_info(node->op)->name);
+    }
+    if (count > OPERATORS_SHOWN) buf_add(&text, " ..");
+    return count ? text.text : "copy";
+}
+
+// Of the places in the user's own file, if there are such, else in the library's.
+static Places own_places(const Explain *explain, const Kernel *kernel) {
+    Arena *arena = explain->net->settings.arena;
+    Places all = kernel_places(arena, explain->fusion, kernel), own = {0};
+    for (int i = 0; i < all.span.count; i++)
+        if (all.span.at[i].source == explain->net->compiled->module->source)
+            VEC_PUSH(arena, own.span, all.span.at[i]);
+    return own.span.count ? own : all;
+}
+
+static const char *line_text(Arena *arena, Span span) {
+    const char *text = span.source->text, *start = text + span.start, *end;
+    while (start > text && start[-1] != '\n')
+        start--;
+    while (*start == ' ' || *start == '\t')
+        start++;
+    for (end = start; *end && *end != '\n' && *end != '\r'; end++)
+        continue;
+    return arena_strndup(arena, start, (size_t)(end - start));
+}
+
+// --- Text
+
+// 12.3 M, with three digits: of bytes, operations.
+static const char *number(Arena *arena, double value, const char *unit) {
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P"};
+    int i = 0;
+    for (; i < 5 && value >= 999.5; i++)
+        value /= 1000;
+    int digits = i == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+    return arena_printf(arena, "%.*f %s%s", digits, value, prefix[i], unit);
+}
+
+static const char *duration(Arena *arena, double seconds) {
+    if (seconds >= 1) return arena_printf(arena, "%.2f s", seconds);
+    return seconds >= 1e-3 ? arena_printf(arena, "%.2f ms", 1e3 * seconds)
+                           : arena_printf(arena, "%.1f us", 1e6 * seconds);
+}
+
+static void print_head(const Explain *explain) {
+    Arena *arena = explain->net->settings.arena;
+    const NncProgram *program = &explain->net->compiled->program;
+    const Machine *machine = explain->machine;
+    const Memory *memory = &explain->memory;
+    printf("%s of %s: %s, batch %d, %d thread%s, %s code for %s\n", program->model, program->file,
+           function_name(explain->function), program->batch, explain->threads,
+           explain->threads == 1 ? "" : "s", program->jit, explain->net->compiled->target->name);
+    printf("  parameters  %lld\n", module_parameters(explain->net->compiled->module));
+    printf("  memory      %s: state %s, input %d x %s, output %s, work %s, scratch %d x %s\n",
+           number(arena, (double)memory->all, "B"), number(arena, (double)memory->state, "B"),
+           NNC_LOADER_BATCHES, number(arena, (double)memory->input, "B"),
+           number(arena, (double)memory->output, "B"), number(arena, (double)memory->work, "B"),
+           explain->threads, number(arena, (double)memory->scratch, "B"));
+    printf("  machine     ");
+    if (machine->flops > 0)
+        printf("%s/s in multiply-adds; ", number(arena, machine->flops, "FLOP"));
+    printf("copies at %s/s of 1 MiB, %s/s of 256 MiB\n",
+           number(arena, machine_copy_rate(machine, 1 << 20), "B"),
+           number(arena, machine_copy_rate(machine, 1 << 28), "B"));
+    printf("  a run       %s; its kernels one by one %s\n\n",
+           duration(arena, sample_median(&explain->profile->whole)),
+           duration(arena, explain->kernel_seconds));
+    printf("%-44s %10s %6s %11s %9s  %s\n", "kernel", "time", "of all", "work", "moves",
+           "of the limit");
+}
+
+static void print_figures(const Explain *explain, const char *name, int depth, Figures figures,
+                          Cost cost) {
+    Arena *arena = explain->net->settings.arena;
+    printf("%*s%-*s %10s %4.1f %% %11s %9s  %3.0f %% %s\n", depth, "", 44 - depth, name,
+           duration(arena, figures.seconds), 100 * figures.part, number(arena, cost.flops, "FLOP"),
+           number(arena, cost.bytes, "B"), 100 * figures.share, figures.bound);
+}
+
+static const char *share_text(const Explain *explain, const PlanNode *par) {
+    Arena *arena = explain->net->settings.arena;
+    int64_t count = dim_eval(par->count, explain->fusion->batch);
+    if (par->serial) return "on one thread";
+    int64_t parts = par->grain > 0 ? (count + par->grain - 1) / par->grain : count;
+    return arena_printf(arena, "%lld part%s", (long long)parts, parts == 1 ? "" : "s");
+}
+
+// "line 7" of the model, "std/norm.nnd:7" of the library.
+static const char *place_text(const Explain *explain, Span span) {
+    Arena *arena = explain->net->settings.arena;
+    bool own = span.source == explain->net->compiled->module->source;
+    return own ? arena_printf(arena, "line %d", span_line(span))
+               : arena_printf(arena, "%s:%d", span.source->name, span_line(span));
+}
+
+static void print_kernel(const Explain *explain, const Kernel *kernel, const PlanNode *par,
+                         int depth) {
+    Arena *arena = explain->net->settings.arena;
+    Buf shape = buf_new(arena);
+    shape_print(&shape, &kernel->space);
+    print_figures(explain, kernel->name, depth, kernel_figures(explain, kernel),
+                  explain->profile->cost[kernel->id]);
+    printf("%*s%s, %s: %s%s%s\n", depth + 4, "", kernel_kind_name(kernel->kind), shape.text,
+           operators_of(explain, kernel), par ? "; " : "", par ? share_text(explain, par) : "");
+    Places places = own_places(explain, kernel);
+    for (int i = 0; i < places.span.count && i < LINES_SHOWN; i++)
+        printf("%*s%s  %.*s\n", depth + 4, "", place_text(explain, places.span.at[i]), 80 - depth,
+               line_text(arena, places.span.at[i]));
+    int more = places.span.count - LINES_SHOWN;
+    if (more > 0) printf("%*sand %d more line%s\n", depth + 4, "", more, more > 1 ? "s" : "");
+    if (kernel->apart) printf("%*sstored: %s\n", depth + 4, "", kernel->apart);
+}
+
+// A loop around one call is that kernel's; around several, or nested, it stands for itself.
+static void print_plan(const Explain *explain, const PlanNode *node, const PlanNode *around,
+                       int depth) {
+    bool alone =
+        node->kind == PLAN_PAR && node->child.count == 1 && node->child.at[0]->kind == PLAN_CALL;
+    if (node->kind == PLAN_CALL) {
+        print_kernel(explain, node->kernel, around, depth);
+    } else if (node->kind == PLAN_PAR && !alone) {
+        printf("%*s%s, each through these one after the other:\n", depth, "",
+               share_text(explain, node));
+        depth += 2;
+    }
+    for (int i = 0; i < node->child.count; i++)
+        print_plan(explain, node->child.at[i], alone ? node : NULL, depth);
+}
+
+static void print_text(const Explain *explain) {
+    print_head(explain);
+    print_plan(explain, explain->profile->plan->root, NULL, 0);
+    print_figures(explain, "all kernels", 0, total_figures(explain), explain->cost);
+}
+
+// --- JSON: one object a line
+
+static void json_text(const char *name, const char *text) {
+    printf(",\"%s\":", name);
+    nnc_json_write_string(stdout, text);
+}
+
+static void json_number(const char *name, double value) {
+    printf(",\"%s\":", name);
+    nnc_json_write_number(stdout, value);
+}
+
+static void json_head(const Explain *explain) {
+    const NncProgram *program = &explain->net->compiled->program;
+    const Memory *memory = &explain->memory;
+    printf("{\"event\":\"explain\"");
+    json_text("model", program->model);
+    json_text("file", program->file);
+    json_text("function", function_name(explain->function));
+    json_text("jit", program->jit);
+    json_text("target", explain->net->compiled->target->name);
+    json_number("batch", program->batch);
+    json_number("threads", explain->threads);
+    json_number("parameters", (double)module_parameters(explain->net->compiled->module));
+    json_number("state_bytes", (double)memory->state);
+    json_number("input_bytes", (double)memory->input);
+    json_number("output_bytes", (double)memory->output);
+    json_number("work_bytes", (double)memory->work);
+    json_number("scratch_bytes", (double)memory->scratch);
+    json_number("arena_bytes", (double)memory->all);
+    json_number("peak_flops", explain->machine->flops);
+    json_number("copy_bytes_per_second", machine_copy_rate(explain->machine, 1 << 28));
+    printf("}\n");
+}
+
+static void json_figures(Figures figures, Cost cost) {
+    json_number("seconds", figures.seconds);
+    json_number("part", figures.part);
+    json_number("flops", cost.flops);
+    json_number("bytes", cost.bytes);
+    json_number("share", figures.share);
+    json_text("bound", figures.bound);
+}
+
+static void json_kernel(const Explain *explain, const Kernel *kernel, const PlanNode *par,
+                        int group) {
+    Places places = own_places(explain, kernel);
+    printf("{\"event\":\"kernel\"");
+    json_text("name", kernel->name);
+    json_text("algorithm", kernel_kind_name(kernel->kind));
+    json_text("computes", operators_of(explain, kernel));
+    json_number("region", group);
+    json_text("shared", share_text(explain, par));
+    json_figures(kernel_figures(explain, kernel), explain->profile->cost[kernel->id]);
+    printf(",\"lines\":[");
+    for (int i = 0; i < places.span.count; i++) {
+        printf("%s{\"file\":", i ? "," : "");
+        nnc_json_write_string(stdout, places.span.at[i].source->name);
+        printf(",\"line\":%d}", span_line(places.span.at[i]));
+    }
+    printf("]");
+    if (kernel->apart) json_text("apart", kernel->apart);
+    printf("}\n");
+}
+
+// Kernels with the same `region` run in one parallel region.
+static void json_plan(const Explain *explain, const PlanNode *node, const PlanNode *par,
+                      int *region) {
+    if (node->kind == PLAN_CALL) json_kernel(explain, node->kernel, par, *region);
+    if (node->kind == PLAN_PAR) par = node, ++*region;
+    for (int i = 0; i < node->child.count; i++)
+        json_plan(explain, node->child.at[i], par, region);
+}
+
+static void print_json(const Explain *explain) {
+    int region = -1;
+    json_head(explain);
+    json_plan(explain, explain->profile->plan->root, NULL, &region);
+    printf("{\"event\":\"total\"");
+    json_figures(total_figures(explain), explain->cost);
+    json_number("run_seconds", sample_median(&explain->profile->whole));
+    printf("}\n");
+}
+
+// --- The command
+
+static void measure(Explain *explain) {
+    Trainer *net = explain->net;
+    explain->threads = nnc_pool_threads(net->session.pool);
+    explain->memory = predict_memory(&net->compiled->program, explain->threads);
+    explain->fusion = net->compiled->plan[explain->function]->fusion;
+    explain->machine = machine_measure(&net->settings, net->compiled->target, net->session.pool);
+    explain->profile = profile_run(net, explain->function, PROFILE_SECONDS);
+    for (int k = 0; k < explain->fusion->kernel.count; k++) {
+        Cost cost = explain->profile->cost[k];
+        double flops = flop_seconds(explain, cost), bytes = byte_seconds(explain, cost);
+        explain->kernel_seconds += sample_median(&explain->profile->kernel[k]);
+        explain->limit_seconds += flops > bytes ? flops : bytes;
+        explain->cost.flops += cost.flops;
+        explain->cost.bytes += cost.bytes;
+    }
+}
+
+int command_explain(const Settings *settings) {
+    Explain explain = {.settings = settings, .net = trainer_open(settings)};
+    if (!explain.net) return EXIT_USER;
+    const Module *module = explain.net->compiled->module;
+    explain.function = chosen_function(settings, module);
+    bool exists = module->graph[explain.function] != NULL;
+    if (!exists) report("%s has nothing to %s", settings->file, function_name(explain.function));
+    if (exists) {
+        measure(&explain);
+        if (settings->run.json)
+            print_json(&explain);
+        else
+            print_text(&explain);
+    }
+    trainer_free(explain.net);
+    return exists ? EXIT_DONE : EXIT_USER;
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Kernels timed: see profile.h. The plan is walked as the emitted function walks it, with a clock
+// around every call.
+#include "cli/profile.h"
+
+#include <string.h>
+
+typedef struct Walk {
+    NncCtx ctx; // first: what the pool hands to run_part is this
+    Profile *profile;
+    NncKernel **call;       // by kernel id
+    const PlanNode *region; // that the pool runs
+    int kernels, threads;
+    double *spent; // [threads][kernels]: seconds in the region
+    double *total; // by kernel id: seconds in this run
+} Walk;
+
+static double *spent_by(const Walk *walk, int thread) {
+    return walk->spent + (size_t)thread * (size_t)(walk->kernels + NNC_ALIGN / 8);
+}
+
+static void call_kernel(const Walk *walk, const PlanNode *call, int64_t low, int64_t high,
+                        int thread) {
+    double begin = clock_seconds();
+    walk->call[call->kernel->id](&walk->ctx, low, high, thread);
+    spent_by(walk, thread)[call->kernel->id] += clock_seconds() - begin;
+}
+
+static void run_children(const Walk *walk, const PlanNode *node, int64_t low, int64_t high,
+                         int thread) {
+    for (int i = 0; i < node->child.count; i++)
+        if (node->child.at[i]->kind == PLAN_CALL)
+            call_kernel(walk, node->child.at[i], low, high, thread);
+        else
+            run_children(walk, node->child.at[i], low, high, thread);
+}
+
+static void run_part(const NncCtx *ctx, long long low, long long high, int thread) {
+    const Walk *walk = (const Walk *)(const void *)ctx;
+    run_children(walk, walk->region, low, high, thread);
+}
+
+// The time from its start to its end, dealt out by what its kernels took of all threads' time.
+static void run_region(Walk *walk, const PlanNode *par) {
+    int64_t count = dim_eval(par->count, walk->ctx.n);
+    size_t bytes = sizeof(double) * (size_t)walk->kernels;
+    for (int t = 0; t < walk->threads; t++)
+        memset(spent_by(walk, t), 0, bytes);
+    walk->region = par;
+    double begin = clock_seconds(), sum = 0;
+    if (par->serial)
+        run_part(&walk->ctx, 0, count, 0);
+    else
+        nnc_parallel(&walk->ctx, run_part, count, par->grain);
+    double seconds = clock_seconds() - begin;
+    for (int t = 0; t < walk->threads; t++)
+        for (int k = 0; k < walk->kernels; k++)
+            sum += spent_by(walk, t)[k];
+    for (int t = 0; t < walk->threads && sum > 0; t++)
+        for (int k = 0; k < walk->kernels; k++)
+            walk->total[k] += seconds * spent_by(walk, t)[k] / sum;
+}
+
+static void run_plan(Walk *walk, const PlanNode *node) {
+    if (node->kind == PLAN_PAR) {
+        run_region(walk, node);
+        return;
+    }
+    for (int i = 0; i < node->child.count; i++)
+        run_plan(walk, node->child.at[i]);
+}
+
+static void find_kernels(Walk *walk, const Trainer *net, NncFunctionKind function) {
+    Arena *arena = net->settings.arena;
+    const Fusion *fusion = walk->profile->plan->fusion;
+    walk->call = ARENA_ARRAY(arena, NncKernel *, walk->kernels + 1);
+    for (int i = 0; i < walk->kernels; i++) {
+        const char *symbol =
+            arena_printf(arena, "%s_%s", function_name(function), fusion->kernel.at[i]->name);
+        walk->call[i] = (NncKernel *)jit_function(net->jit, symbol);
+        if (!walk->call[i]) bug("emitted C has no kernel %s", symbol);
+    }
+}
+
+static Walk walk_new(Trainer *net, NncFunctionKind function, Profile *profile) {
+    Arena *arena = net->settings.arena;
+    Walk walk = {.profile = profile,
+                 .kernels = profile->plan->fusion->kernel.count,
+                 .threads = nnc_pool_threads(net->session.pool)};
+    walk.total = ARENA_ARRAY(arena, double, walk.kernels + 1);
+    walk.spent = ARENA_ARRAY(arena, double, walk.threads *(walk.kernels + NNC_ALIGN / 8));
+    find_kernels(&walk, net, function);
+    return walk;
+}
+
+static void time_kernels(Walk *walk, Trainer *net, NncFunctionKind function) {
+    const NncProgram *program = &net->compiled->program;
+    walk->ctx = nnc_session_ctx(&net->session, function, net->batch, program->batch);
+    memset(walk->total, 0, sizeof(double) * (size_t)walk->kernels);
+    run_plan(walk, walk->profile->plan->root);
+    net->session.checkpoint.at.step += function == NNC_TRAIN;
+    for (int k = 0; k < walk->kernels; k++)
+        sample_add(&walk->profile->kernel[k], walk->total[k]);
+}
+
+Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds) {
+    enum { WARM_UP = 2, LEAST = 3 };
+    Arena *arena = net->settings.arena;
+    Profile *profile = ARENA_NEW(arena, Profile);
+    profile->plan = net->compiled->plan[function];
+    const Fusion *fusion = profile->plan->fusion;
+    profile->kernel = ARENA_ARRAY(arena, Samples, fusion->kernel.count + 1);
+    profile->cost = ARENA_ARRAY(arena, Cost, fusion->kernel.count + 1);
+    for (int k = 0; k < fusion->kernel.count; k++)
+        profile->cost[k] = kernel_cost(arena, fusion, fusion->kernel.at[k]);
+    Walk walk = walk_new(net, function, profile);
+    trainer_start(net);
+    for (int i = 0; i < WARM_UP; i++)
+        trainer_run(net, function);
+    double start = clock_seconds();
+    for (int i = 0; i < MAX_SAMPLES && (i < LEAST || clock_seconds() - start < seconds); i++) {
+        double begin = clock_seconds();
+        trainer_run(net, function);
+        sample_add(&profile->whole, clock_seconds() - begin);
+        time_kernels(&walk, net, function);
+    }
+    return profile;
+}
