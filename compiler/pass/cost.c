@@ -3,6 +3,9 @@
 // kernel's results down to what is stored.
 #include "pass/cost.h"
 
+#include "ir/wino.h"
+#include "pass/fuse_internal.h"
+
 // Is `node` what the kernel computes, and not what it copies or reads?
 static bool is_computed(const Kernel *kernel, const Node *node) {
     for (int i = 0; i < kernel->result.count; i++)
@@ -73,6 +76,7 @@ static double size_of(const Fusion *fusion, const Node *node) {
 // How many elements of its input `which` a node needs, if `used` elements of itself are.
 static double elements_needed(const Fusion *fusion, const Node *node, int which, double used) {
     double size = size_of(fusion, node), in = size_of(fusion, node->in[which]);
+    if (node_is_wino(node)) return in;
     switch (node->op) {
     case OP_reduce_sum:
     case OP_reduce_max:
@@ -106,8 +110,21 @@ static double contract_terms(const Fusion *fusion, const Node *contract) {
     return terms;
 }
 
+// A patch is multiplied by the operator's matrix from both sides.
+static double wino_flops(const Fusion *fusion, const Node *node) {
+    WinoMatrix matrix = wino_matrix(node->op, node->attr->wino.tile);
+    double side = node->attr->wino.tile + 2, terms = 0;
+    double out = size_of(fusion, node), in = size_of(fusion, node->in[0]);
+    for (int i = 0; i < matrix.rows; i++)
+        for (int j = 0; j < matrix.columns; j++)
+            terms += matrix.at[i][j] != 0;
+    bool to_points = matrix.rows == side && node->op != OP_wino_in_t;
+    return (to_points ? out : in) / (side * side) * 2 * terms * (matrix.rows + matrix.columns);
+}
+
 // Of `used` elements of a node.
 static double node_flops(const Fusion *fusion, const Node *node, double used) {
+    if (node_is_wino(node)) return wino_flops(fusion, node);
     switch (node->op) {
     case OP_product:
         return 2 * used * product_terms(fusion, node);
