@@ -247,6 +247,8 @@ static void json_text(const char *name, const char *text) {
     nnc_json_write_string(stdout, text);
 }
 
+static void json_count(const char *name, long long value) { printf(",\"%s\":%lld", name, value); }
+
 static void json_number(const char *name, double value) {
     printf(",\"%s\":", name);
     nnc_json_write_number(stdout, value);
@@ -261,15 +263,15 @@ static void json_head(const Explain *explain) {
     json_text("function", function_name(explain->function));
     json_text("jit", program->jit);
     json_text("target", explain->net->compiled->target->name);
-    json_number("batch", program->batch);
-    json_number("threads", explain->threads);
-    json_number("parameters", (double)module_parameters(explain->net->compiled->module));
-    json_number("state_bytes", (double)memory->state);
-    json_number("input_bytes", (double)memory->input);
-    json_number("output_bytes", (double)memory->output);
-    json_number("work_bytes", (double)memory->work);
-    json_number("scratch_bytes", (double)memory->scratch);
-    json_number("arena_bytes", (double)memory->all);
+    json_count("batch", program->batch);
+    json_count("threads", explain->threads);
+    json_count("parameters", module_parameters(explain->net->compiled->module));
+    json_count("state_bytes", memory->state);
+    json_count("input_bytes", memory->input);
+    json_count("output_bytes", memory->output);
+    json_count("work_bytes", memory->work);
+    json_count("scratch_bytes", memory->scratch);
+    json_count("arena_bytes", memory->all);
     json_number("peak_flops", explain->machine->flops);
     json_number("copy_bytes_per_second", machine_copy_rate(explain->machine, 1 << 28));
     printf("}\n");
@@ -291,7 +293,7 @@ static void json_kernel(const Explain *explain, const Kernel *kernel, const Plan
     json_text("name", kernel->name);
     json_text("algorithm", kernel_kind_name(kernel->kind));
     json_text("computes", operators_of(explain, kernel));
-    json_number("region", group);
+    json_count("region", group);
     json_text("shared", share_text(explain, par));
     json_figures(kernel_figures(explain, kernel), explain->profile->cost[kernel->id]);
     printf(",\"lines\":[");
