@@ -8,6 +8,7 @@
 //
 // It works on indices low .. high - 1 of its outermost loop, so that a plan can share them out.
 #include "emit/emit.h"
+#include "emit/gemm.h"
 #include "emit/nest.h"
 #include "pass/cost.h"
 
@@ -100,6 +101,7 @@ static void print_summary(Buf *out, const Kernel *kernel) {
 
 void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel) {
     if (kernel->kind == KERNEL_WINO) emit_wino_functions(out, function, fusion, kernel);
+    if (kernel->tiling) gemm_blocks(out, fusion, kernel);
     print_summary(out, kernel);
     emit_places(out, fusion, kernel);
     buf_printf(out, "void %s_%s(const NncCtx *ctx, long long low, long long high, int thread) {\n",

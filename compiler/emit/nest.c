@@ -49,13 +49,21 @@ static void hoist_all(Printer *p) {
 }
 
 void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth) {
+    nest_print_tile(out, loops, low, high, NULL, NULL, depth);
+}
+
+void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *high,
+                     const char *first, const char *last, int depth) {
     Printer p = printer_new(out, loops, depth);
-    const Value *row = printer_row_reduction(&p);
+    const Value *row = first ? NULL : printer_row_reduction(&p);
     int mark[MAX_RANK], count = loops->loop_count - (row ? 1 : 0);
     for (int i = 0; i < count; i++) {
         if (!row) hoist_all(&p);
-        mark[i] = printer_open_loop(&p, loops->loop[i], i == 0 ? low : "0",
-                                    i == 0 ? high : printer_extent(&p, loops->loop[i]));
+        bool tile = i == 1 && first;
+        mark[i] = printer_open_loop(&p, loops->loop[i], i == 0 ? low : tile ? first : "0",
+                                    i == 0 ? high
+                                    : tile ? last
+                                           : printer_extent(&p, loops->loop[i]));
     }
     if (row) {
         int last = loops->loop[loops->loop_count - 1];

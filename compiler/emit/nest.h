@@ -10,6 +10,9 @@
 void nest_print_locals(Buf *out, const Loops *loops, int depth);
 // The loops, over low .. high - 1 (C expressions) of the outermost one.
 void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth);
+// Not coalesced: the second loop from first to last - 1, too (NULL: all of it).
+void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *high,
+                     const char *first, const char *last, int depth);
 // How a buffer's address is spelled in a kernel: (float *)(ctx->work + 128)
 char *buffer_address(Arena *arena, const Buffer *buffer);
 const char *c_type(DType dtype);        // of a value: float, int

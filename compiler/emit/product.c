@@ -8,23 +8,24 @@
 //                part at hand is copied to scratch memory first, so that it stays in the cache
 //     rows:      rows low .. high - 1, then the epilogue on them
 #include "emit/emit.h"
+#include "emit/gemm.h"
 #include "emit/nest.h"
 
-typedef struct Block { // an operand: [g or 1, s, rows, columns], stored or copied part by part
+typedef struct Operand { // an operand: [g or 1, s, rows, columns], stored or copied part by part
     const char *address;
     int64_t g_stride, s_stride, row_stride;
-} Block;
+} Operand;
 
 typedef struct Call { // one nnc_product, as text
-    Block a, b;
+    Operand a, b;
     const char *a_at, *b_at, *c_at; // added to the addresses
     const char *m, *n, *k;
 } Call;
 
-static Block block_of(Arena *arena, const Fusion *fusion, const Kernel *kernel, int which) {
+static Operand block_of(Arena *arena, const Fusion *fusion, const Kernel *kernel, int which) {
     const Node *node = kernel->core->in[which];
     const Dim *dim = node->shape.dim;
-    Block block = {.row_stride = dim_eval(dim[3], fusion->batch)};
+    Operand block = {.row_stride = dim_eval(dim[3], fusion->batch)};
     if (kernel->operand[which]) {
         block.address = buffer_address(arena, kernel->operand[which]);
         return block;
@@ -59,7 +60,7 @@ static Call call_of(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
                   .k = dim_as_c(arena, k)};
 }
 
-static const char *result_text(Arena *arena, const Kernel *kernel) {
+const char *product_result_address(Arena *arena, const Kernel *kernel) {
     Storage to = kernel->result.at[0].to;
     if (kernel->product) return arena_printf(arena, "b%d", kernel->product->id);
     // The epilogue's pointer to the same memory is restrict: this one must come from it.
@@ -84,7 +85,7 @@ static void print_call(Buf *out, const Fusion *fusion, const Kernel *kernel, con
     buf_printf(out, "%s%s%s, %lld,\n", call->b.address, call->b_at,
                step(arena, "s", call->b.s_stride), (long long)call->b.row_stride);
     print_indent(out, depth + 1);
-    buf_printf(out, "%s%s, %lld, %s);\n", result_text(arena, kernel), call->c_at,
+    buf_printf(out, "%s%s, %lld, %s);\n", product_result_address(arena, kernel), call->c_at,
                (long long)dim_eval(kernel->core->shape.dim[2], fusion->batch),
                several ? "s > 0" : "0");
 }
@@ -108,8 +109,8 @@ static void close_block(Buf *out, int depth) {
 
 // Copies one index `first` of operand `which`'s first axis, of its second the indices low .. high
 // - 1.
-static void print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int which,
-                       const char *first, const char *low, const char *high, int depth) {
+void product_print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int which,
+                        const char *first, const char *low, const char *high, int depth) {
     int64_t offset;
     const Node *operand = strip_views(kernel->core->in[which], fusion->batch, &offset);
     Loops *loops =
@@ -124,13 +125,18 @@ static void print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int
     close_block(out, depth);
 }
 
-static void print_epilogue(Buf *out, const Fusion *fusion, const Kernel *kernel, const char *low,
-                           const char *high, int depth) {
+void product_print_epilogue(Buf *out, const Fusion *fusion, const Kernel *kernel, Range rows,
+                            Range columns, int depth) {
     if (kernel->result.at[0].value == kernel->core) return;
     Loops *loops = loops_build(out->arena, fusion, kernel);
-    loops_coalesce(loops);
-    nest_print(out, loops, outer_bound(out->arena, loops, low),
-               outer_bound(out->arena, loops, high), depth);
+    if (!columns.low) loops_coalesce(loops);
+    nest_print_tile(out, loops, outer_bound(out->arena, loops, rows.low),
+                    outer_bound(out->arena, loops, rows.high), columns.low, columns.high, depth);
+}
+
+static void print_epilogue(Buf *out, const Fusion *fusion, const Kernel *kernel, const char *low,
+                           const char *high, int depth) {
+    product_print_epilogue(out, fusion, kernel, (Range){low, high}, (Range){NULL, NULL}, depth);
 }
 
 // The block of an operand that serves g: one of fewer than there are of the output comes round
@@ -156,7 +162,7 @@ static void print_batched(Buf *out, const Fusion *fusion, const Kernel *kernel) 
             step(arena, "g", dim_eval(dim[1], fusion->batch) * dim_eval(dim[2], fusion->batch));
     buf_add(out, "    for (int g = (int)low; g < (int)high; g++) {\n");
     for (int which = 0; which < 2; which++)
-        if (kernel->operand[which]) print_copy(out, fusion, kernel, which, "g", NULL, NULL, 2);
+        if (kernel->operand[which]) product_print_copy(out, fusion, kernel, which, "g", NULL, NULL, 2);
     if (several) open_sum(out, kernel, 2);
     print_call(out, fusion, kernel, &call, several ? 3 : 2);
     if (several) close_block(out, 2);
@@ -177,7 +183,7 @@ static void print_copied_columns(Buf *out, const Fusion *fusion, const Kernel *k
                "        const int last = first + %lld < (int)high ? first + %lld : (int)high;\n",
                grain, grain);
     open_sum(out, kernel, 2);
-    print_copy(out, fusion, kernel, 1, "s", "first", "last", 3);
+    product_print_copy(out, fusion, kernel, 1, "s", "first", "last", 3);
     print_call(out, fusion, kernel, &call, 3);
     close_block(out, 2);
     close_block(out, 1);
@@ -210,7 +216,9 @@ static void print_plain(Buf *out, const Fusion *fusion, const Kernel *kernel, bo
 
 void emit_product(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     bool columns = kernel_splits_columns(kernel);
-    if (!dim_is_one(kernel->core->shape.dim[0]))
+    if (kernel->tiling)
+        gemm_body(out, fusion, kernel);
+    else if (!dim_is_one(kernel->core->shape.dim[0]))
         print_batched(out, fusion, kernel);
     else if (kernel->operand[1])
         print_copied_columns(out, fusion, kernel);

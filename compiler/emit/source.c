@@ -3,22 +3,9 @@
 #include "emit/emit.h"
 #include "support/embed.h"
 
-extern const EmbeddedFile embedded_runtime[];
+#include <string.h>
 
-// gcc and clang are asked for contraction each in their own way.
-static void print_vectors(Buf *out, const Target *target) {
-    for (int lanes = 4; lanes <= target->lanes; lanes *= 2)
-        buf_printf(
-            out, "typedef float nnc_v%d __attribute__((vector_size(%d), aligned(4), may_alias));\n",
-            lanes, lanes * 4);
-    buf_add(out, "#ifdef __clang__\n"
-                 "#define NNC_FUSED\n"
-                 "#define NNC_FUSED_BODY _Pragma(\"clang fp contract(fast)\")\n"
-                 "#else\n"
-                 "#define NNC_FUSED __attribute__((optimize(\"fp-contract=fast\")))\n"
-                 "#define NNC_FUSED_BODY\n"
-                 "#endif\n\n");
-}
+extern const EmbeddedFile embedded_runtime[];
 
 void emit_head(Buf *out, const Module *module, const Target *target) {
     buf_add(out, "// Emitted by nnc: the kernels of ");
@@ -32,8 +19,8 @@ void emit_head(Buf *out, const Module *module, const Target *target) {
         "// works on indices low .. high - 1 of its outermost loop. Nothing is included.\n\n",
         module->batch);
     for (const EmbeddedFile *file = embedded_runtime; file->name; file++) {
+        if (target->lanes == 0 && !strcmp(file->name, "vector.h")) continue;
         buf_add_n(out, file->text, file->length);
         buf_add(out, "\n");
     }
-    if (target->lanes) print_vectors(out, target);
 }

@@ -38,10 +38,6 @@ bool node_is_view(const Node *node, int64_t batch, int64_t *offset);
 // A concat whose parts are written straight into it: along its first axis, at constant places.
 bool node_is_placed_concat(const Node *node);
 
-// How a product's rows are shared out: over the first axis of `shape` that is not 1. False where
-// its blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
-bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);
-
 // Operand `which` of a product, without views, if the kernel copies it part by part instead of
 // reading it where it is stored; else NULL.
 const Node *product_copied_operand(const Fuse *fuse, const Node *product, int which);

@@ -8,6 +8,7 @@
 // states change together.
 #include "pass/fuse_internal.h"
 #include "pass/index.h"
+#include "pass/tiling.h"
 
 #include <string.h>
 
@@ -180,7 +181,10 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     VEC_PUSH(m->arena, kernel->result, result);
     VEC_PUSH(m->arena, m->fusion->kernel, kernel);
     set_reads(m, kernel);
-    if (kernel->kind == KERNEL_PRODUCT) place_in_scratch(m, kernel);
+    if (kernel->kind == KERNEL_PRODUCT) {
+        place_in_scratch(m, kernel);
+        kernel->tiling = tiling_make(m->arena, m->fusion, kernel);
+    }
     return kernel;
 }
 

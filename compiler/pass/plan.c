@@ -6,6 +6,7 @@
 // into parts depends on shapes alone, never on the number of threads, so neither do the results.
 #include "pass/fuse_internal.h"
 #include "pass/loops.h"
+#include "pass/tiling.h"
 
 enum { SERIAL_WORK = 20000, PART_WORK = 16384, PRODUCT_PARTS = 8, PART_ROWS = 128 };
 
@@ -45,6 +46,12 @@ int64_t product_grain(const Fusion *fusion, const Kernel *kernel) {
 
 static void share_product(const Fusion *fusion, const Kernel *kernel, PlanNode *par) {
     const Node *core = kernel->core;
+    if (kernel->tiling) {
+        par->count = tiling_count(kernel->tiling);
+        par->grain = tiling_grain(kernel->tiling);
+        par->serial = tiling_is_serial(kernel->tiling);
+        return;
+    }
     const ProductAttr *attr = &core->attr->product;
     Dim unit, k = core->in[0]->shape.dim[attr->transpose_a ? 2 : 3];
     bool batched = !dim_is_one(core->shape.dim[0]);

@@ -38,7 +38,7 @@ typedef struct Storage {
 
 typedef enum KernelKind {
     KERNEL_LOOPS,   // pointwise code, at most one reduction in it
-    KERNEL_PRODUCT, // calls nnc_product for blocks, then its epilogue on each
+    KERNEL_PRODUCT, // blocks of a matrix product, then its epilogue on each
     KERNEL_WINO,    // a transform of Winograd's, then its epilogue on each image
     KERNEL_SCATTER, // zero, then rows added at their index, in order
 } KernelKind;
@@ -67,6 +67,8 @@ typedef struct Kernel {
                      // elements (folds); NULL: in the result's own place
     Buffer *operand[2]; // PRODUCT: where an operand is copied to, part by part, that is not stored;
                         // or NULL
+    const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h); NULL: calls
+                                 // of nnc_product
     const char *apart;  // why it is not in one kernel with what it reads: a short reason
 } Kernel;
 
@@ -113,6 +115,9 @@ typedef struct Plan {
     int64_t work_bytes, scratch_bytes; // scratch: for each thread
 } Plan;
 
+// How a product's rows are shared out: over the first axis of `shape` that is not 1. False where
+// its blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
+bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);
 // A product without a batch and without an epilogue shares out the longer side of its output.
 bool kernel_splits_columns(const Kernel *kernel);
 // How a product without a batch is shared out: over the indices of `outer`, each of which has

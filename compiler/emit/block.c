@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// One register block as a C function. Its accumulators are variables of their own, since compilers
+// keep those in registers where they put an array to memory:
+//
+//     for (int k0 = 0; k0 < 128; k0++, a += 1, b += 128) {
+//         const nnc_v16 b0 = *(const nnc_v16 *)(b + 0);
+//         const nnc_v16 b1 = *(const nnc_v16 *)(b + 16);
+//         { const float x = a[0]; c0_0 += x * b0, c0_1 += x * b1; }
+//         { const float x = a[128]; c1_0 += x * b0, c1_1 += x * b1; }
+//     }
+//
+// Each output is one chain of fused steps in ascending k, whatever block it is in, so its bits do
+// not depend on how rows and columns are cut. In the dot form it is a chain for each lane, and one
+// tree at the end.
+#include "emit/gemm.h"
+#include "emit/nest.h"
+#include "support/hash.h"
+
+#include <string.h>
+
+typedef struct Printer {
+    Buf *out;
+    const Tiling *tiling;
+    const Block *block;
+    int64_t row[SIDES], column[SIDES]; // strides
+} Printer;
+
+static const Digit *last(const Digits *digits) { return &digits->at[digits->count - 1]; }
+
+static void print_zeros(const Printer *p) {
+    for (int row = 0; row < p->block->rows; row++)
+        for (int i = 0; i < p->block->pieces; i++)
+            buf_printf(p->out, "    nnc_v%d c%d_%d = {0};\n", p->block->piece[i].lanes, row, i);
+}
+
+// Loops over all digits of k, the last of which moves the operands' pointers. Gives the pointers'
+// names their number.
+static int open_sum(const Printer *p, int64_t whole) {
+    const Digits *k = &p->tiling->k;
+    for (int i = 0; i < k->count; i++) {
+        const Digit *digit = &k->at[i];
+        bool inner = i + 1 == k->count;
+        const char *extent = inner && whole >= 0 ? arena_printf(p->out->arena, "%lld", (long long)whole)
+                                                 : dim_as_c(p->out->arena, digit->extent);
+        long long step = inner && p->tiling->dot ? p->block->piece[0].lanes : 1;
+        print_indent(p->out, i + 1);
+        buf_printf(p->out, "for (int k%d = 0; k%d < %s; k%d += %lld", i, i, extent, i, step);
+        buf_printf(p->out, ", a%d += %lld, b%d += %lld) {\n", i, (long long)digit->stride[SIDE_A] * step,
+                   i, (long long)digit->stride[SIDE_B] * step);
+        if (inner) continue;
+        print_indent(p->out, i + 2);
+        buf_printf(p->out, "const float *a%d = a%d, *b%d = b%d;\n", i + 1, i, i + 1, i);
+    }
+    return k->count - 1;
+}
+
+static void close_sum(const Printer *p, int depth) {
+    print_indent(p->out, depth);
+    buf_add(p->out, "}\n");
+}
+
+// --- Outer form: a row of b meets a column of a
+
+static void print_outer_step(const Printer *p, int at, int depth) {
+    const Block *block = p->block;
+    for (int i = 0; i < block->pieces; i++) {
+        print_indent(p->out, depth);
+        buf_printf(p->out, "const nnc_v%d y%d = *(const nnc_v%d *)(b%d + %lld);\n",
+                   block->piece[i].lanes, i, block->piece[i].lanes, at,
+                   (long long)(block->piece[i].column * p->column[SIDE_B]));
+    }
+    for (int row = 0; row < block->rows; row++) {
+        print_indent(p->out, depth);
+        buf_printf(p->out, "{ const float x = a%d[%lld];", at, (long long)(row * p->row[SIDE_A]));
+        for (int i = 0; i < block->pieces; i++)
+            buf_printf(p->out, " c%d_%d += x * y%d;", row, i, i);
+        buf_add(p->out, " }\n");
+    }
+}
+
+static void print_outer(const Printer *p) {
+    const Block *block = p->block;
+    int at = open_sum(p, -1);
+    print_outer_step(p, at, at + 2);
+    for (int i = at; i >= 0; i--)
+        close_sum(p, i + 1);
+    for (int row = 0; row < block->rows; row++)
+        for (int i = 0; i < block->pieces; i++)
+            buf_printf(p->out, "    *(nnc_v%d *)(c + %lld) = c%d_%d;\n", block->piece[i].lanes,
+                       (long long)(row * p->row[SIDE_C] + block->piece[i].column * p->column[SIDE_C]),
+                       row, i);
+}
+
+// --- Dot form: rows of a meet rows of b's transpose
+
+static void print_load(const Printer *p, const char *name, char from, int at, long long offset,
+                       const char *mask) {
+    int lanes = p->block->piece[0].lanes;
+    if (mask)
+        buf_printf(p->out, "const nnc_v%d %s = (nnc_v%d)(*(const nnc_m%d *)(%c%d + %lld) & %s);", lanes,
+                   name, lanes, lanes, from, at, offset, mask);
+    else
+        buf_printf(p->out, "const nnc_v%d %s = *(const nnc_v%d *)(%c%d + %lld);", lanes, name, lanes,
+                   from, at, offset);
+}
+
+static void print_dot_step(const Printer *p, int at, long long shift, const char *mask, int depth) {
+    const Block *block = p->block;
+    Arena *arena = p->out->arena;
+    for (int i = 0; i < block->pieces; i++) {
+        print_indent(p->out, depth);
+        print_load(p, arena_printf(arena, "y%d", i), 'b', at,
+                   block->piece[i].column * p->column[SIDE_B] + shift, mask);
+        buf_add(p->out, "\n");
+    }
+    for (int row = 0; row < block->rows; row++) {
+        print_indent(p->out, depth);
+        buf_add(p->out, "{ ");
+        print_load(p, "x", 'a', at, row * p->row[SIDE_A] + shift, mask);
+        for (int i = 0; i < block->pieces; i++)
+            buf_printf(p->out, " c%d_%d += x * y%d;", row, i, i);
+        buf_add(p->out, " }\n");
+    }
+}
+
+// What is left of k behind whole vectors: the last vector once more, without the lanes that were
+// counted already.
+static void print_rest(const Printer *p, int at, int rest, int depth) {
+    int lanes = p->block->piece[0].lanes;
+    print_indent(p->out, depth);
+    buf_printf(p->out, "const nnc_m%d mask = {", lanes);
+    for (int i = 0; i < lanes; i++)
+        buf_printf(p->out, "%s%d", i ? ", " : "", i < lanes - rest ? 0 : -1);
+    buf_add(p->out, "};\n");
+    print_dot_step(p, at, rest - lanes, "mask", depth);
+}
+
+// Four columns of a row at a time; where there are fewer, the last one again and again.
+static void print_sums(const Printer *p, int row, int first) {
+    const Block *block = p->block;
+    int last = block->pieces - 1, count = block->pieces - first < 4 ? block->pieces - first : 4;
+    buf_printf(p->out, "    { const nnc_v4 z = nnc_sums%d(", block->piece[0].lanes);
+    for (int i = 0; i < 4; i++)
+        buf_printf(p->out, "%sc%d_%d", i ? ", " : "", row, first + i < last ? first + i : last);
+    buf_add(p->out, "); ");
+    int64_t at = row * p->row[SIDE_C] + block->piece[first].column * p->column[SIDE_C];
+    if (count == 4 && p->column[SIDE_C] == 1)
+        buf_printf(p->out, "*(nnc_v4 *)(c + %lld) = z; }\n", (long long)at);
+    else
+        for (int i = 0; i < count; i++)
+            buf_printf(p->out, "c[%lld] = z[%d];%s", (long long)(at + i * p->column[SIDE_C]), i,
+                       i + 1 == count ? " }\n" : " ");
+}
+
+static void print_dot(const Printer *p) {
+    const Block *block = p->block;
+    int lanes = block->piece[0].lanes;
+    int64_t length = dim_eval(last(&p->tiling->k)->extent, 1);
+    int at = open_sum(p, length / lanes * lanes);
+    print_dot_step(p, at, 0, NULL, at + 2);
+    close_sum(p, at + 1);
+    if (length % lanes) print_rest(p, at, (int)(length % lanes), at + 1);
+    for (int i = at - 1; i >= 0; i--)
+        close_sum(p, i + 1);
+    for (int row = 0; row < block->rows; row++)
+        for (int i = 0; i < block->pieces; i += 4)
+            print_sums(p, row, i);
+}
+
+// --- The function
+
+const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Block *block) {
+    Buf body = buf_new(arena);
+    Printer p = {.out = &body, .tiling = tiling, .block = block};
+    memcpy(p.row, last(&tiling->m)->stride, sizeof p.row);
+    memcpy(p.column, last(&tiling->n)->stride, sizeof p.column);
+    print_zeros(&p);
+    tiling->dot ? print_dot(&p) : print_outer(&p);
+    const char *name = arena_printf(arena, "block_%016llx",
+                                    (unsigned long long)hash64(body.text, body.length));
+    if (!define) return name;
+    buf_printf(define, "#ifndef %s_\n#define %s_\n", name, name);
+    buf_printf(define,
+               "static NNC_FUSED void %s(const float *a0, const float *b0, float *restrict c, const int n) {\n"
+               "    NNC_FUSED_BODY\n    (void)n;\n",
+               name);
+    buf_add_n(define, body.text, body.length);
+    buf_add(define, "}\n#endif\n\n");
+    return name;
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+// The body of a product's kernel where it is emitted: loops over blocks of the output, and the
+// epilogue behind them while the tile is in the cache.
+//
+//     for (int tile = (int)low; tile < (int)high; tile++) {
+//         const int row_first = tile % 2 * 5 / 2, ..          // blocks, of 5, in 2 tiles
+//         for (int j = column_first; j < column_last; j++)    // panels: one stays in the cache
+//             for (int i = row_first; i < row_last; i++)      // for all rows
+//                 block_..(a + .., b + .., c + .., n);
+//         ..                                                  // bias and activation of the tile
+//     }
+//
+// Columns behind the last whole panel are computed by vectors that overlap with those before: the
+// same sums once more. Where there are fewer than a vector has lanes, vectors are shorter.
+#include "emit/gemm.h"
+#include "emit/emit.h"
+#include "emit/nest.h"
+
+typedef struct Gemm {
+    Buf *out;
+    Arena *arena;
+    const Fusion *fusion;
+    const Kernel *kernel;
+    const Tiling *tiling;
+    int depth;
+    bool defining;            // print the functions of blocks, nothing else
+    const char *at[SIDES];    // what is added to the addresses: " + g0 * 784 + row * 128"
+} Gemm;
+
+static const Digit *last(const Digits *digits) { return &digits->at[digits->count - 1]; }
+
+static int64_t extent(const Gemm *g, const Digits *digits) {
+    return dim_eval(last(digits)->extent, g->tiling->batch);
+}
+
+static void line(Gemm *g, const char *text) {
+    if (g->defining) return;
+    print_indent(g->out, g->depth);
+    buf_printf(g->out, "%s\n", text);
+}
+
+static void open(Gemm *g, const char *text) {
+    line(g, text);
+    g->depth++;
+}
+
+static void close(Gemm *g) {
+    g->depth--;
+    line(g, "}");
+}
+
+// --- Addresses
+
+static void step(Gemm *g, const Digit *digit, const char *index) {
+    for (int side = 0; side < SIDES; side++) {
+        long long stride = digit->stride[side];
+        if (stride == 1) g->at[side] = arena_printf(g->arena, "%s + %s", g->at[side], index);
+        if (stride != 0 && stride != 1)
+            g->at[side] = arena_printf(g->arena, "%s + %s * %lld", g->at[side], index, stride);
+    }
+}
+
+// Loops over all digits but the last, the first one from `low` to `high` (NULL: all of it).
+static int open_digits(Gemm *g, const Digits *digits, char name, const char *low, const char *high) {
+    for (int i = 0; i + 1 < digits->count; i++) {
+        const char *index = arena_printf(g->arena, "%c%d", name, i);
+        const char *most = i == 0 && high ? high : dim_as_c(g->arena, digits->at[i].extent);
+        if (i == 0 && high && !dim_is_const(digits->at[i].extent))
+            most = arena_printf(g->arena, "%s && %s < %s", high, index,
+                                dim_as_c(g->arena, digits->at[i].extent));
+        open(g, arena_printf(g->arena, "for (int %s = %s; %s < %s; %s++) {", index,
+                             i == 0 && low ? low : "0", index, most, index));
+        step(g, &digits->at[i], index);
+    }
+    return digits->count - 1;
+}
+
+static void close_all(Gemm *g, int count) {
+    while (count-- > 0)
+        close(g);
+}
+
+// --- Blocks
+
+static void call(Gemm *g, int rows, const Block *columns) {
+    Block block = *columns;
+    block.rows = rows;
+    const char *name = block_name(g->arena, g->defining ? g->out : NULL, g->tiling, &block);
+    line(g, arena_printf(g->arena, "%s(a%s, b%s, c%s, n);", name, g->at[SIDE_A], g->at[SIDE_B],
+                         g->at[SIDE_C]));
+}
+
+// A block of `rows` from `row` on; where there are not as many today, one row at a time.
+static void call_rows(Gemm *g, int rows, const Block *columns) {
+    const Digit *m = last(&g->tiling->m);
+    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
+    bool varies = !dim_is_const(m->extent) && rows > 1;
+    const char *count = dim_as_c(g->arena, m->extent);
+    if (!dim_is_const(m->extent)) {
+        line(g, arena_printf(g->arena, "if (row + %d <= %s)", rows, count));
+        g->depth++;
+    }
+    step(g, m, "row");
+    call(g, rows, columns);
+    if (!dim_is_const(m->extent)) g->depth--;
+    for (int side = 0; side < SIDES; side++)
+        g->at[side] = before[side];
+    if (!varies) return;
+    line(g, "else");
+    g->depth++;
+    line(g, arena_printf(g->arena, "for (int r = row; r < %s; r++)", count));
+    g->depth++;
+    step(g, m, "r");
+    call(g, 1, columns);
+    g->depth -= 2;
+    for (int side = 0; side < SIDES; side++)
+        g->at[side] = before[side];
+}
+
+static const char *cut_at(Arena *arena, const Cut *cut, const char *index) {
+    if (cut->large == cut->count) return arena_printf(arena, "%s * %d", index, cut->size);
+    return arena_printf(arena, "%s * %d - (%s > %d ? %s - %d : 0)", index, cut->size, index,
+                        cut->large, index, cut->large);
+}
+
+static void print_rows(Gemm *g, const Block *columns) {
+    const Digits *m = &g->tiling->m;
+    const Cut *row = &g->tiling->row;
+    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
+    bool tiles = g->tiling->row_tiles > 1, outer = m->count > 1;
+    int opened = open_digits(g, m, 'm', tiles && outer ? "row_first" : NULL,
+                             tiles && outer ? "row_last" : NULL);
+    const char *count = arena_printf(g->arena, "%d", row->count);
+    open(g, arena_printf(g->arena, "for (int i = %s; i < %s; i++) {", tiles && !outer ? "row_first" : "0",
+                         tiles && !outer ? "row_last" : count));
+    line(g, arena_printf(g->arena, "const int row = %s;", cut_at(g->arena, row, "i")));
+    if (row->large < row->count) {
+        open(g, arena_printf(g->arena, "if (i < %d) {", row->large));
+        call_rows(g, row->size, columns);
+        g->depth--;
+        open(g, "} else {");
+        call_rows(g, row->size - 1, columns);
+        close(g);
+    } else {
+        call_rows(g, row->size, columns);
+    }
+    close_all(g, opened + 1);
+    for (int side = 0; side < SIDES; side++)
+        g->at[side] = before[side];
+}
+
+// --- Columns
+
+static Block vectors(int64_t from, int64_t to, int lanes) {
+    Block block = {0};
+    while (to - from < lanes)
+        lanes /= 2;
+    for (int64_t at = from; at + lanes <= to; at += lanes)
+        block.piece[block.pieces++] = (Piece){(int)at, lanes};
+    if ((to - from) % lanes) block.piece[block.pieces++] = (Piece){(int)(to - lanes), lanes};
+    return block;
+}
+
+static Block dots(const Tiling *tiling, int columns) {
+    Block block = {0};
+    while (block.pieces < columns)
+        block.piece[block.pieces] = (Piece){block.pieces, tiling->lanes}, block.pieces++;
+    return block;
+}
+
+static void print_at(Gemm *g, const char *column, Block block) {
+    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
+    if (column) step(g, last(&g->tiling->n), column);
+    print_rows(g, &block);
+    for (int side = 0; side < SIDES; side++)
+        g->at[side] = before[side];
+}
+
+static void print_dot_columns(Gemm *g, const char *low, const char *high) {
+    const Cut *column = &g->tiling->column;
+    open(g, arena_printf(g->arena, "for (int j = %s; j < %s; j++) {", low ? low : "0",
+                         high ? high : arena_printf(g->arena, "%d", column->count)));
+    line(g, arena_printf(g->arena, "const int column = %s;", cut_at(g->arena, column, "j")));
+    if (column->large < column->count) {
+        open(g, arena_printf(g->arena, "if (j < %d) {", column->large));
+        print_at(g, "column", dots(g->tiling, column->size));
+        g->depth--;
+        open(g, "} else {");
+        print_at(g, "column", dots(g->tiling, column->size - 1));
+        close(g);
+    } else {
+        print_at(g, "column", dots(g->tiling, column->size));
+    }
+    close(g);
+}
+
+// The rest behind the panels starts where a vector of its own ends: it belongs to the last tile, in
+// which what it overlaps with lies, too.
+static void print_panels(Gemm *g, const char *low, const char *high) {
+    const Tiling *tiling = g->tiling;
+    int64_t columns = extent(g, &tiling->n);
+    int lanes = tiling->lanes, panels = tiling->panels, rest = (int)(columns - 2 * lanes * panels);
+    if (panels > 0) {
+        open(g, arena_printf(g->arena, "for (int j = %s; j < %s; j++) {", low ? low : "0",
+                             high ? high : arena_printf(g->arena, "%d", panels)));
+        line(g, arena_printf(g->arena, "const int column = j * %d;", 2 * lanes));
+        print_at(g, "column", vectors(0, 2 * lanes, lanes));
+        close(g);
+    }
+    if (rest == 0) return;
+    if (high) open(g, arena_printf(g->arena, "if (%s == %d) {", high, panels));
+    int64_t from = panels > 0 && rest < lanes ? columns - lanes : columns - rest;
+    print_at(g, NULL, vectors(from, columns, lanes));
+    if (high) close(g);
+}
+
+static void print_columns(Gemm *g) {
+    const Digits *n = &g->tiling->n;
+    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
+    bool tiles = g->tiling->column_tiles > 1, outer = n->count > 1;
+    const char *low = tiles ? "column_first" : NULL, *high = tiles ? "column_last" : NULL;
+    int opened = open_digits(g, n, 'n', outer ? low : NULL, outer ? high : NULL);
+    if (g->tiling->dot)
+        print_dot_columns(g, outer ? NULL : low, outer ? NULL : high);
+    else
+        print_panels(g, outer ? NULL : low, outer ? NULL : high);
+    close_all(g, opened);
+    for (int side = 0; side < SIDES; side++)
+        g->at[side] = before[side];
+}
+
+// --- Tiles
+
+// first .. last: what this tile has of the units (blocks or digits) of rows or columns.
+static void print_share(Gemm *g, const char *name, const char *tile, int64_t units, int tiles) {
+    line(g, arena_printf(g->arena, "const int %s_first = %s * %lld / %d, %s_last = (%s + 1) * %lld / %d;",
+                         name, tile, (long long)units, tiles, name, tile, (long long)units, tiles));
+}
+
+static int64_t inner_extents(const Gemm *g, const Digits *digits) {
+    int64_t product = 1;
+    for (int i = 1; i < digits->count; i++)
+        product *= dim_eval(digits->at[i].extent, g->tiling->batch);
+    return product;
+}
+
+// The rows of the product (or columns) at which a unit starts, as C.
+static const char *unit_start(const Gemm *g, const Digits *digits, const Cut *cut, const char *unit) {
+    if (digits->count > 1)
+        return arena_printf(g->arena, "%s * %lld", unit, (long long)inner_extents(g, digits));
+    return cut_at(g->arena, cut, unit);
+}
+
+// At which index of the epilogue's outermost loop a tile starts, or ends: `row` of the product,
+// which may have fewer rows today.
+static const char *epilogue_row(const Gemm *g, const char *row, Dim rows, Dim unit) {
+    const char *limit = dim_as_c(g->arena, rows);
+    if (!dim_is_const(rows))
+        row = arena_printf(g->arena, "(%s < %s ? %s : %s)", row, limit, row, limit);
+    return arena_printf(g->arena, dim_is_one(unit) ? "(%s)" : "(%s) / %s", row,
+                        dim_as_c(g->arena, unit));
+}
+
+static void print_tile_epilogue(Gemm *g) {
+    const Tiling *t = g->tiling;
+    const Shape *shape = &g->kernel->core->shape;
+    if (g->kernel->result.at[0].value == g->kernel->core) return;
+    Dim outer, unit;
+    product_outer(g->kernel->core, &g->kernel->space, &outer, &unit);
+    Range rows = {"0", arena_printf(g->arena, "(%s)", dim_as_c(g->arena, outer))};
+    Range columns = {NULL, NULL};
+    if (t->row_tiles > 1) {
+        const char *from = unit_start(g, &t->m, &t->row, "row_first");
+        const char *to = unit_start(g, &t->m, &t->row, "row_last");
+        rows.low = epilogue_row(g, from, shape->dim[1], unit);
+        rows.high = epilogue_row(g, to, shape->dim[1], unit);
+    }
+    if (t->column_tiles > 1) {
+        Cut panel = {2 * t->lanes, t->panels, t->panels};
+        const Cut *cut = t->dot ? &t->column : &panel;
+        columns.low = unit_start(g, &t->n, cut, "column_first");
+        columns.high = unit_start(g, &t->n, cut, "column_last");
+        if (!t->dot && t->n.count == 1)
+            columns.high = arena_printf(g->arena, "(column_last == %d ? %s : %s)", t->panels,
+                                        dim_as_c(g->arena, shape->dim[2]), columns.high);
+    }
+    product_print_epilogue(g->out, g->fusion, g->kernel, rows, columns, g->depth);
+}
+
+static void print_tiles(Gemm *g) {
+    const Tiling *t = g->tiling;
+    bool cut = t->row_tiles * t->column_tiles > 1;
+    if (cut) {
+        open(g, "for (int tile = (int)low; tile < (int)high; tile++) {");
+        if (t->row_tiles > 1)
+            print_share(g, "row", arena_printf(g->arena, "(tile %% %d)", t->row_tiles),
+                        t->m.count > 1 ? dim_eval(t->m.at[0].extent, t->batch) : t->row.count,
+                        t->row_tiles);
+        if (t->column_tiles > 1)
+            print_share(g, "column", arena_printf(g->arena, "(tile / %d)", t->row_tiles),
+                        t->n.count > 1 ? dim_eval(t->n.at[0].extent, t->batch)
+                        : t->dot       ? t->column.count
+                                       : t->panels,
+                        t->column_tiles);
+    }
+    print_columns(g);
+    if (!g->defining) print_tile_epilogue(g);
+    if (cut) close(g);
+}
+
+// --- Several matrices: indices low .. high - 1 of g's first digit
+
+static void print_batch(Gemm *g) {
+    const Digits *digits = &g->tiling->g;
+    open(g, "for (int g0 = (int)low; g0 < (int)high; g0++) {");
+    if (!g->defining)
+        for (int which = 0; which < 2; which++)
+            if (g->kernel->operand[which])
+                product_print_copy(g->out, g->fusion, g->kernel, which, "g0", NULL, NULL, g->depth);
+    step(g, &digits->at[0], "g0");
+    for (int i = 1; i < digits->count; i++) {
+        const char *index = arena_printf(g->arena, "g%d", i);
+        open(g, arena_printf(g->arena, "for (int %s = 0; %s < %s; %s++) {", index, index,
+                             dim_as_c(g->arena, digits->at[i].extent), index));
+        step(g, &digits->at[i], index);
+    }
+    print_columns(g);
+    close_all(g, digits->count - 1);
+    Range rows = {"g0", "(g0 + 1)"};
+    int64_t inner = inner_extents(g, digits);
+    if (inner > 1) {
+        rows.low = arena_printf(g->arena, "g0 * %lld", (long long)inner);
+        rows.high = arena_printf(g->arena, "(g0 + 1) * %lld", (long long)inner);
+    }
+    if (!g->defining)
+        product_print_epilogue(g->out, g->fusion, g->kernel, rows, (Range){0}, g->depth);
+    close(g);
+}
+
+// --- Both passes: functions, then the body
+
+static void print_all(Gemm *g) {
+    g->at[SIDE_A] = g->at[SIDE_B] = g->at[SIDE_C] = "";
+    if (tiling_is_single(g->tiling))
+        print_tiles(g);
+    else
+        print_batch(g);
+}
+
+void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel) {
+    Gemm g = {.out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .defining = true};
+    g.tiling = kernel->tiling;
+    print_all(&g);
+}
+
+static const char *operand_address(const Gemm *g, int which) {
+    const Tiling *tiling = g->tiling;
+    if (g->kernel->operand[which]) return buffer_address(g->arena, g->kernel->operand[which]);
+    Storage at = g->fusion->storage[tiling->base[which]->id];
+    return arena_printf(g->arena, "%s + %lld", buffer_address(g->arena, at.buffer),
+                        (long long)(at.offset + tiling->offset[which]));
+}
+
+void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel) {
+    Gemm g = {.out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .depth = 1};
+    g.tiling = kernel->tiling;
+    line(&g, arena_printf(g.arena, "const float *const a = %s;", operand_address(&g, 0)));
+    line(&g, arena_printf(g.arena, "const float *const b = %s;", operand_address(&g, 1)));
+    line(&g, arena_printf(g.arena, "float *const c = %s;",
+                          product_result_address(g.arena, kernel)));
+    print_all(&g);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Register blocks of products: the functions that emitted products are made of.
+//
+//     static NNC_FUSED void block_3f2a90c1d5e8b746(const float *a, const float *b, float *c, int n) { ... }
+//
+// adds up one block of the output, all of its sum, and stores it. Its strides are constants; blocks
+// that are the same are one function, by their name, which is a hash of what they do.
+#ifndef NNC_EMIT_GEMM_H
+#define NNC_EMIT_GEMM_H
+
+#include "pass/tiling.h"
+
+enum { PIECES = 24 };
+
+typedef struct Piece { // columns of a block that one register holds (dot: one column)
+    int column, lanes;
+} Piece;
+
+typedef struct Block {
+    int rows, pieces;
+    Piece piece[PIECES];
+} Block;
+
+// Its name; where `define` is not NULL, the function is printed there.
+const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Block *block);
+
+// The functions that a product's kernel calls, then (another time) the kernel's body.
+void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel);
+void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel);
+
+// --- What both ways to print a product share (emit/product.c)
+
+typedef struct Range { // low .. high - 1, as C
+    const char *low, *high;
+} Range;
+
+const char *product_result_address(Arena *arena, const Kernel *kernel);
+// Copies one index `first` of operand `which`'s first axis to scratch memory, of its second the
+// indices low .. high - 1 (NULL: all).
+void product_print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int which,
+                        const char *first, const char *low, const char *high, int depth);
+// The epilogue of rows (indices of its outermost loop) and columns (all where they are NULL).
+void product_print_epilogue(Buf *out, const Fusion *fusion, const Kernel *kernel, Range rows,
+                            Range columns, int depth);
+
+#endif

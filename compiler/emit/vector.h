@@ -1,0 +1,58 @@
+// Vectors, for targets that have them. They may lie at any address, and be read from arrays of floats.
+typedef float nnc_v1;
+typedef float nnc_v2 __attribute__((vector_size(8), aligned(4), may_alias));
+typedef float nnc_v4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float nnc_v8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float nnc_v16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int nnc_m4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int nnc_m8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int nnc_m16 __attribute__((vector_size(64), aligned(4), may_alias));
+
+// In a function that begins `static NNC_FUSED void f(..) { NNC_FUSED_BODY`, a * b + c is one rounding
+// where the processor has that. gcc is told before the function, clang in its body.
+#ifndef __clang__
+#define NNC_FUSED __attribute__((optimize("fp-contract=fast")))
+#define NNC_FUSED_BODY
+#else
+#ifdef __x86_64__
+#define NNC_FUSED __attribute__((min_vector_width(512)))
+#else
+#define NNC_FUSED
+#endif
+#define NNC_FUSED_BODY _Pragma("clang fp contract(fast)")
+#endif
+
+// The sums of four vectors' lanes. Each group of four lanes is added up as (0 + 2) + (1 + 3), then the
+// groups alike, whichever of the four a vector is.
+#ifdef __clang__
+#define NNC_LANES(m, v, w, ...) __builtin_shufflevector(v, w, __VA_ARGS__)
+#else
+#define NNC_LANES(m, v, w, ...) __builtin_shuffle(v, w, (m){__VA_ARGS__})
+#endif
+static inline NNC_FUSED nnc_v4 nnc_sums4(nnc_v4 p, nnc_v4 q, nnc_v4 r, nnc_v4 s) {
+    const nnc_v4 pq = NNC_LANES(nnc_m4, p, q, 0, 4, 1, 5) + NNC_LANES(nnc_m4, p, q, 2, 6, 3, 7);
+    const nnc_v4 rs = NNC_LANES(nnc_m4, r, s, 0, 4, 1, 5) + NNC_LANES(nnc_m4, r, s, 2, 6, 3, 7);
+    return NNC_LANES(nnc_m4, pq, rs, 0, 1, 4, 5) + NNC_LANES(nnc_m4, pq, rs, 2, 3, 6, 7);
+}
+static inline NNC_FUSED nnc_v4 nnc_sums8(nnc_v8 p, nnc_v8 q, nnc_v8 r, nnc_v8 s) {
+#define LOW(v, w)   NNC_LANES(nnc_m8, v, w, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(v, w)  NNC_LANES(nnc_m8, v, w, 2, 10, 3, 11, 6, 14, 7, 15)
+    const nnc_v8 pq = LOW(p, q) + HIGH(p, q), rs = LOW(r, s) + HIGH(r, s);
+    const nnc_v8 all = NNC_LANES(nnc_m8, pq, rs, 0, 1, 8, 9, 4, 5, 12, 13) +
+                       NNC_LANES(nnc_m8, pq, rs, 2, 3, 10, 11, 6, 7, 14, 15);
+#undef LOW
+#undef HIGH
+    return (nnc_v4){all[0], all[1], all[2], all[3]} + (nnc_v4){all[4], all[5], all[6], all[7]};
+}
+static inline NNC_FUSED nnc_v4 nnc_sums16(nnc_v16 p, nnc_v16 q, nnc_v16 r, nnc_v16 s) {
+#define LOW(v, w)  NNC_LANES(nnc_m16, v, w, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH(v, w) NNC_LANES(nnc_m16, v, w, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+    const nnc_v16 pq = LOW(p, q) + HIGH(p, q), rs = LOW(r, s) + HIGH(r, s);
+    const nnc_v16 a = NNC_LANES(nnc_m16, pq, rs, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+                      NNC_LANES(nnc_m16, pq, rs, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+#undef LOW
+#undef HIGH
+    const nnc_v8 half = (nnc_v8){a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]} +
+                        (nnc_v8){a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]};
+    return (nnc_v4){half[0], half[1], half[2], half[3]} + (nnc_v4){half[4], half[5], half[6], half[7]};
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// How a product's kernel is made of register blocks: which of two forms they have, how many rows
+// and columns, and how the output is cut into tiles that threads share.
+//
+//     z[49, 128] = a[49, 128] b[128, 128]      outer: rows 13 12 12 12, 4 panels of 2 vectors
+//     z[16, 128] = a[16, 784] b[128, 784]^T    dot: rows 6 5 5, 32 times 4 columns
+//
+// An index of the product may be several of an operand's memory (an image's rows and columns), so
+// each of g, m, n and k is a list of digits, the last of which runs fastest. s is k's first.
+#ifndef NNC_PASS_TILING_H
+#define NNC_PASS_TILING_H
+
+#include "pass/plan.h"
+
+enum { DIGITS = 8 };
+
+typedef enum Side { SIDE_A, SIDE_B, SIDE_C, SIDES } Side;
+
+typedef struct Digit {
+    Dim extent;
+    int64_t stride[SIDES]; // elements; 0: the operand is the same along it
+} Digit;
+
+typedef struct Digits {
+    int count; // at least 1
+    Digit at[DIGITS];
+} Digits;
+
+// A length in parts that differ by one at most: 49 by at most 14 is 13 + 12 + 12 + 12.
+typedef struct Cut {
+    int size, large, count; // the first `large` of `count` parts have `size`, the others one less
+} Cut;
+
+typedef struct Tiling {
+    bool dot;      // vectors along k, added up at the end; else along n, a's elements broadcast
+    int lanes;     // floats in a vector
+    int64_t batch; // N at most
+    const Node *base[2]; // what a and b are read from, and
+    int64_t offset[2];   // from which element on
+    Digits g, m, n, k;
+    Cut row;       // the last digit of m
+    Cut column;    // dot: the last digit of n
+    int panels;    // else: of two vectors, in the last digit of n; the rest comes behind them
+    int row_tiles, column_tiles; // 1 and 1 where there is more than one g
+} Tiling;
+
+// NULL where the library multiplies: no vectors on the target, or operands that lie so that neither
+// form can read them.
+const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel);
+// The kernel's outermost index: g's first digit, or the tiles.
+Dim tiling_count(const Tiling *tiling);
+int64_t tiling_grain(const Tiling *tiling); // how many of these are a part
+bool tiling_is_serial(const Tiling *tiling); // too little work to share out
+// Is there one matrix alone?
+bool tiling_is_single(const Tiling *tiling);
+
+#endif
