@@ -151,6 +151,7 @@ static const Node *only_user(const Fuse *f, const Node *node) {
 static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
     int64_t offset;
     if (!user || f->claimed[user->id] || node_is_scalar(user)) return false;
+    if (f->fusion->target->separate) return false;
     if (op_info(user->op)->pointwise || user->op == OP_stop) return true;
     if (node_is_wino(core)) return false;
     if (core->op == OP_product)
@@ -200,7 +201,7 @@ static bool folds_on(const Fuse *f, const Node *user, Dim batch) {
     case OP_slice:
         return user->attr->slice[0].start == 0 && user->attr->slice[0].step == 1;
     default:
-        return op_info(user->op)->pointwise;
+        return op_info(user->op)->pointwise && !f->fusion->target->separate;
     }
 }
 
@@ -316,6 +317,15 @@ static void store_operands(Fuse *f) {
         else
             f->stored[graph->root.at[i].value->id] = true,
             f->apart[graph->root.at[i].value->id] = "it is an output";
+}
+
+// Every operator by itself, movements aside: for comparison.
+static void store_operators(Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    for (int id = 0; id < graph->node.count; id++)
+        if (f->live[id] && op_info(graph->node.at[id]->op)->pointwise &&
+            !node_is_scalar(graph->node.at[id]))
+            store(f, graph->node.at[id], "each operator is a kernel");
 }
 
 // --- What is cheaper to store than to compute again
@@ -466,6 +476,7 @@ void choose_stored(Fuse *f) {
     mark_live(f);
     claim_epilogues(f);
     store_operands(f);
+    if (f->fusion->target->separate) store_operators(f);
     store_costly(f);
     store_crowded(f);
 }

@@ -231,7 +231,8 @@ static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel 
 // Moves the last kernel's only result into an earlier kernel, if there is one that takes it.
 static int join(Maker *m) {
     Kernel *last = m->fusion->kernel.at[m->fusion->kernel.count - 1];
-    if (last->core || last->kind != KERNEL_LOOPS || last->space.rank == 0)
+    bool separate = m->fusion->target->separate;
+    if (separate || last->core || last->kind != KERNEL_LOOPS || last->space.rank == 0)
         return m->fusion->kernel.count - 1;
     for (int at = m->fusion->kernel.count - 2; at >= 0 && at > m->fusion->kernel.count - 66; at--) {
         Kernel *kernel = m->fusion->kernel.at[at];

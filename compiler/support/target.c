@@ -17,6 +17,7 @@ static const char here[] = "generic";
 #endif
 
 const Target target_library = {.name = "library", .architecture = here, .tools = "libtcc"};
+const Target target_baseline = {.name = "baseline", .architecture = here, .separate = true};
 
 static const Target levels[] = {
     {.name = "x86-64-v4", .architecture = X86, .lanes = 16, .registers = 32},

@@ -13,6 +13,7 @@ typedef struct Target {
     int lanes;     // floats in a vector register; 0: no vectors in emitted code, products are the
                    // runtime's (the instant tier: its compiler knows neither)
     int registers; // vector registers
+    bool separate; // one kernel for each operator (target_baseline)
     const char
         *tools; // what compiles it, and how, as far as bits may depend on it; NULL: not known
     const struct CCompiler *compiler; // that compiler, where one was asked (jit/march.c); else NULL
@@ -20,6 +21,10 @@ typedef struct Target {
 
 // The instant tier: plain loops, products by the library.
 extern const Target target_library;
+
+// What is compared with (nnc bench): products by the library as well, and one loop for every other
+// operator, with nothing fused, as a library of operators computes a network.
+extern const Target target_baseline;
 
 // By the name of a level (native or NULL: the highest that this processor has). NULL: not known
 // here; what a C compiler makes of a name is for jit_target (jit/jit.h).

@@ -23,6 +23,7 @@ typedef enum CommandId {
     CMD_GRAPH,
     CMD_VERIFY,
     CMD_EXPLAIN,
+    CMD_BENCH,
     CMD_COUNT,
 } CommandId;
 
@@ -35,6 +36,8 @@ typedef struct Settings { // what the command line says
     JitOptions jit;
     ElabOptions elab;
     const char *output; // -o
+    bool baseline;      // compiled as what nnc bench compares with
+    const char *plot;   // bench: where the roofline goes
     const char *stage, *format, *function, *target;
     VEC(const char *) set_name;
     VEC(double) set_value;
@@ -73,5 +76,6 @@ int command_check(const Settings *settings);
 int command_graph(const Settings *settings);
 int command_verify(const Settings *settings);
 int command_explain(const Settings *settings);
+int command_bench(const Settings *settings);
 
 #endif

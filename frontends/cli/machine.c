@@ -59,6 +59,7 @@ static double measure_flops(const Settings *settings, const Target *target, NncP
     JitOptions options = settings->jit;
     if (!target->lanes) return 0;
     options.tier = JIT_NATIVE;
+    options.compiler = target->compiler;
     Jit *jit =
         jit_load(settings->arena, chains_source(settings->arena, target->lanes), &options, &error);
     if (!jit) return 0;

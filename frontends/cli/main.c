@@ -24,6 +24,7 @@ static const Command commands[CMD_COUNT] = {
     [CMD_EXPLAIN] = {"explain",
                      "each kernel with its lines, its work, its time and the machine's limit",
                      command_explain},
+    [CMD_BENCH] = {"bench", "steps a second, against a library of operators", command_bench},
 };
 
 static void print_usage(FILE *to) {

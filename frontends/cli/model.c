@@ -45,6 +45,7 @@ static const Target *ask_compiler(const Settings *settings) {
 }
 
 const Target *load_target(const Settings *settings) {
+    if (settings->baseline) return &target_baseline;
     JitTier tier = settings->jit.tier;
     const Target *level = target_find(settings->jit.march);
     bool text_alone = settings->command == CMD_EMIT || settings->command == CMD_GRAPH;

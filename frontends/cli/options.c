@@ -13,7 +13,7 @@
 enum {
     TRAIN = BIT(CMD_TRAIN),
     RUN = BIT(CMD_TRAIN) | BIT(CMD_EVAL) | BIT(CMD_PREDICT),
-    EXPLAIN = BIT(CMD_EXPLAIN),
+    MEASURED = BIT(CMD_EXPLAIN) | BIT(CMD_BENCH),
     ANY = BIT(CMD_COUNT) - 1,
     // Options without a letter:
     OPT_EPOCHS = 256,
@@ -39,6 +39,7 @@ enum {
     OPT_FORMAT,
     OPT_FUNCTION,
     OPT_DEBUG,
+    OPT_PLOT,
 };
 
 typedef struct OptionRow {
@@ -53,7 +54,7 @@ static const OptionRow option_table[] = {
      {"lr", OPT_LR, "X", 0, "learning rate: --set lr=X", 0}},
     {ANY, {"seed", OPT_SEED, "N", 0, "of all random numbers", 0}},
     {ANY, {"set", OPT_SET, "NAME=VALUE", 0, "a parameter of the model or of its optimizer", 0}},
-    {RUN | EXPLAIN, {"threads", OPT_THREADS, "N", 0, "how many (default: one a processor)", 0}},
+    {RUN | MEASURED, {"threads", OPT_THREADS, "N", 0, "how many (default: one a processor)", 0}},
     {RUN, {"data", OPT_DATA, "DIR", 0, "where the paths of data sources start", 0}},
     {RUN, {"limit", OPT_LIMIT, "N", 0, "take the first N training examples", 0}},
     {TRAIN, {"steps", OPT_STEPS, "N", 0, "stop after N steps", 0}},
@@ -61,24 +62,26 @@ static const OptionRow option_table[] = {
     {TRAIN, {"resume", OPT_RESUME, NULL, 0, "go on from the checkpoint in --out", 0}},
     {TRAIN, {"report-every", OPT_REPORT_EVERY, "K", 0, "steps between reports (default: 100)", 0}},
     {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
-    {RUN | EXPLAIN | BIT(CMD_VERIFY),
+    {RUN | MEASURED | BIT(CMD_VERIFY),
      {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},
-    {RUN | EXPLAIN | BIT(CMD_BUILD) | BIT(CMD_EMIT) | BIT(CMD_GRAPH) | BIT(CMD_VERIFY),
+    {RUN | MEASURED | BIT(CMD_BUILD) | BIT(CMD_EMIT) | BIT(CMD_GRAPH) | BIT(CMD_VERIFY),
      {"march", OPT_MARCH, "CPU", 0,
       "the processor to compile for (default: native, this one): x86-64-v4, x86-64-v3, x86-64, "
       "armv8-a or any name that the C compiler has",
       0}},
     {RUN, {"debug", OPT_DEBUG, NULL, 0, "let a debugger see the lines of FILE", 0}},
-    {RUN | EXPLAIN, {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
+    {RUN | MEASURED, {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
     {RUN, {"quiet", OPT_QUIET, NULL, 0, "print results alone", 0}},
     {BIT(CMD_EVAL) | BIT(CMD_PREDICT),
      {"checkpoint", OPT_CHECKPOINT, "FILE", 0, "what was trained", 0}},
     {BIT(CMD_BUILD), {"output", 'o', "PROGRAM", 0, "where the program goes", 0}},
     {BIT(CMD_EMIT), {"output", 'o', "DIR", 0, "where the source goes", 0}},
     {BIT(CMD_EMIT), {"target", OPT_TARGET, "c", 0, "what is written", 0}},
+    {BIT(CMD_BENCH),
+     {"plot", OPT_PLOT, "FILE.svg", 0, "draw the kernels below the machine's roofs", 0}},
     {BIT(CMD_GRAPH), {"stage", OPT_STAGE, "STAGE", 0, "after which pass (below)", 0}},
     {BIT(CMD_GRAPH), {"format", OPT_FORMAT, "text|dot|svg", 0, "svg needs the program dot", 0}},
-    {BIT(CMD_GRAPH) | EXPLAIN,
+    {BIT(CMD_GRAPH) | BIT(CMD_EXPLAIN),
      {"function", OPT_FUNCTION, "train|eval|predict|init", 0, "which one (default: train)", 0}},
     {BIT(CMD_GRAPH), {"output", 'o', "FILE", 0, "instead of standard output", 0}},
 };
@@ -107,6 +110,9 @@ static const char *const descriptions[CMD_COUNT] = {
     [CMD_EXPLAIN] =
         "Runs the network on random examples and prints each kernel: the lines of FILE in it, what "
         "it computes, its work, its time, and what part of this machine's limit that is.",
+    [CMD_BENCH] =
+        "Measures training steps a second on random examples, against the same network computed "
+        "operator by operator with a library's matrix products.",
 };
 
 // --- Values
@@ -233,6 +239,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_QUIET: run->quiet = true; break;
     case OPT_CHECKPOINT: run->checkpoint = text; break;
     case OPT_TARGET: settings->target = targets[parse_choice(state, "target", text, targets, 1)]; break;
+    case OPT_PLOT: settings->plot = text; break;
     case OPT_STAGE: settings->stage = parse_stage(state, text); break;
     case OPT_FORMAT: settings->format = parse_format(state, text); break;
     case OPT_FUNCTION: settings->function = parse_function(state, text); break;

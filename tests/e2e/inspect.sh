@@ -64,4 +64,14 @@ ok "explain adds the kernels up" says '^all kernels .* 100.0 %' explain --functi
 ok "explain has a kernel for each of the plan" same_kernels
 ok "explain predicts the memory that training allocates" same_memory
 ok "explain knows no other function" fails 2 'did you mean' "$nnc" explain "$tiny" --function trian
+bench() {
+    "$nnc" bench "$tiny" --jit tcc --threads 2 --json --plot roof.svg >bench.json &&
+        less 0 "$(field bench.json bench batch)" && less "$(field bench.json bench loss_difference)" 1e-4 &&
+        grep -q '"ratio":{"median":[0-9.]*,"quartiles":\[[0-9.]*,[0-9.]*\]}' bench.json
+}
+ok "bench measures the same network twice" bench
+ok "its picture is an XML document with numbered kernels" \
+    python3 -c 'import sys, xml.dom.minidom as x; t = [n.firstChild.data for n in x.parse("roof.svg").getElementsByTagName("text")]; sys.exit("16" not in t or "operations per second" not in t)'
+sed '/^train /,$d' "$tiny" >untrained.nnd
+ok "nothing to train is nothing to bench" fails 1 'nothing to train' "$nnc" bench untrained.nnd --jit tcc
 plan
