@@ -72,6 +72,22 @@ static const Node *broadcast_back(Graph *g, const Node *node, const Order *order
     return node_broadcast(g, in, axes, shape_back(&node->shape, order));
 }
 
+// A node in another order. Against the stream: a fold of what repeats itself is made in that order
+// from the start, as its input is smaller than its result and turns round for nothing.
+static const Node *permuted(Graph *g, const Node *node, const int8_t *order) {
+    const WindowAttr *window = &node->attr->window;
+    int8_t perm[MAX_RANK] = {0};
+    int axis = 0;
+    if (node->op != OP_fold || node->in[0]->op != OP_broadcast) return node_permute(g, node, order);
+    for (int i = 0, to = 0; i < node->shape.rank; i++) {
+        if (order[i] == window->axis) axis = to;
+        perm[to++] = (int8_t)(order[i] + (order[i] > window->axis));
+        if (order[i] == window->axis) perm[to++] = (int8_t)(order[i] + 1);
+    }
+    return node_fold(g, node_permute(g, node->in[0], perm), axis, window->extent, window->stride,
+                     window->dilation);
+}
+
 static bool is_free(const Node *node) {
     return node->shape.rank == 0 || node->op == OP_broadcast || node->op == OP_iota;
 }
@@ -85,7 +101,7 @@ static const Node *turn_back(Graph *g, const Node *node, const Order *order) {
         int axis = order->perm[node->attr->axis];
         return node_iota(g, axis, shape_back(&node->shape, order));
     }
-    return node_permute(g, node, order->back);
+    return permuted(g, node, order->back);
 }
 
 // --- The operators that a permutation passes
@@ -183,6 +199,8 @@ static const Node *pass_fold(Graph *g, const Node *node, const Node *const *in) 
 static const Node *pass_on(Graph *g, const Node *node, const Node *const *in) {
     if (op_info(node->op)->pointwise) return pass_pointwise(g, node, in);
     switch (node->op) {
+    case OP_permute:
+        return permuted(g, in[0], node->attr->perm);
     case OP_cast:
     case OP_stop:
         return pass_pointwise(g, node, in);

@@ -349,6 +349,21 @@ static const Node *lower_sum(const Lower *pass, const Node *node, uint32_t axes)
     return NULL;
 }
 
+// A sum over the examples and over places within each: first within each, which is work that can be
+// shared out, and done while the example is in the cache.
+static const Node *sum_by_example(const Lower *pass, const Node *node, const Node *in) {
+    enum { MANY = 64 };
+    uint32_t within = node->attr->axes & ~1u;
+    int64_t places = 1;
+    if (!(node->attr->axes & 1) || in->shape.rank < 2 || dim_is_const(in->shape.dim[0]))
+        return NULL;
+    for (int axis = 1; axis < in->shape.rank; axis++)
+        if (within >> axis & 1) places *= dim_eval(in->shape.dim[axis], pass->batch);
+    if (places < MANY) return NULL;
+    return node_reduce(pass->to, OP_reduce_sum, node_reduce(pass->to, OP_reduce_sum, in, within),
+                       1);
+}
+
 static const Node *lower_node(const Lower *pass, const Node *node) {
     const Node *lowered = NULL,
                **in = ARENA_ARRAY(pass->to->arena, const Node *, node->in_count + 1);
@@ -358,6 +373,7 @@ static const Node *lower_node(const Lower *pass, const Node *node) {
         lowered = lower_contract(pass, node, 0);
     else if (node->op == OP_reduce_sum)
         lowered = lower_sum(pass, node->in[0], node->attr->axes);
+    if (!lowered && node->op == OP_reduce_sum) lowered = sum_by_example(pass, node, in[0]);
     return lowered ? lowered : node_rebuild(pass->to, node, in);
 }
 

@@ -13,7 +13,7 @@ static void run_tidy(Pipeline *p) { run_simplify(p); }
 static void run_lower(Pipeline *p) {
     p->graph = lower(p->arena, p->graph, p->module->batch, LEAST_PRODUCT, p->target);
 }
-static void run_layout(Pipeline *p) { p->graph = layout(p->arena, p->graph); }
+static void run_layout(Pipeline *p) { p->graph = simplify(p->arena, layout(p->arena, p->graph)); }
 static void run_fuse(Pipeline *p) {
     p->fusion = fuse(p->arena, p->graph, p->module->batch, p->target, p->placement, p->placements);
 }

@@ -306,6 +306,23 @@ static const Node *rule_window_one(Graph *graph, const Node *node) {
     return moves_nothing ? node_reshape(graph, node->in[0], node->shape) : NULL;
 }
 
+// A fold is computed once for the axes along which its input repeats itself.
+static const Node *rule_fold_broadcast(Graph *graph, const Node *node) {
+    const Node *x = node->in[0];
+    const WindowAttr *window = &node->attr->window;
+    uint32_t own = 3u << window->axis, low = (1u << window->axis) - 1;
+    uint32_t gone = x->op == OP_broadcast ? x->attr->axes & ~own : 0;
+    if (!gone) return NULL;
+    int axis = window->axis;
+    for (int i = 0; i < window->axis; i++)
+        axis -= gone >> i & 1;
+    const Node *once = node_broadcast(graph, x->in[0], axes_without(x->attr->axes, gone),
+                                      shape_without(&x->shape, gone));
+    const Node *fold =
+        node_fold(graph, once, axis, window->extent, window->stride, window->dilation);
+    return node_broadcast(graph, fold, (gone & low) | (gone & ~low) >> 1, node->shape);
+}
+
 Rule *const *movement_rules(Op op) {
     static Rule *const rules[OP_COUNT][6] = {
         [OP_reshape] = {rule_fill, rule_reshape},
@@ -317,7 +334,7 @@ Rule *const *movement_rules(Op op) {
         [OP_pad] = {rule_pad},
         [OP_concat] = {rule_concat_one, rule_concat_fill, rule_concat_flat, rule_concat_slices},
         [OP_window] = {rule_fill, rule_window_one},
-        [OP_fold] = {rule_window_one},
+        [OP_fold] = {rule_window_one, rule_fold_broadcast},
     };
     return rules[op];
 }

@@ -77,6 +77,27 @@ static const Node *rule_sum_pad(Graph *graph, const Node *node) {
     return node_reduce(graph, OP_reduce_sum, node_pad(graph, x->in[0], rest, 0), node->attr->axes);
 }
 
+// Long axes beside a window's are reduced before the window repeats what they have.
+static const Node *rule_reduce_window(Graph *graph, const Node *node) {
+    enum { LONG = 8 };
+    const Node *x = node->in[0];
+    const WindowAttr *window = &x->attr->window;
+    uint32_t low = (1u << window->axis) - 1, own = 3u << window->axis;
+    uint32_t beside = x->op == OP_window ? node->attr->axes & ~own : 0;
+    Dim count;
+    if (!beside || !count_along(&count, &x->shape, beside) || !dim_at_least(count, LONG))
+        return NULL;
+    const Node *y = node_reduce(graph, node->op, x->in[0], (beside & low) | (beside & ~low) >> 1);
+    int axis = window->axis;
+    for (int i = 0; i < window->axis; i++)
+        axis -= beside >> i & 1;
+    y = node_window(graph, y, axis, x->shape.dim[window->axis],
+                    (int32_t)dim_eval(x->shape.dim[window->axis + 1], 1), window->stride,
+                    window->dilation);
+    uint32_t rest = axes_without(node->attr->axes, beside);
+    return rest ? node_reduce(graph, node->op, y, rest) : y;
+}
+
 // --- A choice by index: one term of the sum at most is not zero
 
 // The node without `axis`, along which it repeats itself; NULL where it does not.
@@ -117,11 +138,13 @@ static const Node *rule_sum_of_choice(Graph *graph, const Node *node) {
 }
 
 Rule *const *reduce_rules(Op op) {
-    static Rule *const rules[OP_COUNT][7] = {
+    static Rule *const rules[OP_COUNT][8] = {
         [OP_reduce_sum] = {rule_no_axes, rule_axes_of_one, rule_broadcast_input, rule_sum_neg,
-                           rule_sum_pad, rule_sum_of_choice},
-        [OP_reduce_max] = {rule_no_axes, rule_axes_of_one, rule_broadcast_input},
-        [OP_reduce_min] = {rule_no_axes, rule_axes_of_one, rule_broadcast_input},
+                           rule_sum_pad, rule_sum_of_choice, rule_reduce_window},
+        [OP_reduce_max] = {rule_no_axes, rule_axes_of_one, rule_broadcast_input,
+                           rule_reduce_window},
+        [OP_reduce_min] = {rule_no_axes, rule_axes_of_one, rule_broadcast_input,
+                           rule_reduce_window},
         [OP_argmax] = {rule_no_axes, rule_axes_of_one, rule_argmax_fill},
     };
     return rules[op];

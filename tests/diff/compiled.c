@@ -37,7 +37,7 @@ void case_build(Case *c, double least, JitTier tier) {
     place_all(c);
     const Target *target = tier == JIT_TCC ? &target_library : target_find("native");
     Graph *graph = lower(c->arena, simplify(c->arena, c->graph), BATCH, least, target);
-    graph = simplify(c->arena, layout(c->arena, graph));
+    graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
     c->plan =
         plan_make(c->arena, fuse(c->arena, graph, BATCH, target, c->place.at, c->place.count));
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
