@@ -76,7 +76,7 @@ void train_k3_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
 void train_k4_reduce_sum(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b9 = (float *)(ctx->work + 2816); // b9
+    float *restrict b9 = (float *)(ctx->work + 32704); // b9
     const float *restrict b8 = (float *)(ctx->work + 2688); // b8
     const float *restrict b6 = (float *)(ctx->work + 2560); // b6
     const int *restrict b2 = (int *)(ctx->input + 100352); // label
@@ -104,7 +104,7 @@ void train_k5_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
     const int n = (int)ctx->n;
     (void)n, (void)thread;
     float *restrict b10 = (float *)(ctx->output + 0); // b10
-    const float *restrict b9 = (float *)(ctx->work + 2816); // b9
+    const float *restrict b9 = (float *)(ctx->work + 32704); // b9
     const float s0 = ctx->scalar[0];
     float v1_lane[16];
     for (int lane = 0; lane < 16; lane++)
@@ -141,7 +141,7 @@ void train_k5_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
 void train_k6_div(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b11 = (float *)(ctx->work + 0); // b11
+    float *restrict b11 = (float *)(ctx->work + 2816); // b11
     const float *restrict b8 = (float *)(ctx->work + 2688); // b8
     const float s0 = ctx->scalar[0];
     const float v3 = (1.0f / s0);
@@ -159,7 +159,7 @@ void train_k7_add(const NncCtx *ctx, long long low, long long high, int thread) 
     (void)n, (void)thread;
     float *restrict b12 = (float *)(ctx->work + 31424); // b12
     const int *restrict b2 = (int *)(ctx->input + 100352); // label
-    const float *restrict b11 = (float *)(ctx->work + 0); // b11
+    const float *restrict b11 = (float *)(ctx->work + 2816); // b11
     const float *restrict b7 = (float *)(ctx->work + 1280); // b7
     const float s0 = ctx->scalar[0];
     const float v6 = (-1.0f / s0);
@@ -249,19 +249,30 @@ void nnc_scalars_train(const double *hyper, double step, double epoch, double n,
     out[1] = (float)x47;
 }
 
+static void train_group1(const NncCtx *ctx, long long low, long long high, int thread) {
+    const long long n = ctx->n;
+    (void)n, (void)low, (void)high;
+    train_k0_product(ctx, low, high, thread);
+    train_k1_reduce_max(ctx, low, high, thread);
+    train_k2_exp(ctx, low, high, thread);
+    train_k3_reduce_sum(ctx, low, high, thread);
+    train_k4_reduce_sum(ctx, low, high, thread);
+    train_k6_div(ctx, low, high, thread);
+    train_k7_add(ctx, low, high, thread);
+}
+
 void nnc_run_train(NncCtx *ctx) {
     const long long n = ctx->n;
     (void)n;
-    train_k0_product(ctx, 0, n, 0);
-    train_k1_reduce_max(ctx, 0, n, 0);
-    train_k2_exp(ctx, 0, n, 0);
-    train_k3_reduce_sum(ctx, 0, n, 0);
-    train_k4_reduce_sum(ctx, 0, n, 0);
-    train_k5_reduce_sum(ctx, 0, 1, 0);
-    train_k6_div(ctx, 0, n, 0);
-    train_k7_add(ctx, 0, n, 0);
-    train_k8_reduce_sum(ctx, 0, 10, 0);
-    train_k9_product(ctx, 0, 784, 0);
-    train_k10_sub(ctx, 0, 7850, 0);
+    nnc_parallel(ctx, train_group1, n, 8);
+    {
+        const NncLoop loop[] = {
+            {train_k8_reduce_sum, 10, 32, 513},
+            {train_k9_product, 784, 208, 1569},
+            {train_k5_reduce_sum, 1, 1073741824, 77},
+        };
+        nnc_parallel_all(ctx, loop, 3);
+    }
+    nnc_parallel(ctx, train_k10_sub, 7850, 352);
 }
 

@@ -21,6 +21,16 @@ typedef void NncKernel(const NncCtx *ctx, long long low, long long high, int thr
 // threads, and waits. What is computed does not depend on the number of threads.
 void nnc_parallel(const NncCtx *ctx, NncKernel *kernel, long long count, long long grain);
 
+// One of several loops that have nothing to do with one another; `weight`: what one part takes against a
+// part of the others.
+typedef struct NncLoop {
+    NncKernel *kernel;
+    long long count, grain, weight;
+} NncLoop;
+
+// Runs them all, their parts shared out together by weight, and waits once.
+void nnc_parallel_all(const NncCtx *ctx, const NncLoop *loop, int loops);
+
 // c[m, n] (row stride ldc) = (accumulate ? c : 0) + a[m, k] b[k, n]; transpose_a: a is stored [k, m].
 // Strides are in elements. Single-threaded; the same bits for the same arguments on one machine.
 void nnc_product(int transpose_a, int transpose_b, long long m, long long n, long long k,

@@ -72,24 +72,91 @@ void emit_scalars(Buf *out, const Module *module, const char *function, const Fu
     buf_add(out, "}\n\n");
 }
 
-// --- Calls
+// --- Calls. What nnc_parallel calls is a kernel, or a function that calls several for its part.
+
+enum { WHOLE = 1 << 30 }; // a grain that leaves one part
+
+typedef struct Steps {
+    Buf *out;
+    const char *function;
+    int groups; // printed so far
+} Steps;
+
+static const char *call_text(const Steps *steps, const PlanNode *call, bool in_part) {
+    const char *thread = in_part ? "thread" : "0", *low = "0";
+    const char *high = dim_as_c(steps->out->arena, call->count);
+    if (in_part && call->unit) {
+        const char *times =
+            call->unit > 1 ? arena_printf(steps->out->arena, " * %lld", (long long)call->unit) : "";
+        low = arena_printf(steps->out->arena, "low%s", times);
+        high = arena_printf(steps->out->arena, "high%s", times);
+    }
+    return arena_printf(steps->out->arena, "%s_%s(ctx, %s, %s, %s);\n", steps->function,
+                        call->kernel->name, low, high, thread);
+}
+
+// Kernels in order, of one part or (a SEQ) each as a whole.
+static void print_group(Steps *steps, const PlanNode *node) {
+    buf_printf(steps->out,
+               "static void %s_group%d(const NncCtx *ctx, long long low, long long high, "
+               "int thread) {\n    const long long n = ctx->n;\n    (void)n, (void)low, (void)high;\n",
+               steps->function, ++steps->groups);
+    for (int i = 0; i < node->child.count; i++)
+        buf_printf(steps->out, "    %s", call_text(steps, node->child.at[i], true));
+    buf_add(steps->out, "}\n\n");
+}
+
+static bool is_group(const PlanNode *node) { // needs a function of its own
+    return node->child.count > 1 && node->kind != PLAN_EACH;
+}
+
+static void print_groups(Steps *steps, const PlanNode *node) {
+    for (int i = 0; i < node->child.count; i++) {
+        const PlanNode *child = node->child.at[i];
+        if (is_group(child))
+            print_group(steps, child);
+        else
+            print_groups(steps, child);
+    }
+}
+
+// "train_k3_add, n, 4": what is called, over how many indices, cut where.
+static const char *loop_text(Steps *steps, const PlanNode *node) {
+    Arena *arena = steps->out->arena;
+    const char *name = is_group(node) ? arena_printf(arena, "group%d", ++steps->groups)
+                                      : node->child.at[0]->kernel->name;
+    bool whole = node->kind == PLAN_SEQ;
+    Dim count = !whole ? node->count : is_group(node) ? dim_const(1) : node->child.at[0]->count;
+    return arena_printf(arena, "%s_%s, %s, %lld", steps->function, name, dim_as_c(arena, count),
+                        whole ? WHOLE : (long long)node->grain);
+}
+
+static void print_each(Steps *steps, const PlanNode *each) {
+    buf_add(steps->out, "    {\n        const NncLoop loop[] = {\n");
+    for (int i = 0; i < each->child.count; i++) {
+        const PlanNode *child = each->child.at[i];
+        buf_printf(steps->out, "            {%s, %lld},\n", loop_text(steps, child),
+                   (long long)child->time + 1);
+    }
+    buf_printf(steps->out, "        };\n        nnc_parallel_all(ctx, loop, %d);\n    }\n",
+               each->child.count);
+}
 
 static void print_run(Buf *out, const char *function, const PlanNode *root) {
+    Steps steps = {.out = out, .function = function};
+    print_groups(&steps, root);
+    steps.groups = 0; // they are called in the order in which they were printed
     buf_printf(out,
                "void nnc_run_%s(NncCtx *ctx) {\n    const long long n = ctx->n;\n    (void)n;\n",
                function);
     for (int i = 0; i < root->child.count; i++) {
-        const PlanNode *par = root->child.at[i];
-        const char *name = par->child.at[0]->kernel->name;
-        if (par->serial) {
-            buf_printf(out, "    %s_%s(ctx, 0, ", function, name);
-            print_dim(out, par->count);
-            buf_add(out, ", 0);\n");
-        } else {
-            buf_printf(out, "    nnc_parallel(ctx, %s_%s, ", function, name);
-            print_dim(out, par->count);
-            buf_printf(out, ", %lld);\n", (long long)par->grain);
-        }
+        const PlanNode *node = root->child.at[i];
+        if (node->kind == PLAN_CALL)
+            buf_printf(out, "    %s", call_text(&steps, node, false));
+        else if (node->kind == PLAN_EACH)
+            print_each(&steps, node);
+        else
+            buf_printf(out, "    nnc_parallel(ctx, %s);\n", loop_text(&steps, node));
     }
     buf_add(out, "}\n");
 }

@@ -23,6 +23,7 @@ static unsigned long long u64_from_double(double x) { return (unsigned long long
 const RuntimeSymbol *runtime_symbols(int *count) {
     static const RuntimeSymbol symbols[] = {
         SYMBOL(nnc_parallel),
+        SYMBOL(nnc_parallel_all),
         SYMBOL(nnc_product),
         SYMBOL(memcpy),
         SYMBOL(memmove),

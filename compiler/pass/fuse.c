@@ -142,6 +142,11 @@ bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *row
     return dim_div(rows, product->shape.dim[1], *outer);
 }
 
+bool product_is_wide(const Node *product) {
+    const Dim *dim = product->shape.dim;
+    return dim_is_one(dim[0]) && dim_is_const(dim[1]) && dim_eval(dim[2], 64) > dim_eval(dim[1], 1);
+}
+
 static const Node *only_user(const Fuse *f, const Node *node) {
     const Users *users = &f->users[node->id];
     return users->node.count == 1 && users->roots == 0 ? users->node.at[0] : NULL;
@@ -267,8 +272,7 @@ static bool unrolls_windows(const Node *node) {
 }
 
 static bool splits_columns(const Fuse *f, const Node *product) {
-    return f->core[product->id] == product &&
-           dim_eval(product->shape.dim[2], 64) > dim_eval(product->shape.dim[1], 64);
+    return f->core[product->id] == product && product_is_wide(product);
 }
 
 const Node *product_copied_operand(const Fuse *f, const Node *product, int which) {
@@ -330,8 +334,7 @@ static void store_operators(Fuse *f) {
 
 // --- What is cheaper to store than to compute again
 
-// Cost of one element, in loads of four bytes from the cache.
-static double own_cost(const Node *node) {
+double node_cost(const Node *node) {
     switch (node->op) {
     case OP_exp:
     case OP_log:
@@ -361,7 +364,7 @@ static double *costs(const Fuse *f) {
     double *cost = ARENA_ARRAY(f->arena, double, graph->node.count);
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
-        cost[id] = own_cost(node);
+        cost[id] = node_cost(node);
         if (node_is_leaf(node) || node_is_core(node) || node->op == OP_gather)
             cost[id] = 1;
         else if (!node_is_scalar(node))

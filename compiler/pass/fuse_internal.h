@@ -32,11 +32,17 @@ bool node_is_leaf(const Node *node);   // input, param, state
 bool node_is_core(const Node *node);   // closes a kernel
 bool node_is_wino(const Node *node);   // one of Winograd's transforms
 bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of such
+// Cost of computing one element, its inputs aside, in loads of four bytes from the cache.
+double node_cost(const Node *node);
 // Is the node the same memory as its input, if that is stored? *offset: where, in elements.
 bool node_is_view(const Node *node, int64_t batch, int64_t *offset);
 
 // A concat whose parts are written straight into it: along its first axis, at constant places.
 bool node_is_placed_concat(const Node *node);
+
+// Has a product without a batch more columns than rows? Rows that are examples are always shared
+// out as rows: what comes before and after goes by examples too.
+bool product_is_wide(const Node *product);
 
 // Operand `which` of a product, without views, if the kernel copies it part by part instead of
 // reading it where it is stored; else NULL.

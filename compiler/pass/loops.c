@@ -61,6 +61,9 @@ static Value *load(Builder *b, const Node *node, Storage from, const Place *plac
     Value *value = new_value(b, VALUE_LOAD, node);
     value->buffer = from.buffer;
     value->index = index_add(linear_index(b, &node->shape, place), index_const(from.offset));
+    value->start = from.offset;
+    for (int axis = node->shape.rank - 1; axis >= 0; axis--)
+        if (!dim_is_one(node->shape.dim[axis])) value->first = place->at[axis];
     return add_value(b, value);
 }
 

@@ -69,6 +69,8 @@ typedef struct Value {
     double number;
     const Buffer *buffer;
     Index index; // LOAD, CARRY, INDEX, RANDOM; REDUCE of argmax: the flat index over its axes
+    Index first; // LOAD: along the node's first axis that is not 1, before loops_coalesce
+    int64_t start; // LOAD: where the node lies in the buffer, in elements
     int slot;
     const char *stream;
     int in_count;

@@ -2,20 +2,25 @@
 // The plan of a function: which kernels run in which order, how each is shared out among threads,
 // and where the buffers between them lie.
 //
-// A kernel with little work runs on one thread: waking the others takes longer. How the rest is cut
-// into parts depends on shapes alone, never on the number of threads, so neither do the results.
+// A level (pass/group.h) with little work runs on one thread: waking the others takes longer. How
+// the rest is cut into parts depends on shapes alone, never on the number of threads, so neither do
+// the results.
 #include "pass/fuse_internal.h"
-#include "pass/loops.h"
-#include "pass/tiling.h"
+#include "pass/group.h"
 
-enum { SERIAL_WORK = 20000, PART_WORK = 16384, PRODUCT_PARTS = 8, PART_ROWS = 128 };
+#include <stdlib.h>
+
+enum { PRODUCT_PARTS = 8, PART_ROWS = 128 };
+
+enum {
+    SERIAL_TIME = 4000, // ns: what is shorter is not worth waking other threads
+    LEVEL_PARTS = 16,   // strands of less than this part of their level are not cut
+};
 
 static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 bool kernel_splits_columns(const Kernel *kernel) {
-    const Shape *shape = &kernel->core->shape;
-    if (!dim_is_one(shape->dim[0]) || kernel->result.at[0].value != kernel->core) return false;
-    return dim_eval(shape->dim[2], 64) > dim_eval(shape->dim[1], 64);
+    return kernel->result.at[0].value == kernel->core && product_is_wide(kernel->core);
 }
 
 void product_share(const Kernel *kernel, Dim *outer, Dim *unit) {
@@ -44,69 +49,87 @@ int64_t product_grain(const Fusion *fusion, const Kernel *kernel) {
     return round_up((count + parts - 1) / parts, dim_is_one(unit) ? 16 : 1);
 }
 
-static void share_product(const Fusion *fusion, const Kernel *kernel, PlanNode *par) {
-    const Node *core = kernel->core;
-    if (kernel->tiling) {
-        par->count = tiling_count(kernel->tiling);
-        par->grain = tiling_grain(kernel->tiling);
-        par->serial = tiling_is_serial(kernel->tiling);
-        return;
+// --- The tree
+
+static PlanNode *new_node(Arena *arena, PlanKind kind, double time) {
+    PlanNode *node = ARENA_NEW(arena, PlanNode);
+    node->kind = kind;
+    node->time = time;
+    return node;
+}
+
+static PlanNode *plan_call(Arena *arena, const Walk *walk, int64_t unit) {
+    PlanNode *call = new_node(arena, PLAN_CALL, walk->time);
+    call->kernel = walk->kernel;
+    call->count = walk->count;
+    call->unit = unit;
+    return call;
+}
+
+// One kernel is cut as finely as it can be, several along the extent that they share.
+static PlanNode *plan_strand(Arena *arena, const Fusion *fusion, const Strand *strand) {
+    PlanNode *par = new_node(arena, PLAN_PAR, 0);
+    bool alone = strand->walk.count == 1;
+    par->count = alone ? strand->walk.at[0]->count : strand->walk.at[0]->outer;
+    par->grain = alone ? strand->walk.at[0]->grain : strand_grain(fusion, strand);
+    for (int i = 0; i < strand->walk.count; i++) {
+        const Walk *walk = strand->walk.at[i];
+        VEC_PUSH(arena, par->child, plan_call(arena, walk, alone ? 1 : walk->unit));
     }
-    const ProductAttr *attr = &core->attr->product;
-    Dim unit, k = core->in[0]->shape.dim[attr->transpose_a ? 2 : 3];
-    bool batched = !dim_is_one(core->shape.dim[0]);
-    if (batched)
-        par->count = core->shape.dim[0];
-    else
-        product_share(kernel, &par->count, &unit);
-    par->grain = batched ? 1 : product_grain(fusion, kernel);
-    double work = (double)shape_eval(&core->shape, fusion->batch) *
-                  (double)dim_eval(k, fusion->batch) *
-                  (double)dim_eval(core->in[0]->shape.dim[1], fusion->batch);
-    par->serial = work < 16 * SERIAL_WORK;
-}
-
-static void share_loops(Arena *arena, const Fusion *fusion, const Kernel *kernel, PlanNode *par) {
-    Loops *loops = loops_build(arena, fusion, kernel);
-    loops_coalesce(loops);
-    double inner = loops->store.count;
-    for (int i = 1; i < loops->loop_count; i++)
-        inner *= (double)dim_eval(loops->var[loops->loop[i]].extent, fusion->batch);
-    for (int i = 0; i < loops->value.count; i++)
-        for (int v = 0; v < loops->value.at[i]->var_count; v++)
-            inner *= (double)dim_eval(loops->var[loops->value.at[i]->var[v]].extent, fusion->batch);
-    par->count = loops->outer;
-    par->grain = inner >= PART_WORK ? 1 : (int64_t)(PART_WORK / (inner > 1 ? inner : 1)) + 1;
-    if (loops->loop_count == 1) par->grain = round_up(par->grain, 16);
-    par->serial = inner * (double)dim_eval(loops->outer, fusion->batch) < SERIAL_WORK;
-}
-
-// Images, or the rows of a filter's points.
-static void share_wino(const Kernel *kernel, PlanNode *par) {
-    const Node *core = kernel->core;
-    bool filter = core->op == OP_wino_filter || core->op == OP_wino_filter_t;
-    const Node *points = core->op == OP_wino_filter ? core : core->in[0];
-    par->count = filter ? points->shape.dim[1] : core->shape.dim[0];
-    par->grain = filter ? 8 : 1;
-}
-
-static PlanNode *plan_kernel(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
-    PlanNode *par = ARENA_NEW(arena, PlanNode), *call = ARENA_NEW(arena, PlanNode);
-    par->kind = PLAN_PAR;
-    call->kind = PLAN_CALL;
-    call->kernel = kernel;
-    VEC_PUSH(arena, par->child, call);
-    if (kernel->kind == KERNEL_PRODUCT) {
-        share_product(fusion, kernel, par);
-    } else if (kernel->kind == KERNEL_WINO) {
-        share_wino(kernel, par);
-    } else if (kernel->kind == KERNEL_SCATTER) {
-        par->count = kernel->core->shape.dim[0];
-        par->grain = round_up((dim_eval(par->count, fusion->batch) + 7) / 8, 16);
-    } else {
-        share_loops(arena, fusion, kernel, par);
-    }
+    int64_t count = dim_eval(par->count, fusion->batch),
+            parts = (count + par->grain - 1) / par->grain;
+    par->time = strand->time / (double)(parts > 0 ? parts : 1);
     return par;
+}
+
+static void add_calls(Arena *arena, PlanNode *to, const Strand *strand) {
+    for (int i = 0; i < strand->walk.count; i++)
+        VEC_PUSH(arena, to->child, plan_call(arena, strand->walk.at[i], 0));
+}
+
+// Strands of a level that are short against it are parts by themselves, several together.
+static PlanNode *plan_level(Arena *arena, const Fusion *fusion, const Level *level) {
+    double share = level->time / LEVEL_PARTS;
+    PlanNode *each = new_node(arena, PLAN_EACH, level->time), *rest = NULL;
+    for (int i = 0; i < level->strand.count; i++) {
+        const Strand *strand = level->strand.at[i];
+        if (strand->time > share) VEC_PUSH(arena, each->child, plan_strand(arena, fusion, strand));
+    }
+    for (int i = 0; i < level->strand.count; i++) {
+        const Strand *strand = level->strand.at[i];
+        if (strand->time > share) continue;
+        if (!rest || rest->time + strand->time > share) {
+            rest = new_node(arena, PLAN_SEQ, 0);
+            VEC_PUSH(arena, each->child, rest);
+        }
+        add_calls(arena, rest, strand);
+        rest->time += strand->time;
+    }
+    return each->child.count == 1 ? each->child.at[0] : each;
+}
+
+static int by_kernel(const void *a, const void *b) {
+    const PlanNode *x = *(PlanNode *const *)a, *y = *(PlanNode *const *)b;
+    return x->kernel->id - y->kernel->id;
+}
+
+static PlanNode *plan_tree(Arena *arena, Fusion *fusion) {
+    const Groups *groups = groups_make(arena, fusion);
+    PlanNode *root = new_node(arena, PLAN_SEQ, 0);
+    for (int i = 0; i < groups->level.count; i++) {
+        const Level *level = groups->level.at[i];
+        root->time += level->time;
+        if (level->time >= SERIAL_TIME) {
+            VEC_PUSH(arena, root->child, plan_level(arena, fusion, level));
+            continue;
+        }
+        int first = root->child.count;
+        for (int k = 0; k < level->strand.count; k++)
+            add_calls(arena, root, level->strand.at[k]);
+        qsort(root->child.at + first, (size_t)(root->child.count - first), sizeof *root->child.at,
+              by_kernel);
+    }
+    return root;
 }
 
 // --- Live ranges
@@ -117,18 +140,25 @@ static void touch(Buffer *buffer, int at) {
     if (at > buffer->last) buffer->last = at;
 }
 
-static void find_live_ranges(const Fusion *fusion) {
+static void touch_all(const Fusion *fusion, const PlanNode *node, int at) {
+    for (int i = 0; i < node->child.count; i++)
+        touch_all(fusion, node->child.at[i], at);
+    if (node->kind != PLAN_CALL) return;
+    const Kernel *kernel = node->kernel;
+    for (int i = 0; i < kernel->result.count; i++) {
+        touch(kernel->result.at[i].to.buffer, at);
+        touch(kernel->result.at[i].from.buffer, at);
+    }
+    for (int i = 0; i < kernel->reads.count; i++)
+        touch(fusion->storage[kernel->reads.at[i]->id].buffer, at);
+}
+
+// What goes on at the same time, or part by part, may not lie at the same place.
+static void find_live_ranges(const Fusion *fusion, const PlanNode *root) {
     for (int i = 0; i < fusion->buffer.count; i++)
         fusion->buffer.at[i]->first = fusion->buffer.at[i]->last = -1;
-    for (int k = 0; k < fusion->kernel.count; k++) {
-        const Kernel *kernel = fusion->kernel.at[k];
-        for (int i = 0; i < kernel->result.count; i++) {
-            touch(kernel->result.at[i].to.buffer, k);
-            touch(kernel->result.at[i].from.buffer, k);
-        }
-        for (int i = 0; i < kernel->reads.count; i++)
-            touch(fusion->storage[kernel->reads.at[i]->id].buffer, k);
-    }
+    for (int i = 0; i < root->child.count; i++)
+        touch_all(fusion, root->child.at[i], i);
 }
 
 static int64_t scratch_needed(const Fusion *fusion) {
@@ -145,11 +175,8 @@ static int64_t scratch_needed(const Fusion *fusion) {
 Plan *plan_make(Arena *arena, Fusion *fusion) {
     Plan *plan = ARENA_NEW(arena, Plan);
     plan->fusion = fusion;
-    plan->root = ARENA_NEW(arena, PlanNode);
-    plan->root->kind = PLAN_SEQ;
-    for (int i = 0; i < fusion->kernel.count; i++)
-        VEC_PUSH(arena, plan->root->child, plan_kernel(arena, fusion, fusion->kernel.at[i]));
-    find_live_ranges(fusion);
+    plan->root = plan_tree(arena, fusion);
+    find_live_ranges(fusion, plan->root);
     plan->work_bytes = memory_plan(arena, fusion);
     plan->scratch_bytes = scratch_needed(fusion);
     return plan;

@@ -27,7 +27,7 @@ typedef struct Buffer {
     DType dtype;
     int64_t elements; // with N = the batch
     int64_t offset;   // bytes from the arena's start; multiple of NNC_ALIGN
-    int first, last;  // ARENA_WORK: the first and the last call, in order, that touch it
+    int first, last;  // the first and the last child of the plan's root that touch it
 } Buffer;
 
 // Where a stored node lies: its elements are row-major with the extents that the batch gives.
@@ -69,7 +69,8 @@ typedef struct Kernel {
                         // or NULL
     const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h); NULL: calls
                                  // of nnc_product
-    const char *apart;  // why it is not in one kernel with what it reads: a short reason
+    const char *apart; // why it is not in one kernel with what it reads: a short reason
+    const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;
 
 typedef struct Fusion {
@@ -96,16 +97,18 @@ void fusion_print(Buf *out, const Fusion *fusion);
 
 typedef enum PlanKind {
     PLAN_SEQ,  // children in order
-    PLAN_PAR,  // its call, for each part of 0 .. count - 1, parts in parallel
-    PLAN_CALL, // one kernel, on the part at hand
+    PLAN_EACH, // children that have nothing to do with one another: their parts shared out together
+    PLAN_PAR,  // for each part of 0 .. count - 1 the calls in order; parts in parallel
+    PLAN_CALL, // one kernel: the part at hand in a PAR, else all of it
 } PlanKind;
 
 typedef struct PlanNode {
     PlanKind kind;
     const Kernel *kernel; // CALL
-    Dim count;            // PAR: indices of the kernel's outermost dimension
-    int64_t grain;        // PAR: indices in a part are a multiple of it (but for the last part)
-    bool serial;          // PAR: too little work to share out
+    Dim count;            // PAR: its indices; CALL: the kernel's own outermost extent
+    int64_t unit;         // CALL in a PAR: own indices of the kernel to one of the PAR's
+    int64_t grain;        // PAR: indices in a part (the last may have fewer)
+    double time;          // nanoseconds on one thread, about: of a part in a PAR, else of all
     VEC(struct PlanNode *) child;
 } PlanNode;
 

@@ -7,9 +7,14 @@
 //     }
 //     buffer b4 f32 1280 work+512 live 2..5
 //     seq {
-//       par 0..N grain 16 { call k2_product_fc1_weight }
+//       par 0..N grain 1 {
+//         call k2_product_fc1_weight
+//         call k3_max * 10
+//       }
+//       call k4_reduce_sum
 //     }
 //
+// k3_max has 10 of its own outermost indices to one of the loop's, and the last is called as a whole.
 // A node's number is its place in the graph after lowering (nnc graph --stage lower).
 #include "pass/plan.h"
 
@@ -49,6 +54,7 @@ static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
         }
     if (kernel->product) buf_printf(out, "  product in %s\n", kernel->product->name);
     if (kernel->apart) buf_printf(out, "  apart \"%s\"\n", kernel->apart);
+    if (kernel->waits) buf_printf(out, "  waits \"%s\"\n", kernel->waits);
     buf_add(out, "}\n");
 }
 
@@ -74,15 +80,17 @@ static void print_tree(Buf *out, const PlanNode *node, int depth) {
     for (int i = 0; i < depth; i++)
         buf_add(out, "  ");
     if (node->kind == PLAN_CALL) {
-        buf_printf(out, "call %s\n", node->kernel->name);
+        buf_printf(out, "call %s", node->kernel->name);
+        if (node->unit > 1) buf_printf(out, " * %lld", (long long)node->unit);
+        buf_add(out, "\n");
         return;
     }
-    if (node->kind == PLAN_SEQ) {
-        buf_add(out, "seq {\n");
-    } else {
-        buf_printf(out, "%s 0..", node->serial ? "one" : "par");
+    if (node->kind == PLAN_PAR) {
+        buf_add(out, "par 0..");
         dim_print(out, node->count);
         buf_printf(out, " grain %lld {\n", (long long)node->grain);
+    } else {
+        buf_add(out, node->kind == PLAN_SEQ ? "seq {\n" : "each {\n");
     }
     for (int i = 0; i < node->child.count; i++)
         print_tree(out, node->child.at[i], depth + 1);

@@ -184,11 +184,11 @@ static void print_figures(const Explain *explain, const char *name, int depth, F
            number(arena, cost.bytes, "B"), 100 * figures.share, figures.bound);
 }
 
-static const char *share_text(const Explain *explain, const PlanNode *par) {
+static const char *share_text(const Explain *explain, const PlanNode *node) {
     Arena *arena = explain->net->settings.arena;
-    int64_t count = dim_eval(par->count, explain->fusion->batch);
-    if (par->serial) return "on one thread";
-    int64_t parts = par->grain > 0 ? (count + par->grain - 1) / par->grain : count;
+    int64_t count = dim_eval(node->count, explain->fusion->batch);
+    if (node->kind == PLAN_CALL) return "on one thread";
+    int64_t parts = (count + node->grain - 1) / node->grain;
     return arena_printf(arena, "%lld part%s", (long long)parts, parts == 1 ? "" : "s");
 }
 
@@ -216,22 +216,22 @@ static void print_kernel(const Explain *explain, const Kernel *kernel, const Pla
     int more = places.span.count - LINES_SHOWN;
     if (more > 0) printf("%*sand %d more line%s\n", depth + 4, "", more, more > 1 ? "s" : "");
     if (kernel->apart) printf("%*sstored: %s\n", depth + 4, "", kernel->apart);
+    if (kernel->waits) printf("%*swaits for %s\n", depth + 4, "", kernel->waits);
 }
 
-// A loop around one call is that kernel's; around several, or nested, it stands for itself.
+// A loop around one call is that kernel's; around several it stands for itself.
 static void print_plan(const Explain *explain, const PlanNode *node, const PlanNode *around,
                        int depth) {
-    bool alone =
-        node->kind == PLAN_PAR && node->child.count == 1 && node->child.at[0]->kind == PLAN_CALL;
-    if (node->kind == PLAN_CALL) {
-        print_kernel(explain, node->kernel, around, depth);
-    } else if (node->kind == PLAN_PAR && !alone) {
+    bool alone = node->kind == PLAN_PAR && node->child.count == 1;
+    if (node->kind == PLAN_CALL) print_kernel(explain, node->kernel, around ? around : node, depth);
+    if (node->kind == PLAN_EACH)
+        printf("%*s%d loops, their parts shared out together:\n", depth, "", node->child.count);
+    if (node->kind == PLAN_PAR && !alone)
         printf("%*s%s, each through these one after the other:\n", depth, "",
                share_text(explain, node));
-        depth += 2;
-    }
+    if (node->kind == PLAN_EACH || (node->kind == PLAN_PAR && !alone)) depth += 2;
     for (int i = 0; i < node->child.count; i++)
-        print_plan(explain, node->child.at[i], alone ? node : NULL, depth);
+        print_plan(explain, node->child.at[i], node->kind == PLAN_PAR ? node : NULL, depth);
 }
 
 static void print_text(const Explain *explain) {
@@ -304,22 +304,23 @@ static void json_kernel(const Explain *explain, const Kernel *kernel, const Plan
     }
     printf("]");
     if (kernel->apart) json_text("apart", kernel->apart);
+    if (kernel->waits) json_text("waits", kernel->waits);
     printf("}\n");
 }
 
-// Kernels with the same `region` run in one parallel region.
-static void json_plan(const Explain *explain, const PlanNode *node, const PlanNode *par,
-                      int *region) {
-    if (node->kind == PLAN_CALL) json_kernel(explain, node->kernel, par, *region);
-    if (node->kind == PLAN_PAR) par = node, ++*region;
+// Kernels with the same `region` run in one parallel region: a child of the plan's root.
+static void json_plan(const Explain *explain, const PlanNode *node, const PlanNode *around,
+                      int region) {
+    if (node->kind == PLAN_CALL) json_kernel(explain, node->kernel, around ? around : node, region);
     for (int i = 0; i < node->child.count; i++)
-        json_plan(explain, node->child.at[i], par, region);
+        json_plan(explain, node->child.at[i], node->kind == PLAN_PAR ? node : NULL, region);
 }
 
 static void print_json(const Explain *explain) {
-    int region = -1;
+    const PlanNode *root = explain->profile->plan->root;
     json_head(explain);
-    json_plan(explain, explain->profile->plan->root, NULL, &region);
+    for (int i = 0; i < root->child.count; i++)
+        json_plan(explain, root->child.at[i], NULL, i);
     printf("{\"event\":\"total\"");
     json_figures(total_figures(explain), explain->cost);
     json_number("run_seconds", sample_median(&explain->profile->whole));

@@ -9,7 +9,7 @@ typedef struct Walk {
     NncCtx ctx; // first: what the pool hands to run_part is this
     Profile *profile;
     NncKernel **call;       // by kernel id
-    const PlanNode *region; // that the pool runs
+    const PlanNode *region; // a PAR that the pool runs
     int kernels, threads;
     double *spent; // [threads][kernels]: seconds in the region
     double *total; // by kernel id: seconds in this run
@@ -26,32 +26,26 @@ static void call_kernel(const Walk *walk, const PlanNode *call, int64_t low, int
     spent_by(walk, thread)[call->kernel->id] += clock_seconds() - begin;
 }
 
-static void run_children(const Walk *walk, const PlanNode *node, int64_t low, int64_t high,
-                         int thread) {
-    for (int i = 0; i < node->child.count; i++)
-        if (node->child.at[i]->kind == PLAN_CALL)
-            call_kernel(walk, node->child.at[i], low, high, thread);
-        else
-            run_children(walk, node->child.at[i], low, high, thread);
-}
-
 static void run_part(const NncCtx *ctx, long long low, long long high, int thread) {
     const Walk *walk = (const Walk *)(const void *)ctx;
-    run_children(walk, walk->region, low, high, thread);
+    for (int i = 0; i < walk->region->child.count; i++) {
+        const PlanNode *call = walk->region->child.at[i];
+        call_kernel(walk, call, low * call->unit, high * call->unit, thread);
+    }
 }
 
 // The time from its start to its end, dealt out by what its kernels took of all threads' time.
-static void run_region(Walk *walk, const PlanNode *par) {
-    int64_t count = dim_eval(par->count, walk->ctx.n);
+static void run_region(Walk *walk, const PlanNode *node) {
+    int64_t count = dim_eval(node->count, walk->ctx.n);
     size_t bytes = sizeof(double) * (size_t)walk->kernels;
     for (int t = 0; t < walk->threads; t++)
         memset(spent_by(walk, t), 0, bytes);
-    walk->region = par;
+    walk->region = node;
     double begin = clock_seconds(), sum = 0;
-    if (par->serial)
-        run_part(&walk->ctx, 0, count, 0);
+    if (node->kind == PLAN_CALL)
+        call_kernel(walk, node, 0, count, 0);
     else
-        nnc_parallel(&walk->ctx, run_part, count, par->grain);
+        nnc_parallel(&walk->ctx, run_part, count, node->grain);
     double seconds = clock_seconds() - begin;
     for (int t = 0; t < walk->threads; t++)
         for (int k = 0; k < walk->kernels; k++)
@@ -61,8 +55,9 @@ static void run_region(Walk *walk, const PlanNode *par) {
             walk->total[k] += seconds * spent_by(walk, t)[k] / sum;
 }
 
+// Loops that the step shares out together run one after the other here: each has a time of its own.
 static void run_plan(Walk *walk, const PlanNode *node) {
-    if (node->kind == PLAN_PAR) {
+    if (node->kind == PLAN_PAR || node->kind == PLAN_CALL) {
         run_region(walk, node);
         return;
     }

@@ -90,24 +90,13 @@ static double compare(const Run *run, const Result *result) {
     return worst;
 }
 
-// The range that the plan gives the kernel: of the loop that it stands in, if that is not its own.
-static const PlanNode *find_call(const PlanNode *node, const Kernel *kernel,
-                                 const PlanNode **around) {
+static const PlanNode *find_call(const PlanNode *node, const Kernel *kernel) {
     if (node->kind == PLAN_CALL) return node->kernel == kernel ? node : NULL;
     for (int i = 0; i < node->child.count; i++) {
-        const PlanNode *found = find_call(node->child.at[i], kernel, around);
-        if (found) {
-            if (node->kind == PLAN_PAR) *around = node;
-            return found;
-        }
+        const PlanNode *found = find_call(node->child.at[i], kernel);
+        if (found) return found;
     }
     return NULL;
-}
-
-static int64_t kernel_count(const Run *run, const Kernel *kernel) {
-    const PlanNode *around = NULL, *call = find_call(run->plan->root, kernel, &around);
-    int64_t own = call ? dim_eval(call->count, run->n) : 0;
-    return own > 0 ? own : around ? dim_eval(around->count, run->n) : 1;
 }
 
 static void verify_kernel(Run *run, const Kernel *kernel) {
@@ -118,7 +107,7 @@ static void verify_kernel(Run *run, const Kernel *kernel) {
     if (!call) bug("emitted C has no kernel %s", symbol);
     for (int i = 0; i < kernel->reads.count; i++)
         put(run, kernel->reads.at[i]);
-    call(&run->ctx, 0, kernel_count(run, kernel), 0);
+    call(&run->ctx, 0, dim_eval(find_call(run->plan->root, kernel)->count, run->n), 0);
     double worst = 0;
     for (int i = 0; i < kernel->result.count; i++) {
         double error = compare(run, &kernel->result.at[i]);

@@ -26,6 +26,6 @@ void nnc_scalars_train(const double *hyper, double step, double epoch, double n,
 void nnc_run_train(NncCtx *ctx) {
     const long long n = ctx->n;
     (void)n;
-    train_k0_sub(ctx, 0, 1000, 0);
+    nnc_parallel(ctx, train_k0_sub, 1000, 368);
 }
 

@@ -53,7 +53,7 @@ void train_k1_exp(const NncCtx *ctx, long long low, long long high, int thread) 
 void train_k2_reduce_sum(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b3 = (float *)(ctx->work + 1600); // b3
+    float *restrict b3 = (float *)(ctx->work + 1664); // b3
     const float *restrict b2 = (float *)(ctx->work + 0); // b2
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         float v1_lane[16];
@@ -89,7 +89,7 @@ void train_k3_div(const NncCtx *ctx, long long low, long long high, int thread) 
     (void)n, (void)thread;
     float *restrict b4 = (float *)(ctx->output + 0); // b4
     const float *restrict b2 = (float *)(ctx->work + 0); // b2
-    const float *restrict b3 = (float *)(ctx->work + 1600); // b3
+    const float *restrict b3 = (float *)(ctx->work + 1664); // b3
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         const float v1 = b3[i0];
         for (int i1 = 0; i1 < 100; i1++) {
@@ -109,12 +109,18 @@ void nnc_scalars_train(const double *hyper, double step, double epoch, double n,
     (void)hyper, (void)step, (void)epoch, (void)n, (void)out;
 }
 
+static void train_group1(const NncCtx *ctx, long long low, long long high, int thread) {
+    const long long n = ctx->n;
+    (void)n, (void)low, (void)high;
+    train_k0_reduce_max(ctx, low, high, thread);
+    train_k1_exp(ctx, low, high, thread);
+    train_k2_reduce_sum(ctx, low, high, thread);
+    train_k3_div(ctx, low, high, thread);
+}
+
 void nnc_run_train(NncCtx *ctx) {
     const long long n = ctx->n;
     (void)n;
-    train_k0_reduce_max(ctx, 0, n, 0);
-    train_k1_exp(ctx, 0, n, 0);
-    train_k2_reduce_sum(ctx, 0, n, 0);
-    train_k3_div(ctx, 0, n, 0);
+    nnc_parallel(ctx, train_group1, n, 1);
 }
 
