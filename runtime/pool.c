@@ -5,8 +5,8 @@
 // and calls the kernel once a part. Which thread does what is fixed, and a kernel sees the same
 // ranges with any number of threads, so the bits of a result cannot depend on that number.
 //
-// A training step posts some loops, a few microseconds apart: so a worker that is done looks for the
-// next one for a moment (SPIN_NS) before it goes to sleep, and the poster waits for its workers
+// A training step posts some loops, a few microseconds apart: so a worker that is done looks for
+// the next one for a moment (SPIN_NS) before it goes to sleep, and the poster waits for its workers
 // alike. While all look, a loop is posted and ended by one store each, into lines of the cache that
 // nothing else is written to.
 #include "nnc.h"
@@ -62,13 +62,13 @@ static void run_share(const NncCtx *ctx, const NncLoop *loop, int loops, int thr
     for (int i = 0; i < loops; i++, loop++) {
         long long parts = parts_of(loop);
         long long part = first_part(loop, parts, before, total, thread, threads);
-        long long last =
-            thread + 1 < threads ? first_part(loop, parts, before, total, thread + 1, threads)
-                                 : parts;
+        long long last = thread + 1 < threads
+                             ? first_part(loop, parts, before, total, thread + 1, threads)
+                             : parts;
         for (; part < last; part++) {
             long long low = part * loop->grain;
-            loop->kernel(ctx, low, loop->count - low < loop->grain ? loop->count : low + loop->grain,
-                         thread);
+            loop->kernel(ctx, low,
+                         loop->count - low < loop->grain ? loop->count : low + loop->grain, thread);
         }
         before += (double)parts * (double)loop->weight;
     }

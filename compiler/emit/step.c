@@ -97,10 +97,11 @@ static const char *call_text(const Steps *steps, const PlanNode *call, bool in_p
 
 // Kernels in order, of one part or (a SEQ) each as a whole.
 static void print_group(Steps *steps, const PlanNode *node) {
-    buf_printf(steps->out,
-               "static void %s_group%d(const NncCtx *ctx, long long low, long long high, "
-               "int thread) {\n    const long long n = ctx->n;\n    (void)n, (void)low, (void)high;\n",
-               steps->function, ++steps->groups);
+    buf_printf(
+        steps->out,
+        "static void %s_group%d(const NncCtx *ctx, long long low, long long high, "
+        "int thread) {\n    const long long n = ctx->n;\n    (void)n, (void)low, (void)high;\n",
+        steps->function, ++steps->groups);
     for (int i = 0; i < node->child.count; i++)
         buf_printf(steps->out, "    %s", call_text(steps, node->child.at[i], true));
     buf_add(steps->out, "}\n\n");

@@ -7,10 +7,10 @@
 #include "pass/group.h"
 
 enum {
-    FEW_INDICES = 4,   // cut so coarsely, a kernel had better be shared out by itself,
-    LITTLE_TIME = 50000, // ns, unless it is short
+    FEW_INDICES = 4,       // cut so coarsely, a kernel had better be shared out by itself,
+    LITTLE_TIME = 50000,   // ns, unless it is short
     CACHE_BYTES = 1 << 20, // a core's own
-    LEAST_ROWS = 8,    // fewer rows of a product take as long as these
+    LEAST_ROWS = 8,        // fewer rows of a product take as long as these
 };
 
 static const double cache_speed = 10, memory_speed = 5; // bytes a nanosecond
@@ -151,7 +151,8 @@ Groups *groups_make(Arena *arena, Fusion *fusion) {
 // --- Grains
 
 typedef struct Traffic { // bytes
-    double each, fixed;  // of one outer index; of each part, be it large or small
+    double each, fixed;  // of one outer index; of each part, be it large or small: the operand that
+                         // all rows of a product need
 } Traffic;
 
 static Traffic traffic_of(const Strand *strand) {
@@ -168,7 +169,8 @@ static Traffic traffic_of(const Strand *strand) {
             VEC_PUSH(arena, seen, touch);
             int size = dtype_size(touch->buffer->dtype);
             traffic.each += (double)(touch->part * size);
-            if (touch->part == 0) traffic.fixed += (double)((touch->to - touch->from) * size);
+            if (touch->part == 0 && strand->walk.at[i]->rows > 0)
+                traffic.fixed += (double)((touch->to - touch->from) * size);
         }
     arena_free(arena);
     return traffic;

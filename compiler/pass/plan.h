@@ -67,8 +67,8 @@ typedef struct Kernel {
                      // elements (folds); NULL: in the result's own place
     Buffer *operand[2]; // PRODUCT: where an operand is copied to, part by part, that is not stored;
                         // or NULL
-    const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h); NULL: calls
-                                 // of nnc_product
+    const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h); NULL:
+                                 // calls of nnc_product
     const char *apart; // why it is not in one kernel with what it reads: a short reason
     const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;

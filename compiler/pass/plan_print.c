@@ -14,8 +14,8 @@
 //       call k4_reduce_sum
 //     }
 //
-// k3_max has 10 of its own outermost indices to one of the loop's, and the last is called as a whole.
-// A node's number is its place in the graph after lowering (nnc graph --stage lower).
+// k3_max has 10 of its own outermost indices to one of the loop's, and the last is called as a
+// whole. A node's number is its place in the graph after lowering (nnc graph --stage lower).
 #include "pass/plan.h"
 
 const char *kernel_kind_name(KernelKind kind) {

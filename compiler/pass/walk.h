@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // How a kernel walks through memory when it is taken a part of its outermost dimension at a time.
 //
-//     const Walk *w = walk_make(arena, fusion, kernel);   // of [N, 64], reading x[N, 64] and b[64]:
-//     // outer N, unit 1; writes its result, 64 elements to a part; reads x, 64 to a part, and all of b
+//     const Walk *w = walk_make(arena, fusion, kernel);   // of [N, 64], reading x[N, 64] and
+//     b[64]:
+//     // outer N, unit 1; writes its result, 64 elements to a part; reads x, 64 to a part, and all
+//     of b
 //
-// Two kernels that share an outer extent, and in which each touches of what the other writes its own
-// part alone, may go through a part one after the other: nobody has to wait for other parts.
+// Two kernels that share an outer extent, and in which each touches of what the other writes its
+// own part alone, may go through a part one after the other: nobody has to wait for other parts.
 #ifndef NNC_PASS_WALK_H
 #define NNC_PASS_WALK_H
 

@@ -24,6 +24,12 @@ static void record(const NncCtx *ctx, long long low, long long high, int thread)
     }
 }
 
+enum { HIGH = 2000 };
+
+static void record_high(const NncCtx *ctx, long long low, long long high, int thread) {
+    record(ctx, HIGH + low, HIGH + high, thread);
+}
+
 static Record *run(NncPool *pool, long long count, long long grain) {
     static Record result;
     memset(&result, 0, sizeof result);
@@ -91,6 +97,32 @@ Test(rt_pool, loops_in_quick_succession_and_after_pauses) {
     for (int i = 0; i < WIDTH; i++)
         cr_assert_eq(counter[i], LOOPS + PAUSES);
     nnc_pool_free(pool);
+}
+
+// Loops shared out together: each index of each once, cut where it is cut alone, and thread 0 does
+// half of the weight, not half of the parts.
+Test(rt_pool, several_loops_are_shared_out_by_weight) {
+    for (int threads = 1; threads <= 4; threads++) {
+        static Record result;
+        memset(&result, 0, sizeof result);
+        NncPool *pool = nnc_pool_new(threads);
+        NncCtx ctx = {.work = (char *)&result, .pool = pool};
+        const NncLoop loop[] = {{add_one, 0, 4, 7}, {record, 10, 1, 30}, {record_high, 600, 7, 1}};
+        nnc_parallel_all(&ctx, loop, 3);
+        for (int i = 0; i < 10; i++)
+            cr_assert(result.calls[i] == 1 && result.part_start[i] == 1);
+        for (int i = 0; i < 600; i++) {
+            cr_assert_eq(result.calls[HIGH + i], 1);
+            cr_assert_eq(result.part_start[HIGH + i], i % 7 ? 0 : i < 595 ? 7 : 5);
+        }
+        int first = 0; // weight of what thread 0 does, of 300 + 86
+        for (int i = 0; i < 10; i++)
+            first += result.thread[i] == 0 ? 30 : 0;
+        for (int i = 0; i < 600; i += 7)
+            first += result.thread[HIGH + i] == 0;
+        cr_assert(abs(first - 386 / threads) <= 15, "%d threads: %d", threads, first);
+        nnc_pool_free(pool);
+    }
 }
 
 Test(rt_pool, a_number_of_threads_that_cannot_be_is_refused) {
