@@ -78,6 +78,18 @@ static void print_outer_step(const Printer *p, int at, int depth) {
     }
 }
 
+static void print_store(const Printer *p, int row, int i) {
+    int lanes = p->block->piece[i].lanes;
+    int64_t step = p->column[SIDE_C];
+    int64_t at = row * p->row[SIDE_C] + p->block->piece[i].column * step;
+    if (step == 1 || lanes == 1)
+        buf_printf(p->out, "    *(nnc_v%d *)(c + %lld) = c%d_%d;\n", lanes, (long long)at, row, i);
+    else
+        for (int lane = 0; lane < lanes; lane++)
+            buf_printf(p->out, "    c[%lld] = c%d_%d[%d];\n", (long long)(at + lane * step), row, i,
+                       lane);
+}
+
 static void print_outer(const Printer *p) {
     const Block *block = p->block;
     int at = open_sum(p, -1);
@@ -86,9 +98,7 @@ static void print_outer(const Printer *p) {
         close_sum(p, i + 1);
     for (int row = 0; row < block->rows; row++)
         for (int i = 0; i < block->pieces; i++)
-            buf_printf(p->out, "    *(nnc_v%d *)(c + %lld) = c%d_%d;\n", block->piece[i].lanes,
-                       (long long)(row * p->row[SIDE_C] + block->piece[i].column * p->column[SIDE_C]),
-                       row, i);
+            print_store(p, row, i);
 }
 
 // --- Dot form: rows of a meet rows of b's transpose
@@ -167,24 +177,93 @@ static void print_dot(const Printer *p) {
             print_sums(p, row, i);
 }
 
-// --- The function
+// --- Packing: the columns of each k together
+
+// The last digit of k runs along memory: lines of it are turned by fours.
+static void print_turned(Buf *out, const Tiling *tiling, int columns, int at, int depth) {
+    long long k = dim_eval(last(&tiling->k)->extent, 1), fours = k / 4 * 4, width = tiling_panel(tiling);
+    long long step = last(&tiling->n)->unpacked, whole = columns / 4 * 4;
+    print_indent(out, depth);
+    buf_printf(out, "for (int line = 0; line < %lld; line += 16)\n", fours);
+    print_indent(out, depth + 1);
+    buf_printf(out, "for (int column = 0; column < %lld; column += 4)\n", whole);
+    print_indent(out, depth + 2);
+    buf_printf(out, "for (int k = line; k < line + 16 && k < %lld; k += 4)\n", fours);
+    print_indent(out, depth + 3);
+    buf_printf(out, "nnc_transpose4(b%d + k + column * %lld, %lld, c + k * %lld + column, %lld);\n", at,
+               step, step, width, width);
+    for (int rest = 0; rest < 2; rest++) {
+        long long from_k = rest ? fours : 0, from_column = rest ? 0 : whole;
+        if (from_k == k || from_column == columns) continue;
+        print_indent(out, depth);
+        buf_printf(out, "for (int k = %lld; k < %lld; k++)\n", from_k, k);
+        print_indent(out, depth + 1);
+        buf_printf(out, "for (int column = %lld; column < %d; column++)\n", from_column, columns);
+        print_indent(out, depth + 2);
+        buf_printf(out, "c[k * %lld + column] = b%d[k + column * %lld];\n", width, at, step);
+    }
+    print_indent(out, depth);
+    buf_printf(out, "c += %lld;\n", k * width);
+}
+
+static void print_copied(Buf *out, const Tiling *tiling, int columns, int at, int depth) {
+    print_indent(out, depth);
+    buf_printf(out, "for (int k = 0; k < %s; k++, b%d += %lld, c += %d)\n",
+               dim_as_c(out->arena, last(&tiling->k)->extent), at,
+               (long long)last(&tiling->k)->unpacked, tiling_panel(tiling));
+    print_indent(out, depth + 1);
+    buf_printf(out, "for (int column = 0; column < %d; column++)\n", columns);
+    print_indent(out, depth + 2);
+    buf_printf(out, "c[column] = b%d[column * %lld];\n", at, (long long)last(&tiling->n)->unpacked);
+}
+
+static void print_pack(Buf *out, const Tiling *tiling, int columns) {
+    const Digits *k = &tiling->k;
+    int at = k->count - 1;
+    for (int i = 0; i < at; i++) {
+        print_indent(out, i + 1);
+        buf_printf(out, "for (int k%d = 0; k%d < %s; k%d++, b%d += %lld) {\n", i, i,
+                   dim_as_c(out->arena, k->at[i].extent), i, i, (long long)k->at[i].unpacked);
+        print_indent(out, i + 2);
+        buf_printf(out, "const float *b%d = b%d;\n", i + 1, i);
+    }
+    bool turned = last(k)->unpacked == 1 && last(&tiling->n)->unpacked != 1 && dim_is_const(last(k)->extent);
+    (turned ? print_turned : print_copied)(out, tiling, columns, at, at + 1);
+    for (int i = at; i > 0; i--) {
+        print_indent(out, i);
+        buf_add(out, "}\n");
+    }
+}
+
+// --- Functions
+
+static const char *define_function(Buf *define, Arena *arena, const char *kind, const char *arguments,
+                                   const Buf *body) {
+    const char *name = arena_printf(arena, "%s_%016llx", kind,
+                                    (unsigned long long)hash64(body->text, body->length));
+    if (!define) return name;
+    buf_printf(define, "#ifndef %s_\n#define %s_\n", name, name);
+    buf_printf(define, "static NNC_FUSED void %s(%s, const int n) {\n    NNC_FUSED_BODY\n    (void)n;\n",
+               name, arguments);
+    buf_add_n(define, body->text, body->length);
+    buf_add(define, "}\n#endif\n\n");
+    return name;
+}
 
 const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Block *block) {
     Buf body = buf_new(arena);
     Printer p = {.out = &body, .tiling = tiling, .block = block};
     memcpy(p.row, last(&tiling->m)->stride, sizeof p.row);
     memcpy(p.column, last(&tiling->n)->stride, sizeof p.column);
+    if (tiling->packed) p.column[SIDE_B] = 1;
     print_zeros(&p);
     tiling->dot ? print_dot(&p) : print_outer(&p);
-    const char *name = arena_printf(arena, "block_%016llx",
-                                    (unsigned long long)hash64(body.text, body.length));
-    if (!define) return name;
-    buf_printf(define, "#ifndef %s_\n#define %s_\n", name, name);
-    buf_printf(define,
-               "static NNC_FUSED void %s(const float *a0, const float *b0, float *restrict c, const int n) {\n"
-               "    NNC_FUSED_BODY\n    (void)n;\n",
-               name);
-    buf_add_n(define, body.text, body.length);
-    buf_add(define, "}\n#endif\n\n");
-    return name;
+    return define_function(define, arena, "block",
+                           "const float *a0, const float *b0, float *restrict c", &body);
+}
+
+const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns) {
+    Buf body = buf_new(arena);
+    print_pack(&body, tiling, columns);
+    return define_function(define, arena, "pack", "const float *b0, float *restrict c", &body);
 }

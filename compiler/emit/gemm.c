@@ -16,6 +16,11 @@
 #include "emit/emit.h"
 #include "emit/nest.h"
 
+typedef struct Place { // what is added to the addresses: " + g0 * 784 + row * 128"
+    const char *side[SIDES];
+    const char *unpacked; // of b, before it is packed
+} Place;
+
 typedef struct Gemm {
     Buf *out;
     Arena *arena;
@@ -24,7 +29,7 @@ typedef struct Gemm {
     const Tiling *tiling;
     int depth;
     bool defining;            // print the functions of blocks, nothing else
-    const char *at[SIDES];    // what is added to the addresses: " + g0 * 784 + row * 128"
+    Place at;
 } Gemm;
 
 static const Digit *last(const Digits *digits) { return &digits->at[digits->count - 1]; }
@@ -54,10 +59,13 @@ static void close(Gemm *g) {
 static void step(Gemm *g, const Digit *digit, const char *index) {
     for (int side = 0; side < SIDES; side++) {
         long long stride = digit->stride[side];
-        if (stride == 1) g->at[side] = arena_printf(g->arena, "%s + %s", g->at[side], index);
+        if (stride == 1) g->at.side[side] = arena_printf(g->arena, "%s + %s", g->at.side[side], index);
         if (stride != 0 && stride != 1)
-            g->at[side] = arena_printf(g->arena, "%s + %s * %lld", g->at[side], index, stride);
+            g->at.side[side] = arena_printf(g->arena, "%s + %s * %lld", g->at.side[side], index, stride);
     }
+    if (digit->unpacked)
+        g->at.unpacked = arena_printf(g->arena, "%s + %s * %lld", g->at.unpacked, index,
+                                   (long long)digit->unpacked);
 }
 
 // Loops over all digits but the last, the first one from `low` to `high` (NULL: all of it).
@@ -86,14 +94,14 @@ static void call(Gemm *g, int rows, const Block *columns) {
     Block block = *columns;
     block.rows = rows;
     const char *name = block_name(g->arena, g->defining ? g->out : NULL, g->tiling, &block);
-    line(g, arena_printf(g->arena, "%s(a%s, b%s, c%s, n);", name, g->at[SIDE_A], g->at[SIDE_B],
-                         g->at[SIDE_C]));
+    line(g, arena_printf(g->arena, "%s(a%s, b%s, c%s, n);", name, g->at.side[SIDE_A], g->at.side[SIDE_B],
+                         g->at.side[SIDE_C]));
 }
 
 // A block of `rows` from `row` on; where there are not as many today, one row at a time.
 static void call_rows(Gemm *g, int rows, const Block *columns) {
     const Digit *m = last(&g->tiling->m);
-    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
+    const Place before = g->at;
     bool varies = !dim_is_const(m->extent) && rows > 1;
     const char *count = dim_as_c(g->arena, m->extent);
     if (!dim_is_const(m->extent)) {
@@ -103,8 +111,7 @@ static void call_rows(Gemm *g, int rows, const Block *columns) {
     step(g, m, "row");
     call(g, rows, columns);
     if (!dim_is_const(m->extent)) g->depth--;
-    for (int side = 0; side < SIDES; side++)
-        g->at[side] = before[side];
+    g->at = before;
     if (!varies) return;
     line(g, "else");
     g->depth++;
@@ -113,8 +120,7 @@ static void call_rows(Gemm *g, int rows, const Block *columns) {
     step(g, m, "r");
     call(g, 1, columns);
     g->depth -= 2;
-    for (int side = 0; side < SIDES; side++)
-        g->at[side] = before[side];
+    g->at = before;
 }
 
 static const char *cut_at(Arena *arena, const Cut *cut, const char *index) {
@@ -126,7 +132,7 @@ static const char *cut_at(Arena *arena, const Cut *cut, const char *index) {
 static void print_rows(Gemm *g, const Block *columns) {
     const Digits *m = &g->tiling->m;
     const Cut *row = &g->tiling->row;
-    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
+    const Place before = g->at;
     bool tiles = g->tiling->row_tiles > 1, outer = m->count > 1;
     int opened = open_digits(g, m, 'm', tiles && outer ? "row_first" : NULL,
                              tiles && outer ? "row_last" : NULL);
@@ -145,19 +151,18 @@ static void print_rows(Gemm *g, const Block *columns) {
         call_rows(g, row->size, columns);
     }
     close_all(g, opened + 1);
-    for (int side = 0; side < SIDES; side++)
-        g->at[side] = before[side];
+    g->at = before;
 }
 
 // --- Columns
 
-static Block vectors(int64_t from, int64_t to, int lanes) {
+static Block vectors(int64_t columns, int lanes) {
     Block block = {0};
-    while (to - from < lanes)
+    while (columns < lanes)
         lanes /= 2;
-    for (int64_t at = from; at + lanes <= to; at += lanes)
-        block.piece[block.pieces++] = (Piece){(int)at, lanes};
-    if ((to - from) % lanes) block.piece[block.pieces++] = (Piece){(int)(to - lanes), lanes};
+    for (int at = 0; at + lanes <= columns; at += lanes)
+        block.piece[block.pieces++] = (Piece){at, lanes};
+    if (columns % lanes) block.piece[block.pieces++] = (Piece){(int)(columns - lanes), lanes};
     return block;
 }
 
@@ -168,12 +173,22 @@ static Block dots(const Tiling *tiling, int columns) {
     return block;
 }
 
+// `panel`: which one it is of those that are packed.
+// --- Packing: one panel at a time, in front of the rows that meet it
+
+static void print_pack(Gemm *g, const char *column, int64_t columns) {
+    const Tiling *tiling = g->tiling;
+    if (!tiling->packed) return;
+    const char *name = pack_name(g->arena, g->defining ? g->out : NULL, tiling, (int)columns);
+    line(g, arena_printf(g->arena, "%s(unpacked%s + %s * %lld, b, n);", name, g->at.unpacked, column,
+                         (long long)last(&tiling->n)->unpacked));
+}
+
 static void print_at(Gemm *g, const char *column, Block block) {
-    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
-    if (column) step(g, last(&g->tiling->n), column);
+    const Place before = g->at;
+    step(g, last(&g->tiling->n), column);
     print_rows(g, &block);
-    for (int side = 0; side < SIDES; side++)
-        g->at[side] = before[side];
+    g->at = before;
 }
 
 static void print_dot_columns(Gemm *g, const char *low, const char *high) {
@@ -198,25 +213,28 @@ static void print_dot_columns(Gemm *g, const char *low, const char *high) {
 // which what it overlaps with lies, too.
 static void print_panels(Gemm *g, const char *low, const char *high) {
     const Tiling *tiling = g->tiling;
-    int64_t columns = extent(g, &tiling->n);
-    int lanes = tiling->lanes, panels = tiling->panels, rest = (int)(columns - 2 * lanes * panels);
+    int lanes = tiling->lanes, panels = tiling->panels, panel = tiling_panel(tiling);
     if (panels > 0) {
         open(g, arena_printf(g->arena, "for (int j = %s; j < %s; j++) {", low ? low : "0",
                              high ? high : arena_printf(g->arena, "%d", panels)));
-        line(g, arena_printf(g->arena, "const int column = j * %d;", 2 * lanes));
-        print_at(g, "column", vectors(0, 2 * lanes, lanes));
+        line(g, arena_printf(g->arena, "const int column = j * %d;", panel));
+        print_pack(g, "column", panel);
+        print_at(g, "column", vectors(panel, lanes));
         close(g);
     }
+    int64_t columns = extent(g, &tiling->n), rest = columns - (int64_t)panel * panels;
     if (rest == 0) return;
     if (high) open(g, arena_printf(g->arena, "if (%s == %d) {", high, panels));
-    int64_t from = panels > 0 && rest < lanes ? columns - lanes : columns - rest;
-    print_at(g, NULL, vectors(from, columns, lanes));
+    if (panels > 0 && rest < lanes) rest = lanes;
+    const char *column = arena_printf(g->arena, "%lld", (long long)(columns - rest));
+    print_pack(g, column, rest);
+    print_at(g, column, vectors(rest, lanes));
     if (high) close(g);
 }
 
 static void print_columns(Gemm *g) {
     const Digits *n = &g->tiling->n;
-    const char *before[SIDES] = {g->at[0], g->at[1], g->at[2]};
+    const Place before = g->at;
     bool tiles = g->tiling->column_tiles > 1, outer = n->count > 1;
     const char *low = tiles ? "column_first" : NULL, *high = tiles ? "column_last" : NULL;
     int opened = open_digits(g, n, 'n', outer ? low : NULL, outer ? high : NULL);
@@ -225,8 +243,7 @@ static void print_columns(Gemm *g) {
     else
         print_panels(g, outer ? NULL : low, outer ? NULL : high);
     close_all(g, opened);
-    for (int side = 0; side < SIDES; side++)
-        g->at[side] = before[side];
+    g->at = before;
 }
 
 // --- Tiles
@@ -276,7 +293,7 @@ static void print_tile_epilogue(Gemm *g) {
         rows.high = epilogue_row(g, to, shape->dim[1], unit);
     }
     if (t->column_tiles > 1) {
-        Cut panel = {2 * t->lanes, t->panels, t->panels};
+        Cut panel = {tiling_panel(t), t->panels, t->panels};
         const Cut *cut = t->dot ? &t->column : &panel;
         columns.low = unit_start(g, &t->n, cut, "column_first");
         columns.high = unit_start(g, &t->n, cut, "column_last");
@@ -340,7 +357,7 @@ static void print_batch(Gemm *g) {
 // --- Both passes: functions, then the body
 
 static void print_all(Gemm *g) {
-    g->at[SIDE_A] = g->at[SIDE_B] = g->at[SIDE_C] = "";
+    g->at = (Place){{"", "", ""}, ""};
     if (tiling_is_single(g->tiling))
         print_tiles(g);
     else
@@ -353,19 +370,24 @@ void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     print_all(&g);
 }
 
-static const char *operand_address(const Gemm *g, int which) {
+static const char *operand_address(const Gemm *g, Side side) {
     const Tiling *tiling = g->tiling;
+    int which = (side == SIDE_B) != tiling->swapped;
     if (g->kernel->operand[which]) return buffer_address(g->arena, g->kernel->operand[which]);
-    Storage at = g->fusion->storage[tiling->base[which]->id];
+    Storage at = g->fusion->storage[tiling->base[side]->id];
     return arena_printf(g->arena, "%s + %lld", buffer_address(g->arena, at.buffer),
-                        (long long)(at.offset + tiling->offset[which]));
+                        (long long)(at.offset + tiling->offset[side]));
 }
 
 void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     Gemm g = {.out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .depth = 1};
     g.tiling = kernel->tiling;
-    line(&g, arena_printf(g.arena, "const float *const a = %s;", operand_address(&g, 0)));
-    line(&g, arena_printf(g.arena, "const float *const b = %s;", operand_address(&g, 1)));
+    line(&g, arena_printf(g.arena, "const float *const a = %s;", operand_address(&g, SIDE_A)));
+    line(&g, arena_printf(g.arena, "const float *const %s = %s;", kernel->packed ? "unpacked" : "b",
+                          operand_address(&g, SIDE_B)));
+    if (kernel->packed)
+        line(&g, arena_printf(g.arena, "float *const b = %s;",
+                              buffer_address(g.arena, kernel->packed)));
     line(&g, arena_printf(g.arena, "float *const c = %s;",
                           product_result_address(g.arena, kernel)));
     print_all(&g);

@@ -24,6 +24,9 @@ typedef struct Block {
 // Its name; where `define` is not NULL, the function is printed there.
 const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Block *block);
 
+// Likewise of the function that packs this many columns of b.
+const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns);
+
 // The functions that a product's kernel calls, then (another time) the kernel's body.
 void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel);
 void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel);

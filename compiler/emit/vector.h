@@ -56,3 +56,15 @@ static inline NNC_FUSED nnc_v4 nnc_sums16(nnc_v16 p, nnc_v16 q, nnc_v16 r, nnc_v
                         (nnc_v8){a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]};
     return (nnc_v4){half[0], half[1], half[2], half[3]} + (nnc_v4){half[4], half[5], half[6], half[7]};
 }
+
+// Four rows of four, `step` apart, become four columns, `width` apart.
+static inline NNC_FUSED void nnc_transpose4(const float *from, long long step, float *to, long long width) {
+    const nnc_v4 p = *(const nnc_v4 *)from, q = *(const nnc_v4 *)(from + step);
+    const nnc_v4 r = *(const nnc_v4 *)(from + 2 * step), s = *(const nnc_v4 *)(from + 3 * step);
+    const nnc_v4 pq = NNC_LANES(nnc_m4, p, q, 0, 4, 1, 5), rs = NNC_LANES(nnc_m4, r, s, 0, 4, 1, 5);
+    const nnc_v4 pq2 = NNC_LANES(nnc_m4, p, q, 2, 6, 3, 7), rs2 = NNC_LANES(nnc_m4, r, s, 2, 6, 3, 7);
+    *(nnc_v4 *)to = NNC_LANES(nnc_m4, pq, rs, 0, 1, 4, 5);
+    *(nnc_v4 *)(to + width) = NNC_LANES(nnc_m4, pq, rs, 2, 3, 6, 7);
+    *(nnc_v4 *)(to + 2 * width) = NNC_LANES(nnc_m4, pq2, rs2, 0, 1, 4, 5);
+    *(nnc_v4 *)(to + 3 * width) = NNC_LANES(nnc_m4, pq2, rs2, 2, 3, 6, 7);
+}

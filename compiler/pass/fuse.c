@@ -10,6 +10,7 @@
 // A core (a reduction, fold, product, scatter) closes a kernel. Its epilogue is the chain of
 // pointwise operators behind it, as long as each is the only user of the one before.
 #include "pass/fuse_internal.h"
+#include "pass/tiling.h"
 
 #include <string.h>
 
@@ -260,6 +261,12 @@ static void store(Fuse *f, const Node *node, const char *why) {
     f->inside[base->id] = false;
 }
 
+static bool node_is_movement(const Node *node) {
+    return node->op == OP_reshape || node->op == OP_permute || node->op == OP_slice ||
+           node->op == OP_flip || node->op == OP_window || node->op == OP_broadcast ||
+           node->op == OP_stop;
+}
+
 // Is it elements of something smaller, many times over, in another order?
 static bool unrolls_windows(const Node *node) {
     bool window = false;
@@ -275,9 +282,27 @@ static bool splits_columns(const Fuse *f, const Node *product) {
     return f->core[product->id] == product && product_is_wide(product);
 }
 
+// Reads a product's operands through movements, from what those move, where that is better.
+static void choose_reads(Fuse *f, const Node *product) {
+    Reading from = {.product = product, .plain = f->core[product->id] == product};
+    Reads *read = &f->fusion->read[product->id];
+    int64_t offset;
+    for (int i = 0; i < 2; i++) {
+        const Node *base = strip_views(product->in[i], f->fusion->batch, &offset);
+        from.stored[i] = f->stored[base->id] || node_is_leaf(base);
+        for (base = product->in[i]; node_is_movement(base) && !f->stored[base->id];)
+            base = base->in[0];
+        from.deep[i] = base;
+    }
+    if (!tiling_choose_reads(f->fusion->target, f->fusion->batch, &from, read->base)) return;
+    for (int i = 0; i < 2; i++)
+        if (read->base[i] == product->in[i]) read->base[i] = NULL;
+}
+
 const Node *product_copied_operand(const Fuse *f, const Node *product, int which) {
     const Node *operand = product->in[which];
     int64_t offset;
+    if (f->fusion->read[product->id].base[which]) return NULL;
     const Node *base = strip_views(operand, f->fusion->batch, &offset);
     const Dim *dim = operand->shape.dim;
     if (f->stored[base->id] || offset != 0 || !unrolls_windows(base) || base->shape.rank < 2)
@@ -301,9 +326,12 @@ static void store_operands(Fuse *f) {
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         if (!f->live[id]) continue;
-        for (int i = 0; node->op == OP_product && i < 2; i++)
-            if (!product_copied_operand(f, node, i))
-                store(f, node->in[i], "a matrix product reads it");
+        if (node->op == OP_product) choose_reads(f, node);
+        for (int i = 0; node->op == OP_product && i < 2; i++) {
+            const Node *base = f->fusion->read[id].base[i];
+            if (base || !product_copied_operand(f, node, i))
+                store(f, base ? base : node->in[i], "a matrix product reads it");
+        }
         if (node_is_wino(node)) store(f, node->in[0], "a Winograd transform reads it");
         if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
         if (node->op == OP_scatter_add)
@@ -494,6 +522,7 @@ Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *targ
     fusion->target = target;
     fusion->storage = ARENA_ARRAY(arena, Storage, count);
     fusion->scalar_slot = ARENA_ARRAY(arena, int, count);
+    fusion->read = ARENA_ARRAY(arena, Reads, count);
     f.users = ARENA_ARRAY(arena, Users, count);
     f.live = ARENA_ARRAY(arena, bool, count);
     f.stored = ARENA_ARRAY(arena, bool, count);

@@ -150,7 +150,7 @@ static void place_scratch(Buffer *buffer, int64_t *at) {
 
 static void place_in_scratch(Maker *m, Kernel *kernel) {
     const Node *core = kernel->core;
-    int64_t at = 0;
+    int64_t at = 0, packed;
     for (int i = 0; i < 2; i++) {
         const Node *operand = product_copied_operand(m->f, core, i);
         if (!operand) continue;
@@ -162,10 +162,28 @@ static void place_in_scratch(Maker *m, Kernel *kernel) {
                 size / dim_eval(operand->shape.dim[1], m->batch) * product_grain(m->fusion, kernel);
         place_scratch(kernel->operand[i], &at);
     }
-    if (!m->f->folded[core->id]) return;
-    int64_t size = shape_eval(&core->shape, m->batch) / dim_eval(core->shape.dim[0], m->batch);
-    kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, size, NULL);
-    place_scratch(kernel->product, &at);
+    if (m->f->folded[core->id]) {
+        int64_t size = shape_eval(&core->shape, m->batch) / dim_eval(core->shape.dim[0], m->batch);
+        kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, size, NULL);
+        place_scratch(kernel->product, &at);
+    }
+    kernel->tiling = tiling_make(m->arena, m->fusion, kernel);
+    if (!kernel->tiling || (packed = tiling_packed_elements(kernel->tiling)) == 0) return;
+    kernel->packed = new_buffer(m, ARENA_SCRATCH, DT_F32, packed, NULL);
+    place_scratch(kernel->packed, &at);
+}
+
+// Movements between a product and what it reads may be stored for others.
+static void add_product_reads(Maker *m, Kernel *kernel) {
+    for (int i = 0; i < 2; i++) {
+        int64_t offset;
+        const Node *base = m->fusion->read[kernel->core->id].base[i];
+        bool known = !base;
+        if (base) base = strip_views(base, m->batch, &offset);
+        for (int k = 0; k < kernel->reads.count; k++)
+            known |= kernel->reads.at[k] == base;
+        if (!known) VEC_PUSH(m->arena, kernel->reads, base);
+    }
 }
 
 static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
@@ -182,8 +200,8 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     VEC_PUSH(m->arena, m->fusion->kernel, kernel);
     set_reads(m, kernel);
     if (kernel->kind == KERNEL_PRODUCT) {
+        add_product_reads(m, kernel);
         place_in_scratch(m, kernel);
-        kernel->tiling = tiling_make(m->arena, m->fusion, kernel);
     }
     return kernel;
 }

@@ -65,6 +65,7 @@ typedef struct Kernel {
     VEC(const Node *) reads; // stored nodes that it reads
     Buffer *product; // PRODUCT: where the product lies if its result is computed from it by moving
                      // elements (folds); NULL: in the result's own place
+    Buffer *packed;     // PRODUCT: where its tiling packs columns; or NULL
     Buffer *operand[2]; // PRODUCT: where an operand is copied to, part by part, that is not stored;
                         // or NULL
     const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h); NULL:
@@ -73,6 +74,10 @@ typedef struct Kernel {
     const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;
 
+typedef struct Reads { // of a product: what its operands are read from, through movements
+    const Node *base[2];
+} Reads;
+
 typedef struct Fusion {
     const Graph *graph;
     int64_t batch;
@@ -80,6 +85,7 @@ typedef struct Fusion {
     VEC(Kernel *) kernel;
     VEC(Buffer *) buffer;
     Storage *storage;         // by node id
+    Reads *read;              // by id of a product; NULL: the operand itself
     int *scalar_slot;         // by node id: of a scalar of the step, its place in ctx->scalar; -1
     VEC(const Node *) scalar; // these nodes, by slot
 } Fusion;

@@ -3,30 +3,30 @@
 //
 // First the indices of the product are brought to digits that a, b and the output all have: where
 // one operand's memory takes an index in two steps, it is two digits for all three. Neighbours that
-// all three walk through as one become one again. Then the form is chosen by what is contiguous.
+// all three walk through as one become one again. Of the forms that the strides allow, and of both
+// ways round, the one is taken that costs least by a count of what its vectors and registers waste.
 #include "pass/tiling.h"
+#include "pass/view.h"
 
 enum {
     LEAST_PARALLEL = 200000, // multiplications, below which threads are not worth waking
     TILE_WORK = 60000,       // multiplications in a tile, at least
     MOST_TILES = 16,
+    COPY_COST = 40, // of an element that is stored and loaded again, in multiplications
 };
 
+typedef struct Problem {
+    const Target *target;
+    int64_t batch;
+    const Node *core;
+    View view[2];
+    bool copied[2]; // one g at a time lies in scratch memory
+    bool in_scratch; // so does the product
+    bool plain;      // nothing is computed behind it
+    Dim outer, unit; // else: indices of the epilogue's outermost loop, and the rows of each
+} Problem;
+
 // --- Digits
-
-typedef struct Walk { // one operand's steps through an index of the product, outermost first
-    int count;
-    struct {
-        Dim extent;
-        int64_t stride;
-    } at[DIGITS];
-} Walk;
-
-static void walk_add(Walk *walk, Dim extent, int64_t stride) {
-    if (dim_is_one(extent) || walk->count == DIGITS) return;
-    walk->at[walk->count].extent = extent;
-    walk->at[walk->count++].stride = stride;
-}
 
 // Takes the innermost `extent` off; false where it is no whole part of a step.
 static bool walk_take(Walk *walk, Dim extent, int64_t *stride) {
@@ -102,111 +102,7 @@ static bool digits_make(const Walk *of, Digits *digits) {
     return true;
 }
 
-// --- What the operands and the output walk through
-
-typedef struct Walks {
-    Walk g[SIDES], m[SIDES], n[SIDES], k[SIDES];
-} Walks;
-
-static void read_operand(const Fusion *fusion, const Kernel *kernel, int which, Tiling *tiling,
-                         Walks *walks) {
-    const Node *node = kernel->core->in[which];
-    const ProductAttr *attr = &kernel->core->attr->product;
-    const Dim *dim = node->shape.dim;
-    Dim times, whole = kernel->core->shape.dim[0];
-    int64_t row = dim_eval(dim[3], fusion->batch), block = row * dim_eval(dim[2], fusion->batch);
-    tiling->base[which] = node;
-    if (!dim_div(&times, whole, dim[0])) bug("a product's batch is no multiple of its operand's");
-    walk_add(&walks->g[which], times, 0);
-    walk_add(&walks->g[which], dim[0],
-             kernel->operand[which] ? 0 : block * dim_eval(dim[1], fusion->batch));
-    walk_add(&walks->k[which], dim[1], block);
-    bool transposed = which ? attr->transpose_b : attr->transpose_a;
-    Walk *rows = which ? walks->k : walks->m, *columns = which ? walks->n : walks->k;
-    Walk *first = transposed ? columns : rows, *second = transposed ? rows : columns;
-    walk_add(&first[which], dim[2], row);
-    walk_add(&second[which], dim[3], 1);
-}
-
-// The rows to one index of the epilogue's outermost loop are a step of their own, so that tiles end
-// between them.
-static void read_output(const Fusion *fusion, const Kernel *kernel, Walks *walks) {
-    const Dim *dim = kernel->core->shape.dim;
-    int64_t row = dim_eval(dim[2], fusion->batch), block = row * dim_eval(dim[1], fusion->batch);
-    Dim outer = dim[1], unit = dim_const(1), of_batch;
-    if (dim_div(&of_batch, dim[0], dim_batch()) && !dim_is_one(of_batch)) {
-        walk_add(&walks->g[SIDE_C], dim_batch(), block * dim_eval(of_batch, fusion->batch));
-        walk_add(&walks->g[SIDE_C], of_batch, block);
-    } else {
-        walk_add(&walks->g[SIDE_C], dim[0], kernel->product ? 0 : block);
-    }
-    if (dim_is_one(dim[0]) && kernel->result.at[0].value != kernel->core &&
-        !product_outer(kernel->core, &kernel->space, &outer, &unit))
-        bug("a product's epilogue is not its rows");
-    walk_add(&walks->m[SIDE_C], outer, row * dim_eval(unit, fusion->batch));
-    walk_add(&walks->m[SIDE_C], unit, row);
-    walk_add(&walks->n[SIDE_C], dim[2], 1);
-}
-
-static bool find_digits(const Fusion *fusion, const Kernel *kernel, Tiling *tiling) {
-    Walks walks = {0};
-    read_operand(fusion, kernel, 0, tiling, &walks);
-    read_operand(fusion, kernel, 1, tiling, &walks);
-    read_output(fusion, kernel, &walks);
-    bool tied = walks.m[SIDE_C].count > 1;
-    if (!digits_make(walks.g, &tiling->g) || !digits_make(walks.m, &tiling->m) ||
-        !digits_make(walks.n, &tiling->n) || !digits_make(walks.k, &tiling->k))
-        return false;
-    if (!tied) merge(&tiling->m);
-    merge(&tiling->n);
-    merge(&tiling->k);
-    return true;
-}
-
-// --- Blocks
-
 static const Digit *last(const Digits *digits) { return &digits->at[digits->count - 1]; }
-
-static int64_t extent(const Tiling *tiling, const Digits *digits) {
-    return dim_eval(last(digits)->extent, tiling->batch);
-}
-
-static Cut cut_evenly(int64_t length, int most) {
-    int count = (int)((length + most - 1) / most);
-    int size = (int)((length + count - 1) / count);
-    return (Cut){size, (int)(length - (int64_t)count * (size - 1)), count};
-}
-
-static int least(int64_t a, int b) { return a < b ? (int)a : b; }
-
-// Two vectors of columns, and as many rows as leave registers for what is loaded.
-static bool choose_outer(const Target *target, Tiling *tiling) {
-    const Digit *n = last(&tiling->n);
-    int64_t columns = extent(tiling, &tiling->n);
-    bool contiguous = n->stride[SIDE_B] == 1 || columns == 1;
-    if (!contiguous || n->stride[SIDE_C] > 1) return false;
-    int most = (target->registers - 4) / 2;
-    tiling->row = cut_evenly(extent(tiling, &tiling->m), most);
-    tiling->panels = (int)(columns / (2 * tiling->lanes));
-    return true;
-}
-
-// Each step loads a vector of each column, then one of each row that meets them all. Four columns
-// are added up together.
-static bool choose_dot(const Target *target, Tiling *tiling) {
-    const Digit *k = last(&tiling->k);
-    int64_t length = extent(tiling, &tiling->k);
-    if (!dim_is_const(k->extent) || length < 4) return false;
-    if (k->stride[SIDE_A] != 1 || k->stride[SIDE_B] != 1) return false;
-    while (tiling->lanes > length)
-        tiling->lanes /= 2;
-    tiling->row = cut_evenly(extent(tiling, &tiling->m), target->registers > 16 ? 6 : 2);
-    tiling->column = cut_evenly(extent(tiling, &tiling->n), 4);
-    tiling->dot = true;
-    return true;
-}
-
-// --- Tiles
 
 static double total(const Tiling *tiling, const Digits *digits) {
     double product = 1;
@@ -215,23 +111,209 @@ static double total(const Tiling *tiling, const Digits *digits) {
     return product;
 }
 
+static int64_t extent(const Tiling *tiling, const Digits *digits) {
+    return dim_eval(last(digits)->extent, tiling->batch);
+}
+
+// --- What the operands and the output walk through
+
+typedef struct Walks {
+    Walk g[SIDES], m[SIDES], n[SIDES], k[SIDES];
+} Walks;
+
+static void add_steps(Walk *to, const Walk *from, bool still) {
+    for (int i = 0; i < from->count; i++)
+        walk_add(to, from->at[i].extent, still ? 0 : from->at[i].stride);
+}
+
+static void read_operand(const Problem *p, int which, Side side, Walks *walks) {
+    const View *view = &p->view[which];
+    const ProductAttr *attr = &p->core->attr->product;
+    Dim times;
+    if (!dim_div(&times, p->core->shape.dim[0], p->core->in[which]->shape.dim[0]))
+        bug("a product's batch is no multiple of its operand's");
+    walk_add(&walks->g[side], times, 0);
+    add_steps(&walks->g[side], &view->axis[0], p->copied[which]);
+    bool transposed = which ? attr->transpose_b : attr->transpose_a;
+    bool k_last = transposed == (which == 1);
+    add_steps(&walks->k[side], &view->axis[1], false);
+    add_steps(&walks->k[side], &view->axis[k_last ? 3 : 2], false);
+    add_steps(side == SIDE_A ? &walks->m[side] : &walks->n[side], &view->axis[k_last ? 2 : 3], false);
+}
+
+// The rows to one index of the epilogue's outermost loop are a step of their own, so that tiles end
+// between them.
+static void read_output(const Problem *p, bool swapped, Walks *walks) {
+    const Dim *dim = p->core->shape.dim;
+    int64_t row = dim_eval(dim[2], p->batch), block = row * dim_eval(dim[1], p->batch);
+    Walk *rows = swapped ? &walks->n[SIDE_C] : &walks->m[SIDE_C];
+    Dim of_batch;
+    if (dim_div(&of_batch, dim[0], dim_batch()) && !dim_is_one(of_batch)) {
+        walk_add(&walks->g[SIDE_C], dim_batch(), block * dim_eval(of_batch, p->batch));
+        walk_add(&walks->g[SIDE_C], of_batch, block);
+    } else {
+        walk_add(&walks->g[SIDE_C], dim[0], p->in_scratch ? 0 : block);
+    }
+    walk_add(rows, p->outer, row * dim_eval(p->unit, p->batch));
+    walk_add(rows, p->unit, row);
+    walk_add(swapped ? &walks->m[SIDE_C] : &walks->n[SIDE_C], dim[2], 1);
+}
+
+static bool find_digits(const Problem *p, Tiling *tiling) {
+    Walks walks = {0};
+    int right = !tiling->swapped;
+    for (int side = 0; side < 2; side++) {
+        int which = side == SIDE_A ? !right : right;
+        read_operand(p, which, (Side)side, &walks);
+        tiling->base[side] = p->view[which].base;
+        tiling->offset[side] = p->view[which].offset;
+    }
+    read_output(p, tiling->swapped, &walks);
+    if (!digits_make(walks.g, &tiling->g) || !digits_make(walks.m, &tiling->m) ||
+        !digits_make(walks.n, &tiling->n) || !digits_make(walks.k, &tiling->k))
+        return false;
+    if (dim_is_one(p->unit) || dim_is_one(p->outer)) merge(&tiling->m);
+    merge(&tiling->n);
+    merge(&tiling->k);
+    return !(p->copied[0] || p->copied[1]) || tiling->g.count == 1;
+}
+
+// --- Blocks
+
+static Cut cut_evenly(int64_t length, int most) {
+    int count = (int)((length + most - 1) / most);
+    int size = (int)((length + count - 1) / count);
+    return (Cut){size, (int)(length - (int64_t)count * (size - 1)), count};
+}
+
+static double fill(double count, double by) { return count / (by * (double)(int)((count + by - 1) / by)); }
+
+// What a block of `chains` accumulators makes of the machine, which works on about ten at a time.
+static double busy(double chains) { return chains < 10 ? chains / 10 : 1; }
+
+static double multiplications(const Tiling *t) {
+    return total(t, &t->g) * total(t, &t->m) * total(t, &t->n) * total(t, &t->k);
+}
+
+// Do rows that far apart meet in a few sets of the first cache?
+static bool crowds(int64_t stride) { return stride != 0 && stride % 512 == 0; }
+
+// As many rows as leave registers for what is loaded. Returns its cost in multiplications, -1: it
+// cannot read b.
+static double choose_outer(const Target *target, Tiling *t, bool pack) {
+    const Digit *n = last(&t->n), *m = last(&t->m), *k = last(&t->k);
+    double columns = (double)extent(t, &t->n), cost = 0;
+    if (!pack && n->stride[SIDE_B] != 1 && columns > 1) return -1;
+    t->vectors = columns == 1 ? 1 : target->registers > 16 && crowds(m->stride[SIDE_A]) ? 3 : 2;
+    t->packed = pack;
+    int most = columns == 1 ? 12 : (target->registers - 2 - t->vectors) / t->vectors;
+    t->row = cut_evenly(extent(t, &t->m), most);
+    t->panels = (int)(columns / (t->vectors * t->lanes));
+    double used = fill(columns, columns < t->lanes ? 1 : t->lanes) * busy(t->row.size * t->vectors);
+    used *= (double)extent(t, &t->k) / ((double)extent(t, &t->k) + 0.5);
+    if (columns <= t->lanes) used *= 0.7 * columns / t->lanes; // a load for each step
+    if (n->stride[SIDE_C] != 1)
+        cost += (crowds(n->stride[SIDE_C]) ? 60 : 20) * total(t, &t->g) * total(t, &t->m) * total(t, &t->n);
+    if (pack) {
+        double each = n->stride[SIDE_B] == 1 ? 10 : k->stride[SIDE_B] == 1 ? 25 : 80;
+        double times = t->panels < 2 ? 4 : 1; // tiles of rows pack the same columns each
+        cost += each * times * total(t, &t->k) * total(t, &t->n) * total(t, &t->g);
+    } else if (crowds(k->stride[SIDE_B]) && extent(t, &t->k) > 64) {
+        used /= 1.6;
+    }
+    if (crowds(k->stride[SIDE_A]) && extent(t, &t->k) > 64) used /= 1.4;
+    return cost + multiplications(t) / used;
+}
+
+// Each step loads a vector of each column, then one of each row that meets them all. Four columns
+// are added up together.
+static double choose_dot(const Target *target, Tiling *t) {
+    const Digit *k = last(&t->k);
+    double length = (double)extent(t, &t->k);
+    if (!dim_is_const(k->extent) || length < 4) return -1;
+    if (k->stride[SIDE_A] != 1 || k->stride[SIDE_B] != 1) return -1;
+    t->dot = true;
+    while (t->lanes > length)
+        t->lanes /= 2;
+    t->row = cut_evenly(extent(t, &t->m), target->registers > 16 ? 6 : 2);
+    t->column = cut_evenly(extent(t, &t->n), 4);
+    double used = fill(length, t->lanes) * busy(t->row.size * t->column.size) * 0.95;
+    used *= t->lanes / (double)target->lanes;
+    if (crowds(last(&t->m)->stride[SIDE_A]) || crowds(last(&t->n)->stride[SIDE_B])) used *= 0.8;
+    return (multiplications(t) +
+            3.0 * target->lanes * total(t, &t->g) * total(t, &t->m) * total(t, &t->n)) /
+           used;
+}
+
+// Of all forms the cheapest; -1: none.
+static double choose(const Problem *p, Tiling *best) {
+    double least = -1;
+    for (int form = 0; form < 6; form++) {
+        Tiling t = {.swapped = form % 2, .lanes = p->target->lanes, .batch = p->batch};
+        if ((t.swapped && !p->plain) || !find_digits(p, &t)) continue;
+        double cost = form / 2 < 2 ? choose_outer(p->target, &t, form / 2) : choose_dot(p->target, &t);
+        if (cost < 0 || (least >= 0 && cost >= least)) continue;
+        least = cost;
+        *best = t;
+    }
+    return least;
+}
+
+// --- Reads
+
+static bool is_empty(int64_t batch, const Node *core) {
+    for (int i = 0; i < 2; i++)
+        if (shape_eval(&core->in[i]->shape, batch) == 0) return true;
+    return shape_eval(&core->shape, batch) == 0;
+}
+
+bool tiling_choose_reads(const Target *target, int64_t batch, const Reading *from,
+                         const Node *base[2]) {
+    double least = -1;
+    Problem p = {.target = target, .batch = batch, .core = from->product, .plain = from->plain};
+    p.outer = from->product->shape.dim[1], p.unit = dim_const(1);
+    if (target->lanes == 0 || is_empty(batch, p.core)) return false;
+    for (int way = 0; way < 4; way++) {
+        double cost = 0;
+        for (int i = 0; i < 2; i++) {
+            const Node *operand = p.core->in[i];
+            p.view[i] = view_find(operand, way >> i & 1 ? operand : from->deep[i], batch);
+            if (p.view[i].base == operand && !from->stored[i])
+                cost += COPY_COST * (double)shape_eval(&operand->shape, batch);
+        }
+        Tiling tiling;
+        double own = choose(&p, &tiling);
+        if (own < 0 || (least >= 0 && cost + own >= least)) continue;
+        least = cost + own;
+        base[0] = p.view[0].base, base[1] = p.view[1].base;
+    }
+    return least >= 0;
+}
+
+// --- Tiles
+
 bool tiling_is_single(const Tiling *tiling) {
     return tiling->g.count == 1 && dim_is_one(tiling->g.at[0].extent);
 }
 
-static double work(const Tiling *tiling) {
-    return total(tiling, &tiling->m) * total(tiling, &tiling->n) * total(tiling, &tiling->k);
+Dim tiling_count(const Tiling *tiling) {
+    if (!tiling_is_single(tiling)) return tiling->g.at[0].extent;
+    return dim_const((int64_t)tiling->row_tiles * tiling->column_tiles);
 }
 
 int64_t tiling_grain(const Tiling *tiling) {
     if (tiling_is_single(tiling)) return 1;
-    double outermost = (double)dim_eval(tiling->g.at[0].extent, tiling->batch);
-    double one = work(tiling) * total(tiling, &tiling->g) / outermost;
+    double one = multiplications(tiling) / (double)dim_eval(tiling->g.at[0].extent, tiling->batch);
     return one >= TILE_WORK ? 1 : (int64_t)(TILE_WORK / one) + 1;
 }
 
-bool tiling_is_serial(const Tiling *tiling) {
-    return work(tiling) * total(tiling, &tiling->g) < LEAST_PARALLEL;
+bool tiling_is_serial(const Tiling *tiling) { return multiplications(tiling) < LEAST_PARALLEL; }
+
+int tiling_panel(const Tiling *tiling) { return tiling->vectors * tiling->lanes; }
+
+int64_t tiling_packed_elements(const Tiling *tiling) {
+    if (!tiling->packed) return 0;
+    return (int64_t)total(tiling, &tiling->k) * tiling_panel(tiling);
 }
 
 // Is the epilogue one loop over rows and one over columns, so that it can be run on a tile?
@@ -248,65 +330,80 @@ static bool can_cut_columns(const Kernel *kernel) {
            dim_equal(extent[1], kernel->core->shape.dim[2]);
 }
 
+static int least(int64_t a, int b) { return a < b ? (int)a : b; }
+
 // How unevenly 2, 3 and 4 threads would share the tiles, and how much more they read than one.
 static double tile_cost(double rows, double columns, int row_units, int column_units, int down,
                         int across) {
     int tiles = down * across;
-    double largest = ((row_units + down - 1) / down) * (double)((column_units + across - 1) / across),
+    double largest = ((row_units + down - 1) / down) *
+                     (double)((column_units + across - 1) / across),
            cost = 0;
     for (int threads = 2; threads <= 4; threads++)
         cost += ((tiles + threads - 1) / threads) * threads * largest / row_units / column_units;
     return cost + 0.1 * (across * rows + down * columns) / (rows + columns);
 }
 
-static void choose_tiles(const Kernel *kernel, Tiling *tiling) {
-    double rows = total(tiling, &tiling->m), columns = total(tiling, &tiling->n);
-    double best = -1;
-    tiling->row_tiles = tiling->column_tiles = 1;
-    if (!tiling_is_single(tiling) || tiling_is_serial(tiling)) return;
-    int most = least((int64_t)(work(tiling) / TILE_WORK), MOST_TILES);
-    int row_units = tiling->m.count > 1 ? (int)dim_eval(tiling->m.at[0].extent, tiling->batch)
-                                        : tiling->row.count;
-    int column_units = tiling->n.count > 1 ? (int)dim_eval(tiling->n.at[0].extent, tiling->batch)
-                       : tiling->dot       ? tiling->column.count
-                                           : tiling->panels;
+// Rows that share a packed b are not dealt out.
+static void choose_tiles(const Kernel *kernel, Tiling *t) {
+    double rows = total(t, &t->m), columns = total(t, &t->n), best = -1;
+    t->row_tiles = t->column_tiles = 1;
+    if (!tiling_is_single(t) || tiling_is_serial(t)) return;
+    int most = least((int64_t)(multiplications(t) / TILE_WORK), MOST_TILES);
+    int row_units = t->m.count > 1 ? (int)dim_eval(t->m.at[0].extent, t->batch) : t->row.count;
+    int column_units = t->n.count > 1 ? (int)dim_eval(t->n.at[0].extent, t->batch)
+                       : t->dot       ? t->column.count
+                                      : t->panels;
     if (column_units < 1 || !can_cut_columns(kernel)) column_units = 1;
+    if (t->packed && column_units > 1) row_units = 1;
     for (int down = 1; down <= least(row_units, most); down++)
         for (int across = 1; across <= least(column_units, most / down); across++) {
             double cost = tile_cost(rows, columns, row_units, column_units, down, across);
             if (best >= 0 && cost >= best) continue;
             best = cost;
-            tiling->row_tiles = down, tiling->column_tiles = across;
+            t->row_tiles = down, t->column_tiles = across;
         }
 }
 
 // --- All of it
 
-Dim tiling_count(const Tiling *tiling) {
-    if (!tiling_is_single(tiling)) return tiling->g.at[0].extent;
-    return dim_const((int64_t)tiling->row_tiles * tiling->column_tiles);
-}
-
-static bool is_empty(const Fusion *fusion, const Node *core) {
-    for (int i = 0; i < 2; i++)
-        if (shape_eval(&core->in[i]->shape, fusion->batch) == 0) return true;
-    return shape_eval(&core->shape, fusion->batch) == 0;
+// In a packed panel the columns of each k lie together.
+static void pack(Tiling *t) {
+    int64_t stride = tiling_panel(t);
+    for (int i = 0; i < t->n.count; i++) {
+        t->n.at[i].unpacked = t->n.at[i].stride[SIDE_B];
+        t->n.at[i].stride[SIDE_B] = 0;
+    }
+    for (int i = t->k.count - 1; i >= 0; i--) {
+        t->k.at[i].unpacked = t->k.at[i].stride[SIDE_B];
+        t->k.at[i].stride[SIDE_B] = stride;
+        stride *= dim_eval(t->k.at[i].extent, t->batch);
+    }
+    for (int i = 0; i < t->g.count; i++) {
+        t->g.at[i].unpacked = t->g.at[i].stride[SIDE_B];
+        t->g.at[i].stride[SIDE_B] = 0;
+    }
 }
 
 const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
-    const Target *target = fusion->target;
     const Node *core = kernel->core;
-    if (target->lanes == 0 || is_empty(fusion, core)) return NULL;
+    Problem p = {.target = fusion->target, .batch = fusion->batch, .core = core};
+    if (p.target->lanes == 0 || is_empty(fusion->batch, core)) return NULL;
     if (dim_is_one(core->shape.dim[0]) && kernel->operand[1]) return NULL;
+    for (int i = 0; i < 2; i++) {
+        const Node *base = fusion->read[core->id].base[i];
+        p.view[i] = view_find(core->in[i], base ? base : core->in[i], fusion->batch);
+        p.copied[i] = kernel->operand[i];
+    }
+    p.in_scratch = kernel->product;
+    p.plain = kernel->result.at[0].value == core;
+    p.outer = core->shape.dim[1], p.unit = dim_const(1);
+    if (dim_is_one(core->shape.dim[0]) && !p.plain &&
+        !product_outer(core, &kernel->space, &p.outer, &p.unit))
+        bug("a product's epilogue is not its rows");
     Tiling *tiling = ARENA_NEW(arena, Tiling);
-    tiling->lanes = target->lanes;
-    tiling->batch = fusion->batch;
-    if (!find_digits(fusion, kernel, tiling)) return NULL;
-    if ((kernel->operand[0] || kernel->operand[1]) && tiling->g.count > 1) return NULL;
-    bool narrow = extent(tiling, &tiling->n) < 4;
-    if (!(narrow && choose_dot(target, tiling)) && !choose_outer(target, tiling) &&
-        !choose_dot(target, tiling))
-        return NULL;
+    if (choose(&p, tiling) < 0) return NULL;
     choose_tiles(kernel, tiling);
+    if (tiling->packed) pack(tiling);
     return tiling;
 }

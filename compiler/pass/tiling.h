@@ -19,6 +19,7 @@ typedef enum Side { SIDE_A, SIDE_B, SIDE_C, SIDES } Side;
 typedef struct Digit {
     Dim extent;
     int64_t stride[SIDES]; // elements; 0: the operand is the same along it
+    int64_t unpacked;      // b's own stride, where b is packed
 } Digit;
 
 typedef struct Digits {
@@ -32,26 +33,50 @@ typedef struct Cut {
 } Cut;
 
 typedef struct Tiling {
+    bool swapped;  // a is the product's right operand, m and n are exchanged: the output's columns
+                   // are rows here
     bool dot;      // vectors along k, added up at the end; else along n, a's elements broadcast
+    bool packed;   // b's columns are copied to scratch memory, panel by panel, before they are used
     int lanes;     // floats in a vector
+    int vectors;   // of a panel
     int64_t batch; // N at most
     const Node *base[2]; // what a and b are read from, and
     int64_t offset[2];   // from which element on
     Digits g, m, n, k;
-    Cut row;       // the last digit of m
-    Cut column;    // dot: the last digit of n
-    int panels;    // else: of two vectors, in the last digit of n; the rest comes behind them
+    Cut row;                     // the last digit of m
+    Cut column;                  // dot: the last digit of n
+    int panels;                  // else: whole ones in the last digit of n; the rest comes behind
     int row_tiles, column_tiles; // 1 and 1 where there is more than one g
 } Tiling;
 
-// NULL where the library multiplies: no vectors on the target, or operands that lie so that neither
-// form can read them.
+// --- For fusion: which nodes a product reads
+
+// What the operands of a product are read from: operand[i], or what it moves, `deep[i]`, whichever
+// computes sooner, what it costs to store what is not stored otherwise included. False where the
+// target has no vectors.
+typedef struct Reading {
+    const Node *product;
+    const Node *deep[2]; // the nodes that the operands are movements of, or the operands themselves
+    bool stored[2];      // is operand[i] in memory in any case?
+    bool plain;          // nothing is computed behind the product
+} Reading;
+bool tiling_choose_reads(const Target *target, int64_t batch, const Reading *from,
+                         const Node *base[2]);
+
+// --- For kernels
+
+// NULL where the library multiplies: no vectors on the target, or a part of an operand's columns is
+// copied at a time.
 const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel);
 // The kernel's outermost index: g's first digit, or the tiles.
 Dim tiling_count(const Tiling *tiling);
-int64_t tiling_grain(const Tiling *tiling); // how many of these are a part
+int64_t tiling_grain(const Tiling *tiling);  // how many of these are a part
 bool tiling_is_serial(const Tiling *tiling); // too little work to share out
 // Is there one matrix alone?
 bool tiling_is_single(const Tiling *tiling);
+// Floats of scratch memory that packing takes.
+int64_t tiling_packed_elements(const Tiling *tiling);
+// Columns of a whole panel.
+int tiling_panel(const Tiling *tiling);
 
 #endif
