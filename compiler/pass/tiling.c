@@ -309,6 +309,25 @@ int64_t tiling_grain(const Tiling *tiling) {
 
 bool tiling_is_serial(const Tiling *tiling) { return multiplications(tiling) < LEAST_PARALLEL; }
 
+static int64_t stride_in_memory(const Tiling *tiling, const Digit *digit, Side side) {
+    return side == SIDE_B && tiling->packed ? digit->unpacked : digit->stride[side];
+}
+
+int64_t tiling_stride(const Tiling *tiling, Side side) {
+    return stride_in_memory(tiling, &tiling->g.at[0], side);
+}
+
+void tiling_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high) {
+    const Digits *all[] = {&tiling->g, &tiling->m, &tiling->n, &tiling->k};
+    *low = *high = tiling->offset[side];
+    for (int i = 0; i < 4; i++)
+        for (int d = i == 0; d < all[i]->count; d++) {
+            int64_t stride = stride_in_memory(tiling, &all[i]->at[d], side);
+            int64_t reach = (dim_eval(all[i]->at[d].extent, tiling->batch) - 1) * stride;
+            *(reach < 0 ? low : high) += reach;
+        }
+}
+
 int tiling_panel(const Tiling *tiling) { return tiling->vectors * tiling->lanes; }
 
 int64_t tiling_packed_elements(const Tiling *tiling) {

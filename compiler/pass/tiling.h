@@ -74,6 +74,10 @@ int64_t tiling_grain(const Tiling *tiling);  // how many of these are a part
 bool tiling_is_serial(const Tiling *tiling); // too little work to share out
 // Is there one matrix alone?
 bool tiling_is_single(const Tiling *tiling);
+// Elements of a or b from one index of the first digit of g to the next, and the first and the last
+// that one of them reads.
+int64_t tiling_stride(const Tiling *tiling, Side side);
+void tiling_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high);
 // Floats of scratch memory that packing takes.
 int64_t tiling_packed_elements(const Tiling *tiling);
 // Columns of a whole panel.

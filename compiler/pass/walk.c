@@ -153,10 +153,28 @@ static int64_t operand_indices(const Walk *walk, const Kernel *kernel, int which
     return rows ? indices_of(walk, in->shape.dim[2]) : 0;
 }
 
+// Where a tiling reads an operand from: through movements, maybe. One of walk->outer touches what
+// the tiling's outermost index comes by, if all others stay within.
+static Touch tiled_touch(const Fusion *fusion, const Walk *walk, int which) {
+    const Tiling *tiling = walk->kernel->tiling;
+    Side side = (which == 1) != tiling->swapped ? SIDE_B : SIDE_A;
+    const Node *base = tiling->base[side];
+    Storage at = fusion->storage[base->id];
+    Touch touch = touch_of(fusion, base, at.buffer, at.offset, 0);
+    int64_t own = tiling_stride(tiling, side), low, high;
+    tiling_reach(tiling, side, &low, &high);
+    if (!dim_is_one(walk->outer) && low >= 0 && high < own) touch.part = own * walk->unit;
+    return touch;
+}
+
 static void add_operand(Arena *arena, const Fusion *fusion, Walk *walk, int which) {
     const Kernel *kernel = walk->kernel;
     int64_t offset;
     const Node *in = kernel->core->in[which];
+    if (kernel->tiling && !kernel->operand[which]) {
+        add_touch(arena, walk, tiled_touch(fusion, walk, which));
+        return;
+    }
     if (!kernel->operand[which]) {
         int64_t indices = operand_indices(walk, kernel, which);
         Storage at = fusion->storage[in->id];
