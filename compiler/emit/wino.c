@@ -185,6 +185,12 @@ static const char *load_point(const Wino *w, int i, int j) {
 
 static bool overlaps(const Wino *w) { return w->m.rows > w->attr->tile; }
 
+// A pixel that an earlier tile, above or to the left, may have written.
+static bool is_shared(const Wino *w, int i, int j) {
+    int overlap = w->m.rows - w->attr->tile;
+    return i < overlap || j < overlap;
+}
+
 static void print_scatter_patch(const Wino *w) {
     line(w, 0,
          "NNC_FUSED static void %s_%s_patch(const float *restrict from, float *restrict to, long "
@@ -195,36 +201,60 @@ static void print_scatter_patch(const Wino *w) {
     for (int i = 0; i < w->m.rows; i++)
         for (int j = 0; j < w->m.rows; j++)
             line(w, 2, "*(%s *)(to + %d * row + %d * column + c) %s o%d_%d;", w->type, i, j,
-                 overlaps(w) ? "+=" : "=", i, j);
+                 is_shared(w, i, j) ? "+=" : "=", i, j);
     line(w, 1, "}");
     line(w, 0, "}\n");
+}
+
+// Zeros where no tile is the first to write.
+static void print_zeros(const Wino *w, const Image *image) {
+    int64_t first[2], end[2], side[2] = {image->height, image->width};
+    int overlap = w->m.rows - w->attr->tile;
+    for (int i = 0; i < 2; i++) {
+        first[i] = w->attr->offset[i] + overlap;
+        end[i] = first[i] + (int64_t)w->attr->tiles[i] * w->attr->tile;
+        if (first[i] < 0) first[i] = 0;
+        if (end[i] > side[i]) end[i] = side[i];
+    }
+    line(w, 2, "for (int h = 0; h < %lld; h++)", (long long)side[0]);
+    line(w, 3, "for (int w = 0; w < %lld; w++) {", (long long)side[1]);
+    line(w, 4, "if (h >= %lld && h < %lld && w == %lld) w = %lld;", (long long)first[0],
+         (long long)end[0], (long long)first[1], (long long)end[1]);
+    line(w, 4, "for (int c = 0; c < %lld && w < %lld; c++)", (long long)image->channels,
+         (long long)side[1]);
+    line(w, 5, "to[(((long long)g * %lld + h) * %lld + w) * %lld + c] = 0;", (long long)side[0],
+         (long long)side[1], (long long)image->channels);
+    line(w, 3, "}");
+}
+
+static void print_scatter_border(const Wino *w, const Image *image) {
+    const char *store = "to[at + l] = e[l]";
+    open_border(w, image);
+    if (overlaps(w))
+        line(w, 6, "for (int l = 0; l < %d; l++) edge[l] = 0;",
+             image->side * image->side * w->lanes);
+    line(w, 6, "%s_%s_patch(from + tile + c, edge, %d, %d, %d);", w->function, w->kernel->name,
+         image->side * w->lanes, w->lanes, w->lanes);
+    if (overlaps(w)) {
+        int overlap = w->m.rows - w->attr->tile;
+        store = arena_printf(w->arena, "to[at + l] = r < %d || s < %d ? to[at + l] + e[l] : e[l]",
+                             overlap, overlap);
+    }
+    print_border(w, image, store, NULL);
+    line(w, 5, "}");
 }
 
 static void print_scatter(const Wino *w) {
     const Node *node = w->kernel->core;
     Image image = image_of(w, node, node->in[0], w->m.rows);
-    long long size = image.height * image.width * image.channels;
     line(w, 1, "for (int g = (int)low; g < (int)high; g++) {");
-    if (overlaps(w)) {
-        line(w, 2, "for (long long i = %lld * (long long)g; i < %lld * (long long)(g + 1); i++)",
-             size, size);
-        line(w, 3, "to[i] = 0;");
-    }
+    if (overlaps(w)) print_zeros(w, &image);
     open_tiles(w, &image);
     bool border = print_inside(w, &image);
     line(w, 5, "%s_%s_patch(from + tile, to + pixel, %lld, %lld, %lld);", w->function,
          w->kernel->name, (long long)(image.width * image.channels), (long long)image.channels,
          (long long)image.channels);
-    if (border) {
-        open_border(w, &image);
-        if (overlaps(w))
-            line(w, 6, "for (int l = 0; l < %d; l++) edge[l] = 0;",
-                 image.side * image.side * w->lanes);
-        line(w, 6, "%s_%s_patch(from + tile + c, edge, %d, %d, %d);", w->function, w->kernel->name,
-             image.side * w->lanes, w->lanes, w->lanes);
-        print_border(w, &image, overlaps(w) ? "to[at + l] += e[l]" : "to[at + l] = e[l]", NULL);
-        line(w, 5, "}");
-    }
+    if (border) print_scatter_border(w, &image);
     line(w, 3, "}");
     if (w->kernel->result.at[0].value != node) {
         Loops *loops = loops_build(w->arena, w->fusion, w->kernel);
@@ -236,10 +266,6 @@ static void print_scatter(const Wino *w) {
 }
 
 // --- Filters [K, C, 3, 3] to points [P, C, K] and back; swapped: [P, K, C]
-
-static const char *load_tap(const Wino *w, int i, int j) {
-    return load(w, i, j, arena_printf(w->arena, "tap[%d]", i * 3 + j));
-}
 
 typedef struct Filter { // strides, and what runs along vectors (inner) and threads (outer)
     int64_t inner, inner_stride, outer_stride, point;
@@ -254,32 +280,41 @@ static Filter filter_of(const Wino *w, const Node *filter, const Node *points) {
                     .point = extent(w, points, 1) * extent(w, points, 2)};
 }
 
+// Rows within vectors, so that a part's piece of the filter stays in the cache.
 static void open_filter(const Wino *w, const Filter *filter) {
-    line(w, 1, "for (int o = (int)low; o < (int)high; o++)");
-    line(w, 2, "for (int i = 0; i < %lld; i += %d) {", (long long)filter->inner, w->lanes);
-    line(w, 2, "float tap[9][%d] __attribute__((aligned(64)));", w->lanes);
+    line(w, 1, "for (int i = 0; i < %lld; i += %d)", (long long)filter->inner, w->lanes);
+    line(w, 2, "for (int o = (int)low; o < (int)high; o++) {");
 }
 
-static const char *tap_at(const Wino *w, const Filter *filter, const char *array) {
-    return arena_printf(w->arena, "%s[%lld * (long long)o + %lld * (long long)(i + l) + t]", array,
-                        (long long)filter->outer_stride, (long long)filter->inner_stride);
+static long long tap_at(const Filter *filter, int lane, int tap) {
+    return (long long)lane * filter->inner_stride + tap;
 }
 
-static void print_taps(const Wino *w, const char *statement) {
-    line(w, 2, "for (int l = 0; l < %d; l++)", w->lanes);
-    line(w, 3, "for (int t = 0; t < 9; t++)");
-    line(w, 4, "%s;", statement);
+static void print_tap_pointer(const Wino *w, const Filter *filter, const char *type,
+                              const char *array) {
+    line(w, 3, "%s *tap = %s + %lld * (long long)o + %lld * (long long)i;", type, array,
+         (long long)filter->outer_stride, (long long)filter->inner_stride);
+}
+
+static const char *load_tap(const Wino *w, int i, int j) {
+    Filter filter = filter_of(w, w->kernel->core->in[0], w->kernel->core);
+    const char *name = arena_printf(w->arena, "x%d_%d", i, j);
+    Buf lanes = buf_new(w->arena);
+    for (int lane = 0; lane < w->lanes; lane++)
+        buf_printf(&lanes, "%stap[%lld]", lane ? ", " : "", tap_at(&filter, lane, i * 3 + j));
+    line(w, 3, "const %s %s = {%s};", w->type, name, lanes.text);
+    return name;
 }
 
 static void print_filter(const Wino *w) {
     const Node *node = w->kernel->core;
     Filter filter = filter_of(w, node->in[0], node);
     open_filter(w, &filter);
-    print_taps(w, arena_printf(w->arena, "tap[t][l] = %s", tap_at(w, &filter, "from")));
-    print_sides(w, 2, load_tap);
+    print_tap_pointer(w, &filter, "const float", "from");
+    print_sides(w, 3, load_tap);
     for (int i = 0; i < w->m.rows; i++)
         for (int j = 0; j < w->m.rows; j++)
-            line(w, 2, "*(%s *)(to + %lld * (long long)o + i + %lld) = o%d_%d;", w->type,
+            line(w, 3, "*(%s *)(to + %lld * (long long)o + i + %lld) = o%d_%d;", w->type,
                  (long long)filter.inner, (long long)(i * w->m.rows + j) * (long long)filter.point,
                  i, j);
     line(w, 2, "}");
@@ -296,11 +331,11 @@ static const char *load_filter_point(const Wino *w, int i, int j) {
 static void print_filter_back(const Wino *w) {
     Filter filter = filter_of(w, w->kernel->core, w->kernel->core->in[0]);
     open_filter(w, &filter);
-    print_sides(w, 2, load_filter_point);
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            line(w, 2, "*(%s *)tap[%d] = o%d_%d;", w->type, i * 3 + j, i, j);
-    print_taps(w, arena_printf(w->arena, "%s = tap[t][l]", tap_at(w, &filter, "to")));
+    print_tap_pointer(w, &filter, "float", "to");
+    print_sides(w, 3, load_filter_point);
+    for (int lane = 0; lane < w->lanes; lane++)
+        for (int t = 0; t < 9; t++)
+            line(w, 3, "tap[%lld] = o%d_%d[%d];", tap_at(&filter, lane, t), t / 3, t % 3, lane);
     line(w, 2, "}");
 }
 

@@ -53,6 +53,8 @@ static Shape shape_back(const Shape *shape, const Order *order) {
     return shape_of(order->rank, dims);
 }
 
+static const Node *permuted(Graph *g, const Node *node, const int8_t *order);
+
 // A broadcast in x's order; its input's axes may have to change places.
 static const Node *broadcast_back(Graph *g, const Node *node, const Order *order) {
     int8_t perm[MAX_RANK] = {0};
@@ -68,7 +70,7 @@ static const Node *broadcast_back(Graph *g, const Node *node, const Order *order
             place += !(node->attr->axes >> before & 1);
         perm[kept++] = (int8_t)place;
     }
-    const Node *in = node_permute(g, node->in[0], perm);
+    const Node *in = permuted(g, node->in[0], perm);
     return node_broadcast(g, in, axes, shape_back(&node->shape, order));
 }
 
@@ -78,13 +80,18 @@ static const Node *permuted(Graph *g, const Node *node, const int8_t *order) {
     const WindowAttr *window = &node->attr->window;
     int8_t perm[MAX_RANK] = {0};
     int axis = 0;
+    if (node->op == OP_broadcast) {
+        Order back = {.rank = node->shape.rank};
+        memcpy(back.back, order, (size_t)node->shape.rank);
+        return broadcast_back(g, node, &back);
+    }
     if (node->op != OP_fold || node->in[0]->op != OP_broadcast) return node_permute(g, node, order);
     for (int i = 0, to = 0; i < node->shape.rank; i++) {
         if (order[i] == window->axis) axis = to;
         perm[to++] = (int8_t)(order[i] + (order[i] > window->axis));
         if (order[i] == window->axis) perm[to++] = (int8_t)(order[i] + 1);
     }
-    return node_fold(g, node_permute(g, node->in[0], perm), axis, window->extent, window->stride,
+    return node_fold(g, permuted(g, node->in[0], perm), axis, window->extent, window->stride,
                      window->dilation);
 }
 
