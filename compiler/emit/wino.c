@@ -268,22 +268,32 @@ static void print_scatter(const Wino *w) {
 // --- Filters [K, C, 3, 3] to points [P, C, K] and back; swapped: [P, K, C]
 
 typedef struct Filter { // strides, and what runs along vectors (inner) and threads (outer)
-    int64_t inner, inner_stride, outer_stride, point;
+    int64_t inner, inner_stride, outer_stride; // of the filter itself
+    int64_t width, panel, point;               // of its points: in panels of so many columns
 } Filter;
 
-static Filter filter_of(const Wino *w, const Node *filter, const Node *points) {
+static Filter filter_of(const Wino *w) {
+    const Node *core = w->kernel->core;
+    const Node *filter = core->op == OP_wino_filter ? core->in[0] : core;
     bool swap = w->attr->swap;
-    int64_t channels = extent(w, filter, 1);
-    return (Filter){.inner = extent(w, points, 2),
+    int64_t patch = w->attr->tile + 2, channels = extent(w, filter, 1),
+            rows = extent(w, filter, swap ? 0 : 1), inner = extent(w, filter, swap ? 1 : 0),
+            width = w->attr->panel ? w->attr->panel : inner;
+    return (Filter){.inner = inner,
                     .inner_stride = swap ? 9 : 9 * channels,
                     .outer_stride = swap ? 9 * channels : 9,
-                    .point = extent(w, points, 1) * extent(w, points, 2)};
+                    .width = width,
+                    .panel = patch * patch * rows * width,
+                    .point = rows * width};
 }
 
 // Rows within vectors, so that a part's piece of the filter stays in the cache.
 static void open_filter(const Wino *w, const Filter *filter) {
     line(w, 1, "for (int i = 0; i < %lld; i += %d)", (long long)filter->inner, w->lanes);
     line(w, 2, "for (int o = (int)low; o < (int)high; o++) {");
+    line(w, 3, "const long long point = i / %lld * %lldll + o * %lldll + i %% %lld;",
+         (long long)filter->width, (long long)filter->panel, (long long)filter->width,
+         (long long)filter->width);
 }
 
 static long long tap_at(const Filter *filter, int lane, int tap) {
@@ -297,7 +307,7 @@ static void print_tap_pointer(const Wino *w, const Filter *filter, const char *t
 }
 
 static const char *load_tap(const Wino *w, int i, int j) {
-    Filter filter = filter_of(w, w->kernel->core->in[0], w->kernel->core);
+    Filter filter = filter_of(w);
     const char *name = arena_printf(w->arena, "x%d_%d", i, j);
     Buf lanes = buf_new(w->arena);
     for (int lane = 0; lane < w->lanes; lane++)
@@ -307,29 +317,26 @@ static const char *load_tap(const Wino *w, int i, int j) {
 }
 
 static void print_filter(const Wino *w) {
-    const Node *node = w->kernel->core;
-    Filter filter = filter_of(w, node->in[0], node);
+    Filter filter = filter_of(w);
     open_filter(w, &filter);
     print_tap_pointer(w, &filter, "const float", "from");
     print_sides(w, 3, load_tap);
     for (int i = 0; i < w->m.rows; i++)
         for (int j = 0; j < w->m.rows; j++)
-            line(w, 3, "*(%s *)(to + %lld * (long long)o + i + %lld) = o%d_%d;", w->type,
-                 (long long)filter.inner, (long long)(i * w->m.rows + j) * (long long)filter.point,
-                 i, j);
+            line(w, 3, "*(%s *)(to + point + %lld) = o%d_%d;", w->type,
+                 (long long)(i * w->m.rows + j) * (long long)filter.point, i, j);
     line(w, 2, "}");
 }
 
 static const char *load_filter_point(const Wino *w, int i, int j) {
-    Filter filter = filter_of(w, w->kernel->core, w->kernel->core->in[0]);
+    Filter filter = filter_of(w);
     return load(w, i, j,
-                arena_printf(w->arena, "from + %lld * (long long)o + i + %lld",
-                             (long long)filter.inner,
+                arena_printf(w->arena, "from + point + %lld",
                              (long long)(i * w->m.columns + j) * (long long)filter.point));
 }
 
 static void print_filter_back(const Wino *w) {
-    Filter filter = filter_of(w, w->kernel->core, w->kernel->core->in[0]);
+    Filter filter = filter_of(w);
     open_filter(w, &filter);
     print_tap_pointer(w, &filter, "float", "to");
     print_sides(w, 3, load_filter_point);

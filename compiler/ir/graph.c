@@ -114,6 +114,7 @@ static void add_attr(Graph *graph, const Node *node) {
     add_dim(graph, attr->window.extent);
     add_pair(graph, attr->window.axis, attr->product.transpose_a * 2 + attr->product.transpose_b);
     add_pair(graph, attr->wino.tile, attr->wino.swap);
+    add(graph, attr->wino.panel);
     add_pair(graph, attr->wino.offset[0], attr->wino.offset[1]);
     add_pair(graph, attr->wino.tiles[0], attr->wino.tiles[1]);
     if (node->op == OP_contract) add_contract(graph, node);
@@ -177,6 +178,7 @@ static const Attr *copy_attr(Graph *graph, const Node *node) {
     to->product = from->product;
     to->wino.tile = from->wino.tile;
     to->wino.swap = from->wino.swap;
+    to->wino.panel = from->wino.panel;
     memcpy(to->wino.offset, from->wino.offset, sizeof to->wino.offset);
     memcpy(to->wino.tiles, from->wino.tiles, sizeof to->wino.tiles);
     if (node->op == OP_contract) to->contract = copy_contract(graph, node);

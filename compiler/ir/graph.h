@@ -77,13 +77,14 @@ typedef struct ProductAttr {
 // Winograd's transforms work on images [N, H, W, C] in tiles: `tile` x `tile` results of a 3x3 filter need
 // a patch of (tile + 2) x (tile + 2), which becomes as many frequencies, P = (tile + 2)^2 (ir/wino.h).
 //     wino_in      [N, H, W, C]   -> [N, P, T, C]     patches at offset + tile * (i, j), zero outside
-//     wino_filter  [K, C, 3, 3]   -> [P, C, K], swap: [P, K, C]
+//     wino_filter  [K, C, 3, 3]   -> [P, C, K], swap: [P, K, C]; panels of W: [K/W, P, C, W] likewise
 //     wino_out     [N, P, T, K]   -> [N, H, W, K]     tiles put together and cropped
 // T = tiles[0] * tiles[1], row-major. wino_*_t is the transposed map, from the right to the left.
 typedef struct WinoAttr {
     int32_t tile; // 2 or 4
     int32_t offset[2];
     int32_t tiles[2];
+    int32_t panel; // W; 0: none
     bool swap;
 } WinoAttr;
 

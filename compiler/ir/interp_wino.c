@@ -63,15 +63,19 @@ void eval_wino_filter(const Eval *eval) {
     WinoMatrix m = wino_matrix(eval->node->op, eval->node->attr->wino.tile);
     const Extents *filter = back ? &eval->shape : &eval->in_shape[0];
     const Extents *points = back ? &eval->in_shape[0] : &eval->shape;
-    int64_t side = back ? m.columns : m.rows;
+    int64_t side = back ? m.columns : m.rows, panel = eval->node->attr->wino.panel;
+    int first = panel ? 1 : 0; // the axis of the points
     for (int64_t k = 0; k < filter->dim[0]; k++)
         for (int64_t c = 0; c < filter->dim[1]; c++) {
             Patch plain = {.base = k * filter->stride[0] + c * filter->stride[1],
                            .row = filter->stride[2],
                            .column = filter->stride[3]};
-            Patch point = {.base = (swap ? k : c) * points->stride[1] + (swap ? c : k),
-                           .row = side * points->stride[0],
-                           .column = points->stride[0]};
+            int64_t row = swap ? k : c, column = swap ? c : k;
+            Patch point = {
+                .base = row * points->stride[first + 1] +
+                        (panel ? column / panel * points->stride[0] + column % panel : column),
+                .row = side * points->stride[first],
+                .column = points->stride[first]};
             transform(eval, &m, back ? &plain : &point, back ? &point : &plain);
         }
 }

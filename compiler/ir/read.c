@@ -277,6 +277,7 @@ typedef enum AttrName {
     ATTR_tile,
     ATTR_offset,
     ATTR_tiles,
+    ATTR_panel,
     ATTR_swap,
     ATTR_COUNT
 } AttrName;
@@ -284,7 +285,7 @@ typedef enum AttrName {
 static const char *const attr_names[ATTR_COUNT] = {
     "value",       "axis",  "axes",   "extent", "perm",     "low", "high",
     "interior",    "start", "step",   "stride", "dilation", "sum", "transpose_a",
-    "transpose_b", "tile",  "offset", "tiles",  "swap"};
+    "transpose_b", "tile",  "offset", "tiles",  "panel",    "swap"};
 
 #define HAS(name) (1u << ATTR_##name)
 static const unsigned attrs_of[OP_COUNT] = {
@@ -311,8 +312,8 @@ static const unsigned attrs_of[OP_COUNT] = {
     [OP_wino_in_t] = HAS(tile) | HAS(offset) | HAS(tiles),
     [OP_wino_out] = HAS(tile) | HAS(tiles),
     [OP_wino_out_t] = HAS(tile) | HAS(tiles),
-    [OP_wino_filter] = HAS(tile) | HAS(swap),
-    [OP_wino_filter_t] = HAS(tile) | HAS(swap),
+    [OP_wino_filter] = HAS(tile) | HAS(panel) | HAS(swap),
+    [OP_wino_filter_t] = HAS(tile) | HAS(panel) | HAS(swap),
 };
 
 static bool read_flag(Reader *r, bool *flag) {
@@ -363,6 +364,8 @@ static bool read_attr_value(Reader *r, Draft *draft, AttrName name) {
         return read_int32(r, &attr->wino.offset[0]) && read_int32(r, &attr->wino.offset[1]);
     case ATTR_tiles:
         return read_int32(r, &attr->wino.tiles[0]) && read_int32(r, &attr->wino.tiles[1]);
+    case ATTR_panel:
+        return read_int32(r, &attr->wino.panel);
     case ATTR_swap:
         return read_flag(r, &attr->wino.swap);
     case ATTR_COUNT:

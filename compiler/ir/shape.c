@@ -380,8 +380,17 @@ static const char *check_wino_filter(const Node *node, Arena *arena, const Shape
     Dim three = dim_const(3);
     if (filter->rank != 4 || !dim_equal(filter->dim[2], three) || !dim_equal(filter->dim[3], three))
         return wrong(node, arena, "%s is no 3x3 filter", type_text(DT_F32, filter, arena));
-    Shape expected = shape_of(3, (Dim[]){dim_const(patch * patch), filter->dim[wino->swap ? 0 : 1],
-                                         filter->dim[wino->swap ? 1 : 0]});
+    Dim rows = filter->dim[wino->swap ? 0 : 1], columns = filter->dim[wino->swap ? 1 : 0];
+    Dim points = dim_const(patch * patch), panels;
+    Shape expected = shape_of(3, (Dim[]){points, rows, columns});
+    if (wino->panel < 0) return wrong(node, arena, "panels of %d", wino->panel);
+    if (wino->panel) {
+        Dim width = dim_const(wino->panel);
+        if (!dim_div(&panels, columns, width))
+            return wrong(node, arena, "panels of %d do not divide %s", wino->panel,
+                         type_text(DT_F32, filter, arena));
+        expected = shape_of(4, (Dim[]){panels, points, rows, width});
+    }
     if (shape_equal(out, &expected)) return NULL;
     return wrong(node, arena, "transformed it is %s, not %s", type_text(DT_F32, &expected, arena),
                  type_text(DT_F32, out, arena));

@@ -44,6 +44,7 @@
 //     tile      wino_*               2 or 4
 //     offset    wino_in, wino_in_t   two numbers
 //     tiles     wino_in .. wino_out_t                      two numbers
+//     panel     wino_filter, wino_filter_t                 a number
 //     swap      wino_filter, wino_filter_t                 1
 #include "ir/graph.h"
 
@@ -210,6 +211,7 @@ static void print_attrs(Buf *out, const Node *node) {
     attr_number(&list, "tile", attr->wino.tile);
     attr_numbers(&list, "offset", attr->wino.offset, 1, 2);
     attr_numbers(&list, "tiles", attr->wino.tiles, 1, 2);
+    attr_number(&list, "panel", attr->wino.panel);
     attr_number(&list, "swap", attr->wino.swap);
     if (list.open) buf_add(out, "}");
 }

@@ -309,7 +309,7 @@ static const Node *lower_contract(const Lower *pass, const Node *node, uint32_t 
     set_indices(&l, &access, out, summed);
     if (multiplications(&l) < pass->least) return NULL;
     const Node *winograd =
-        pass->target->lanes && !summed ? lower_winograd(g, a, b, &access, out) : NULL;
+        pass->target->lanes && !summed ? lower_winograd(g, a, b, &access, out, pass->target) : NULL;
     if (winograd) return winograd;
     int rank_a = a->shape.rank, rank_b = b->shape.rank;
     for (int axis = 0; axis < rank_a; axis++)

@@ -43,6 +43,6 @@ const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const
 // A 3x3 convolution of stride 1, or a gradient of one, by Winograd's transforms (wino.c); NULL where
 // the contraction is none, or it does not pay.
 const Node *lower_winograd(Graph *graph, const Node *a, const Node *b, const ContractAttr *attr,
-                           const Shape *out);
+                           const Shape *out, const Target *target);
 
 #endif

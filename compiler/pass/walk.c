@@ -221,7 +221,7 @@ static void walk_wino(Arena *arena, const Fusion *fusion, Walk *walk) {
     bool filter = core->op == OP_wino_filter || core->op == OP_wino_filter_t;
     const Node *points = core->op == OP_wino_filter ? core : in;
     Storage at = fusion->storage[in->id];
-    walk->count = filter ? points->shape.dim[1] : core->shape.dim[0];
+    walk->count = filter ? points->shape.dim[points->shape.rank - 2] : core->shape.dim[0];
     walk->grain = filter ? 8 : 1;
     set_outer(walk, filter ? dim_const(1) : walk->count);
     walk->time =

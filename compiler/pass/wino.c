@@ -207,6 +207,7 @@ typedef struct Winograd {
     const Conv *conv;
     WinoAttr attr, plain; // plain: of Y's tiles, which start where Y does
     int64_t points, tiles;
+    int32_t panel; // columns of a filter's panel, which a block of registers holds side by side
 } Winograd;
 
 static const Node *in_order(Graph *g, const Node *node, const int8_t *axis) {
@@ -236,15 +237,20 @@ static const Node *result_tiles(const Winograd *w) { // out'(Y)
     return node_wino(w->graph, OP_wino_out_t, y, w->plain, tiles_shape(w, w->conv->k));
 }
 
-static const Node *filter_points(const Winograd *w, bool swap) { // U [P, 1, C, K], or with K first
+// U as [P, 1, C, K], or with K first; in memory a panel of some columns lies together.
+static const Node *filter_points(const Winograd *w, bool swap) {
     const Conv *conv = w->conv;
-    Dim c = dim_const(conv->c), k = dim_const(conv->k), points = dim_const(w->points);
-    WinoAttr attr = {.tile = w->attr.tile, .swap = swap};
-    const Node *filter = in_order(w->graph, conv->w, conv->w_axis);
-    const Node *u = node_wino(w->graph, OP_wino_filter, filter, attr,
-                              shape_of(3, (Dim[]){points, swap ? k : c, swap ? c : k}));
-    return node_reshape(w->graph, u,
-                        shape_of(4, (Dim[]){points, dim_const(1), swap ? k : c, swap ? c : k}));
+    static const int8_t panels_inside[] = {1, 2, 0, 3};
+    int64_t rows = swap ? conv->k : conv->c, columns = swap ? conv->c : conv->k;
+    int32_t width = columns % w->panel ? (int32_t)columns : w->panel;
+    WinoAttr attr = {.tile = w->attr.tile, .panel = width, .swap = swap};
+    const Node *u =
+        node_wino(w->graph, OP_wino_filter, in_order(w->graph, conv->w, conv->w_axis), attr,
+                  shape_of(4, (Dim[]){dim_const(columns / width), dim_const(w->points),
+                                      dim_const(rows), dim_const(width)}));
+    return node_reshape(w->graph, node_permute(w->graph, u, panels_inside),
+                        shape_of(4, (Dim[]){dim_const(w->points), dim_const(1), dim_const(rows),
+                                            dim_const(columns)}));
 }
 
 // Every frequency of every image times its filter: [N, P, T, from] -> [N, P, T, to].
@@ -293,12 +299,13 @@ static const Node *lower_w(const Winograd *w) {
 }
 
 const Node *lower_winograd(Graph *graph, const Node *a, const Node *b, const ContractAttr *attr,
-                           const Shape *out) {
+                           const Shape *out, const Target *target) {
     Conv conv;
     if (!find_conv(a, b, attr, out, &conv)) return NULL;
     int tile = choose_tile(&conv);
     if (!tile || is_uniform(conv.x, conv.x_axis) || is_uniform(conv.y, conv.y_axis)) return NULL;
     Winograd w = {.graph = graph, .conv = &conv, .points = (tile + 2) * (tile + 2)};
+    w.panel = 2 * target->lanes;
     w.attr.tile = w.plain.tile = tile;
     for (int i = 0; i < 2; i++) {
         w.attr.tiles[i] = w.plain.tiles[i] = (int32_t)((conv.y_side[i] + tile - 1) / tile);
