@@ -6,7 +6,8 @@
 void train_k0_product(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b5 = (float *)(ctx->work + 0); // b5
+    const long long part_low = low;
+    float *restrict b5 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 10); // b5
     const float *restrict b0 = (float *)(ctx->state + 0); // params
     nnc_product(0, 1, high - low, 10, 784,
         (float *)(ctx->input + 0) + low * 784, 784,
@@ -25,8 +26,9 @@ void train_k0_product(const NncCtx *ctx, long long low, long long high, int thre
 void train_k1_reduce_max(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b6 = (float *)(ctx->work + 2560); // b6
-    const float *restrict b5 = (float *)(ctx->work + 0); // b5
+    const long long part_low = low;
+    float *restrict b6 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 640) - part_low * 1); // b6
+    const float *restrict b5 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 10); // b5
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         float v1 = (-1.0f / 0.0f);
         for (int r1 = 0; r1 < 10; r1++) {
@@ -42,9 +44,10 @@ void train_k1_reduce_max(const NncCtx *ctx, long long low, long long high, int t
 void train_k2_exp(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b7 = (float *)(ctx->work + 1280); // b7
-    const float *restrict b5 = (float *)(ctx->work + 0); // b5
-    const float *restrict b6 = (float *)(ctx->work + 2560); // b6
+    const long long part_low = low;
+    float *restrict b7 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 320) - part_low * 10); // b7
+    const float *restrict b5 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 10); // b5
+    const float *restrict b6 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 640) - part_low * 1); // b6
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         const float v1 = b6[i0];
         for (int i1 = 0; i1 < 10; i1++) {
@@ -59,8 +62,9 @@ void train_k2_exp(const NncCtx *ctx, long long low, long long high, int thread) 
 void train_k3_reduce_sum(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b8 = (float *)(ctx->work + 2688); // b8
-    const float *restrict b7 = (float *)(ctx->work + 1280); // b7
+    const long long part_low = low;
+    float *restrict b8 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 704) - part_low * 1); // b8
+    const float *restrict b7 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 320) - part_low * 10); // b7
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         float v1 = 0.0f;
         for (int r1 = 0; r1 < 10; r1++) {
@@ -76,11 +80,12 @@ void train_k3_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
 void train_k4_reduce_sum(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
+    const long long part_low = low;
     float *restrict b9 = (float *)(ctx->work + 32704); // b9
-    const float *restrict b8 = (float *)(ctx->work + 2688); // b8
-    const float *restrict b6 = (float *)(ctx->work + 2560); // b6
+    const float *restrict b8 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 704) - part_low * 1); // b8
+    const float *restrict b6 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 640) - part_low * 1); // b6
     const int *restrict b2 = (int *)(ctx->input + 100352); // label
-    const float *restrict b5 = (float *)(ctx->work + 0); // b5
+    const float *restrict b5 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 10); // b5
     for (int first = (int)low; first < (int)high; first += 256) {
         const int last = first + 256 < (int)high ? first + 256 : (int)high;
         float v10_row[256];
@@ -141,8 +146,9 @@ void train_k5_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
 void train_k6_div(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b11 = (float *)(ctx->work + 2816); // b11
-    const float *restrict b8 = (float *)(ctx->work + 2688); // b8
+    const long long part_low = low;
+    float *restrict b11 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 1); // b11
+    const float *restrict b8 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 704) - part_low * 1); // b8
     const float s0 = ctx->scalar[0];
     const float v3 = (1.0f / s0);
     for (int i0 = (int)low; i0 < (int)high; i0++) {
@@ -157,10 +163,11 @@ void train_k6_div(const NncCtx *ctx, long long low, long long high, int thread) 
 void train_k7_add(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
+    const long long part_low = low;
     float *restrict b12 = (float *)(ctx->work + 31424); // b12
     const int *restrict b2 = (int *)(ctx->input + 100352); // label
-    const float *restrict b11 = (float *)(ctx->work + 2816); // b11
-    const float *restrict b7 = (float *)(ctx->work + 1280); // b7
+    const float *restrict b11 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 1); // b11
+    const float *restrict b7 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 320) - part_low * 10); // b7
     const float s0 = ctx->scalar[0];
     const float v6 = (-1.0f / s0);
     for (int i0 = (int)low; i0 < (int)high; i0++) {

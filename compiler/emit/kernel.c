@@ -107,6 +107,10 @@ void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Ker
     buf_printf(out, "void %s_%s(const NncCtx *ctx, long long low, long long high, int thread) {\n",
                function, kernel->name);
     buf_add(out, "    const int n = (int)ctx->n;\n    (void)n, (void)thread;\n");
+    if (kernel->unit > 1)
+        buf_printf(out, "    const long long part_low = low / %lld;\n", (long long)kernel->unit);
+    else if (kernel->unit == 1)
+        buf_add(out, "    const long long part_low = low;\n");
     if (kernel->kind == KERNEL_SCATTER) {
         print_scatter(out, fusion, kernel);
     } else if (kernel->kind == KERNEL_WINO && kernel->result.at[0].value == kernel->core) {

@@ -78,7 +78,7 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
 // --- Locals
 
 static void print_pointer(Buf *out, const Loops *loops, const Buffer *buffer, int depth) {
-    bool written = buffer->arena == ARENA_SCRATCH; // by a product
+    bool written = buffer->arena == ARENA_SCRATCH && !buffer->part; // by a product
     for (int i = 0; i < loops->store.count; i++)
         written |= loops->store.at[i].buffer == buffer;
     print_indent(out, depth);

@@ -69,6 +69,10 @@ void print_number(Buf *out, DType dtype, double number) {
 }
 
 char *buffer_address(Arena *arena, const Buffer *buffer) {
+    if (buffer->part) // from the thread's part, as if it began with index 0
+        return arena_printf(
+            arena, "((%s *)(ctx->scratch + thread * ctx->scratch_bytes + %lld) - part_low * %lld)",
+            c_memory_type(buffer->dtype), (long long)buffer->offset, (long long)buffer->part);
     if (buffer->arena == ARENA_SCRATCH)
         return arena_printf(arena, "(%s *)(ctx->scratch + thread * ctx->scratch_bytes + %lld)",
                             c_memory_type(buffer->dtype), (long long)buffer->offset);

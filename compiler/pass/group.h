@@ -14,6 +14,7 @@
 typedef struct Strand {
     VEC(const Walk *) walk; // in the kernels' order
     double time;            // nanoseconds on one thread, about
+    int64_t grain;          // outer indices of a part, where several kernels go by parts; else 0
 } Strand;
 
 typedef struct Level {
@@ -29,5 +30,8 @@ typedef struct Groups {
 Groups *groups_make(Arena *arena, Fusion *fusion);
 // How many of its outer indices a part of a strand of several kernels has: from shapes alone.
 int64_t strand_grain(const Fusion *fusion, const Strand *strand);
+// Gives buffers that live within one strand to its threads, a part's worth each (pass/scope.c).
+// `scratch`: bytes that kernels have of their own; returns what each thread needs in all.
+int64_t scope_buffers(Arena *arena, Fusion *fusion, const Groups *groups, int64_t scratch);
 
 #endif

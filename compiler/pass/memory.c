@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The memory plan: every scratch buffer gets an offset in one arena, so that buffers which live at
+// The memory plan: each buffer gets an offset in one arena, so that buffers which live at
 // the same time do not overlap. Greedy by size: the largest first, each at the lowest offset that
 // is free over its live range (the heuristic of Pisarchyk & Lee, "Efficient Memory Management for
 // Deep Neural Net Inference", 2020, section 5).
@@ -36,17 +36,13 @@ static int64_t free_offset(Buffer *const *placed, int count, const Buffer *buffe
     return offset;
 }
 
-int64_t memory_plan(Arena *arena, const Fusion *fusion) {
-    Buffer **placed = ARENA_ARRAY(arena, Buffer *, fusion->buffer.count + 1);
-    int count = 0;
+int64_t memory_plan(const Buffers *buffers) {
     int64_t bytes = 0;
-    for (int i = 0; i < fusion->buffer.count; i++)
-        if (fusion->buffer.at[i]->arena == ARENA_WORK && fusion->buffer.at[i]->last >= 0)
-            placed[count++] = fusion->buffer.at[i];
-    qsort(placed, (size_t)count, sizeof *placed, by_size);
-    for (int i = 0; i < count; i++) {
-        placed[i]->offset = free_offset(placed, i, placed[i]);
-        int64_t end = placed[i]->offset + bytes_of(placed[i]);
+    if (buffers->count) qsort(buffers->at, (size_t)buffers->count, sizeof *buffers->at, by_size);
+    for (int i = 0; i < buffers->count; i++) {
+        Buffer *buffer = buffers->at[i];
+        buffer->offset = free_offset(buffers->at, i, buffer);
+        int64_t end = buffer->offset + bytes_of(buffer);
         if (end > bytes) bytes = end;
     }
     return bytes;

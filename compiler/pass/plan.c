@@ -67,11 +67,12 @@ static PlanNode *plan_call(Arena *arena, const Walk *walk, int64_t unit) {
 }
 
 // One kernel is cut as finely as it can be, several along the extent that they share.
-static PlanNode *plan_strand(Arena *arena, const Fusion *fusion, const Strand *strand) {
+static PlanNode *plan_strand(Arena *arena, const Fusion *fusion, Strand *strand) {
     PlanNode *par = new_node(arena, PLAN_PAR, 0);
     bool alone = strand->walk.count == 1;
     par->count = alone ? strand->walk.at[0]->count : strand->walk.at[0]->outer;
-    par->grain = alone ? strand->walk.at[0]->grain : strand_grain(fusion, strand);
+    if (!alone) strand->grain = strand_grain(fusion, strand);
+    par->grain = alone ? strand->walk.at[0]->grain : strand->grain;
     for (int i = 0; i < strand->walk.count; i++) {
         const Walk *walk = strand->walk.at[i];
         VEC_PUSH(arena, par->child, plan_call(arena, walk, alone ? 1 : walk->unit));
@@ -92,7 +93,7 @@ static PlanNode *plan_level(Arena *arena, const Fusion *fusion, const Level *lev
     double share = level->time / LEVEL_PARTS;
     PlanNode *each = new_node(arena, PLAN_EACH, level->time), *rest = NULL;
     for (int i = 0; i < level->strand.count; i++) {
-        const Strand *strand = level->strand.at[i];
+        Strand *strand = level->strand.at[i];
         if (strand->time > share) VEC_PUSH(arena, each->child, plan_strand(arena, fusion, strand));
     }
     for (int i = 0; i < level->strand.count; i++) {
@@ -113,8 +114,7 @@ static int by_kernel(const void *a, const void *b) {
     return x->kernel->id - y->kernel->id;
 }
 
-static PlanNode *plan_tree(Arena *arena, Fusion *fusion) {
-    const Groups *groups = groups_make(arena, fusion);
+static PlanNode *plan_tree(Arena *arena, const Fusion *fusion, const Groups *groups) {
     PlanNode *root = new_node(arena, PLAN_SEQ, 0);
     for (int i = 0; i < groups->level.count; i++) {
         const Level *level = groups->level.at[i];
@@ -154,11 +154,16 @@ static void touch_all(const Fusion *fusion, const PlanNode *node, int at) {
 }
 
 // What goes on at the same time, or part by part, may not lie at the same place.
-static void find_live_ranges(const Fusion *fusion, const PlanNode *root) {
+static int64_t place_work(Arena *arena, const Fusion *fusion, const PlanNode *root) {
+    Buffers work = {0};
     for (int i = 0; i < fusion->buffer.count; i++)
         fusion->buffer.at[i]->first = fusion->buffer.at[i]->last = -1;
     for (int i = 0; i < root->child.count; i++)
         touch_all(fusion, root->child.at[i], i);
+    for (int i = 0; i < fusion->buffer.count; i++)
+        if (fusion->buffer.at[i]->arena == ARENA_WORK && fusion->buffer.at[i]->last >= 0)
+            VEC_PUSH(arena, work, fusion->buffer.at[i]);
+    return memory_plan(&work);
 }
 
 static int64_t scratch_needed(const Fusion *fusion) {
@@ -175,9 +180,9 @@ static int64_t scratch_needed(const Fusion *fusion) {
 Plan *plan_make(Arena *arena, Fusion *fusion) {
     Plan *plan = ARENA_NEW(arena, Plan);
     plan->fusion = fusion;
-    plan->root = plan_tree(arena, fusion);
-    find_live_ranges(fusion, plan->root);
-    plan->work_bytes = memory_plan(arena, fusion);
-    plan->scratch_bytes = scratch_needed(fusion);
+    const Groups *groups = groups_make(arena, fusion);
+    plan->root = plan_tree(arena, fusion, groups);
+    plan->scratch_bytes = scope_buffers(arena, fusion, groups, scratch_needed(fusion));
+    plan->work_bytes = place_work(arena, fusion, plan->root);
     return plan;
 }

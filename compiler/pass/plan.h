@@ -17,7 +17,7 @@ typedef enum BufferArena {
     ARENA_INPUT,   // the batch: ctx->input
     ARENA_OUTPUT,  // handed to the caller: ctx->output
     ARENA_WORK,    // between kernels: ctx->work
-    ARENA_SCRATCH, // within one call of a kernel, of its thread: ctx->scratch
+    ARENA_SCRATCH, // of one thread, within one call of a kernel or one part: ctx->scratch
 } BufferArena;
 
 typedef struct Buffer {
@@ -27,8 +27,13 @@ typedef struct Buffer {
     DType dtype;
     int64_t elements; // with N = the batch
     int64_t offset;   // bytes from the arena's start; multiple of NNC_ALIGN
+    int64_t part;     // > 0: of a thread's part, this many elements to an index; elements: a part's
     int first, last;  // the first and the last child of the plan's root that touch it
 } Buffer;
+
+typedef struct Buffers {
+    VEC(Buffer *);
+} Buffers;
 
 // Where a stored node lies: its elements are row-major with the extents that the batch gives.
 typedef struct Storage {
@@ -70,6 +75,8 @@ typedef struct Kernel {
                         // or NULL
     const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h); NULL:
                                  // calls of nnc_product
+    int64_t unit; // > 0: it touches buffers of a thread's part (Buffer.part), and this many of its
+                  // own outermost indices are one of theirs
     const char *apart; // why it is not in one kernel with what it reads: a short reason
     const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;
@@ -138,8 +145,7 @@ int64_t product_grain(const Fusion *fusion, const Kernel *kernel);
 Plan *plan_make(Arena *arena, Fusion *fusion);
 void plan_print(Buf *out, const Plan *plan);
 
-// Gives each ARENA_WORK buffer an offset from its live range; returns the bytes needed
-// (pass/memory.c).
-int64_t memory_plan(Arena *arena, const Fusion *fusion);
+// Gives each buffer an offset, by their live ranges; returns the bytes needed (pass/memory.c).
+int64_t memory_plan(const Buffers *buffers);
 
 #endif

@@ -70,7 +70,9 @@ static void print_buffers(Buf *out, const Fusion *fusion) {
         if (buffer->last < 0 && buffer->arena != ARENA_SCRATCH) continue;
         buf_printf(out, "buffer %s %s %lld %s+%lld", buffer->name, dtype_name(buffer->dtype),
                    (long long)buffer->elements, arena[buffer->arena], (long long)buffer->offset);
-        if (buffer->arena != ARENA_SCRATCH)
+        if (buffer->part)
+            buf_printf(out, " part %lld", (long long)buffer->part);
+        else if (buffer->arena != ARENA_SCRATCH)
             buf_printf(out, " live %d..%d", buffer->first, buffer->last);
         buf_add(out, "\n");
     }

@@ -249,7 +249,7 @@ static void walk_scatter(Arena *arena, const Fusion *fusion, Walk *walk) {
     add_results(arena, fusion, walk);
 }
 
-Walk *walk_make(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
+Walk *walk_make(Arena *arena, const Fusion *fusion, Kernel *kernel) {
     Walk *walk = ARENA_NEW(arena, Walk);
     walk->kernel = kernel;
     if (kernel->kind == KERNEL_PRODUCT)

@@ -21,7 +21,7 @@ typedef struct Touch {
 } Touch;
 
 typedef struct Walk {
-    const Kernel *kernel;
+    Kernel *kernel;
     Dim outer;     // what it can be cut along; 1: it cannot
     int64_t unit;  // of its own outermost indices, how many are one of `outer`
     Dim count;     // its own outermost extent: outer * unit
@@ -37,7 +37,7 @@ typedef enum Relation {
     AS_WHOLE, // all parts of the earlier one must be done
 } Relation;
 
-Walk *walk_make(Arena *arena, const Fusion *fusion, const Kernel *kernel);
+Walk *walk_make(Arena *arena, const Fusion *fusion, Kernel *kernel);
 // What the later of two kernels has to wait for in the earlier one.
 Relation walk_relation(const Walk *earlier, const Walk *later);
 // Do both read the same of something, part by part?

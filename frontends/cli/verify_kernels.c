@@ -22,8 +22,13 @@ typedef struct Run { // of one function
     int64_t n;
     double **value; // the oracle's, by node id
     NncCtx ctx;
-    char *arena[4]; // by BufferArena
+    char *arena[5]; // by BufferArena
 } Run;
+
+typedef struct Part { // outer indices of the strand that a kernel is in
+    int64_t low, high, count, grain;
+    int64_t unit; // indices of the kernel to one of these
+} Part;
 
 static char *new_arena(int64_t bytes) {
     size_t size = ((size_t)(bytes > 0 ? bytes : 1) + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
@@ -49,14 +54,25 @@ static int64_t place_of(const Run *run, const Shape *shape, int64_t i) {
     return place;
 }
 
-static void put(const Run *run, const Node *node) {
+// Is the element at *place in memory while this part is? *place: then, from the thread's part on.
+// What lies there for all parts counts with the last one.
+static bool is_there(const Buffer *buffer, const Part *part, int64_t *place) {
+    if (buffer->part == 0) return !part || part->high == part->count;
+    if (*place < part->low * buffer->part || *place >= part->high * buffer->part) return false;
+    *place -= part->low * buffer->part;
+    return true;
+}
+
+// part NULL: all of it.
+static void put(const Run *run, const Node *node, const Part *part) {
     const Storage *at = &run->plan->fusion->storage[node->id];
     int64_t size = shape_eval(&node->shape, run->n);
-    if (!at->buffer) return;
+    if (!at->buffer || (at->buffer->part == 0 && part && part->low > 0)) return;
     char *to = address(run, at, node->dtype);
     for (int64_t i = 0; i < size; i++) {
         double value = run->value[node->id][i];
         int64_t place = place_of(run, &node->shape, i);
+        if (at->buffer->part && !is_there(at->buffer, part, &place)) continue;
         if (node->dtype == DT_F32)
             ((float *)(void *)to)[place] = (float)value;
         else if (node->dtype == DT_I32)
@@ -72,7 +88,7 @@ static double get(const char *from, DType dtype, int64_t i) {
 }
 
 // The largest error, as a part of the largest value; the few that may lie across a kink left out.
-static double compare(const Run *run, const Result *result) {
+static double compare(const Run *run, const Result *result, const Part *part) {
     const Node *node = result->value;
     int64_t size = shape_eval(&node->shape, run->n), kinks = size / ELEMENTS_PER_KINK;
     const char *got = address(run, &result->to, node->dtype);
@@ -81,7 +97,9 @@ static double compare(const Run *run, const Result *result) {
     for (int64_t i = 0; i < size; i++)
         scale = isfinite(want[i]) ? fmax(scale, fabs(want[i])) : scale;
     for (int64_t i = 0; i < size; i++) {
-        double have = get(got, node->dtype, place_of(run, &node->shape, i));
+        int64_t place = place_of(run, &node->shape, i);
+        if (!is_there(result->to.buffer, part, &place)) continue;
+        double have = get(got, node->dtype, place);
         bool same = have == want[i] || (isnan(have) && isnan(want[i]));
         double error = same ? 0 : fabs(have - want[i]) / scale;
         if (!(error <= tolerance) && kinks-- > 0) continue;
@@ -90,13 +108,18 @@ static double compare(const Run *run, const Result *result) {
     return worst;
 }
 
-static const PlanNode *find_call(const PlanNode *node, const Kernel *kernel) {
-    if (node->kind == PLAN_CALL) return node->kernel == kernel ? node : NULL;
-    for (int i = 0; i < node->child.count; i++) {
-        const PlanNode *found = find_call(node->child.at[i], kernel);
-        if (found) return found;
-    }
-    return NULL;
+// The parts that the plan calls the kernel for; one where it is called for all of its indices.
+static bool find_part(const PlanNode *node, const PlanNode *around, const Kernel *kernel, int64_t n,
+                      Part *part) {
+    for (int i = 0; i < node->child.count; i++)
+        if (find_part(node->child.at[i], node, kernel, n, part)) return true;
+    if (node->kind != PLAN_CALL || node->kernel != kernel) return false;
+    int64_t count = dim_eval(node->count, n);
+    *part = (Part){.count = 1, .grain = 1, .unit = count};
+    if (around->kind == PLAN_PAR)
+        *part =
+            (Part){.count = dim_eval(around->count, n), .grain = around->grain, .unit = node->unit};
+    return true;
 }
 
 static void verify_kernel(Run *run, const Kernel *kernel) {
@@ -105,13 +128,20 @@ static void verify_kernel(Run *run, const Kernel *kernel) {
         arena_printf(check->arena, "%s_%s", function_name(run->function), kernel->name);
     NncKernel *call = (NncKernel *)jit_function(check->jit, symbol);
     if (!call) bug("emitted C has no kernel %s", symbol);
-    for (int i = 0; i < kernel->reads.count; i++)
-        put(run, kernel->reads.at[i]);
-    call(&run->ctx, 0, dim_eval(find_call(run->plan->root, kernel)->count, run->n), 0);
+    Part part;
+    if (!find_part(run->plan->root, NULL, kernel, run->n, &part))
+        bug("the plan does not call %s", kernel->name);
     double worst = 0;
-    for (int i = 0; i < kernel->result.count; i++) {
-        double error = compare(run, &kernel->result.at[i]);
-        worst = error <= worst ? worst : error;
+    while (part.low < part.count) {
+        part.high = part.low + part.grain < part.count ? part.low + part.grain : part.count;
+        for (int i = 0; i < kernel->reads.count; i++)
+            put(run, kernel->reads.at[i], &part);
+        call(&run->ctx, part.low * part.unit, part.high * part.unit, 0);
+        for (int i = 0; i < kernel->result.count; i++) {
+            double error = compare(run, &kernel->result.at[i], &part);
+            worst = error <= worst ? worst : error;
+        }
+        part.low = part.high;
     }
     check_report(check, kernel->name, check_place(check, run->graph, kernel->result.at[0].value),
                  worst, tolerance);
@@ -141,7 +171,8 @@ static void verify_whole(Run *run) {
     const Graph *graph = run->graph;
     for (int i = 0; i < graph->node.count; i++) {
         const Node *node = graph->node.at[i];
-        if (node->op == OP_input || node->op == OP_param || node->op == OP_state) put(run, node);
+        if (node->op == OP_input || node->op == OP_param || node->op == OP_state)
+            put(run, node, NULL);
     }
     run->check->compiled->program.function[run->function].run(&run->ctx);
     for (int i = 0; i < graph->root.count; i++) {
@@ -151,7 +182,7 @@ static void verify_whole(Run *run) {
         if (!result.to.buffer) continue;
         const char *name = arena_printf(run->check->arena, "all of %s: %s",
                                         function_name(run->function), root->name);
-        check_report(run->check, name, "", compare(run, &result), 10 * tolerance);
+        check_report(run->check, name, "", compare(run, &result, NULL), 10 * tolerance);
     }
 }
 
@@ -164,19 +195,19 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n) {
     Arena *values = arena_new();
     const double *const *leaf = (const double *const *)(void *)check_leaves(check, run.graph);
     run.value = graph_interpret(run.graph, &(Interp){.n = n, .seed = 1, .leaf = leaf}, values);
-    int64_t bytes[4] = {[ARENA_STATE] = program->state_bytes,
+    int64_t bytes[5] = {[ARENA_STATE] = program->state_bytes,
                         [ARENA_INPUT] = program->input_bytes,
                         [ARENA_OUTPUT] = about->output_bytes,
-                        [ARENA_WORK] = about->work_bytes};
-    for (int i = 0; i < 4; i++)
+                        [ARENA_WORK] = about->work_bytes,
+                        [ARENA_SCRATCH] = about->scratch_bytes};
+    for (int i = 0; i < 5; i++)
         run.arena[i] = new_arena(bytes[i]);
     float *scalar = ARENA_ARRAY(check->arena, float, about->scalar_count + 1);
-    char *scratch = new_arena(about->scratch_bytes);
     run.ctx = (NncCtx){.state = run.arena[ARENA_STATE],
                        .input = run.arena[ARENA_INPUT],
                        .output = run.arena[ARENA_OUTPUT],
                        .work = run.arena[ARENA_WORK],
-                       .scratch = scratch,
+                       .scratch = run.arena[ARENA_SCRATCH],
                        .scratch_bytes = about->scratch_bytes,
                        .scalar = scalar,
                        .n = n,
@@ -187,8 +218,7 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n) {
     for (int i = 0; i < run.plan->fusion->kernel.count; i++)
         verify_kernel(&run, run.plan->fusion->kernel.at[i]);
     verify_whole(&run);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         free(run.arena[i]);
-    free(scratch);
     arena_free(values);
 }

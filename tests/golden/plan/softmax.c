@@ -4,7 +4,8 @@
 void train_k0_reduce_max(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b1 = (float *)(ctx->work + 1600); // b1
+    const long long part_low = low;
+    float *restrict b1 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 448) - part_low * 1); // b1
     const float *restrict b0 = (float *)(ctx->input + 0); // x
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         float v1_lane[16];
@@ -38,9 +39,10 @@ void train_k0_reduce_max(const NncCtx *ctx, long long low, long long high, int t
 void train_k1_exp(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b2 = (float *)(ctx->work + 0); // b2
+    const long long part_low = low;
+    float *restrict b2 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 100); // b2
     const float *restrict b0 = (float *)(ctx->input + 0); // x
-    const float *restrict b1 = (float *)(ctx->work + 1600); // b1
+    const float *restrict b1 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 448) - part_low * 1); // b1
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         const float v1 = b1[i0];
         for (int i1 = 0; i1 < 100; i1++) {
@@ -53,8 +55,9 @@ void train_k1_exp(const NncCtx *ctx, long long low, long long high, int thread) 
 void train_k2_reduce_sum(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
-    float *restrict b3 = (float *)(ctx->work + 1664); // b3
-    const float *restrict b2 = (float *)(ctx->work + 0); // b2
+    const long long part_low = low;
+    float *restrict b3 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 448) - part_low * 1); // b3
+    const float *restrict b2 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 100); // b2
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         float v1_lane[16];
         for (int lane = 0; lane < 16; lane++)
@@ -87,9 +90,10 @@ void train_k2_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
 void train_k3_div(const NncCtx *ctx, long long low, long long high, int thread) {
     const int n = (int)ctx->n;
     (void)n, (void)thread;
+    const long long part_low = low;
     float *restrict b4 = (float *)(ctx->output + 0); // b4
-    const float *restrict b2 = (float *)(ctx->work + 0); // b2
-    const float *restrict b3 = (float *)(ctx->work + 1664); // b3
+    const float *restrict b2 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 0) - part_low * 100); // b2
+    const float *restrict b3 = ((float *)(ctx->scratch + thread * ctx->scratch_bytes + 448) - part_low * 1); // b3
     for (int i0 = (int)low; i0 < (int)high; i0++) {
         const float v1 = b3[i0];
         for (int i1 = 0; i1 < 100; i1++) {
