@@ -228,8 +228,12 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
     lay_out(arena, module, &layout);
     fill_table(arena, module, &layout, &compiled->program);
     emit_head(&source, module, target);
-    for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
+    compiled->head = arena_strdup(arena, source.text);
+    for (int kind = 0; kind < NNC_FUNCTIONS; kind++) {
+        size_t start = source.length;
         if (module->graph[kind]) compile_function(arena, &layout, kind, &source, compiled);
+        compiled->part[kind] = arena_strdup(arena, source.text + start);
+    }
     if (!check_sizes(module, compiled, diag)) return NULL;
     compiled->source = source.text;
     compiled->program.target = target->name;
@@ -237,6 +241,14 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
         arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, target, source.text));
     compiled->seconds = now() - start;
     return compiled;
+}
+
+const char *compiled_source(Arena *arena, const Compiled *compiled, unsigned functions) {
+    Buf source = buf_new(arena);
+    buf_add(&source, compiled->head);
+    for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
+        if (functions >> kind & 1) buf_add(&source, compiled->part[kind]);
+    return source.text;
 }
 
 // --- Stages

@@ -179,6 +179,8 @@ void train_k7_add(const NncCtx *ctx, long long low, long long high, int thread) 
     }
 }
 
+// --- unit: train of softmax.nnd
+
 // k8_reduce_sum: [10]
 //   softmax.nnd:7    logits = image |> flatten |> linear(classes)
 #line 7 "softmax.nnd"

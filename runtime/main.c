@@ -203,7 +203,7 @@ static void print_help(FILE *out, const NncProgram *program, const char *name) {
     fprintf(out, "  training batch %d, %d epochs", program->batch, program->epochs);
     for (int i = 0; i < program->hyper_count; i++)
         fprintf(out, ", %s = %g", program->hyper[i].name, program->hyper[i].value);
-    fputs("\n", out);
+    fprintf(out, "\n  code for %s\n", program->target ? program->target : "any processor");
 }
 
 // --- Running
@@ -258,4 +258,32 @@ int nnc_main(const NncProgram *program, int argc, char **argv) {
         }
     print_help(stderr, program, name);
     return EXIT_USAGE;
+}
+
+// --- Versions
+
+static void print_versions(FILE *out, const NncProgram *const *version, int count) {
+    for (int i = 0; i < count; i++)
+        fprintf(out, "%s%s", i ? ", " : "", version[i]->target);
+}
+
+// The one that is asked for, or the first that this processor runs; NULL: none.
+static const NncProgram *choose(const NncProgram *const *version, int count, const char *wanted) {
+    for (int i = 0; i < count; i++)
+        if (wanted ? !strcmp(version[i]->target, wanted) : nnc_processor_runs(version[i]->target))
+            return version[i];
+    return NULL;
+}
+
+int nnc_main_of(const NncProgram *const *version, int count, int argc, char **argv) {
+    const char *wanted = getenv("NNC_MARCH");
+    const NncProgram *program = choose(version, count, wanted && *wanted ? wanted : NULL);
+    if (program && nnc_processor_runs(program->target)) return nnc_main(program, argc, argv);
+    fprintf(stderr, "%s: this program is compiled for ", version[0]->model);
+    print_versions(stderr, version, count);
+    if (program || !wanted)
+        fprintf(stderr, "; this processor is %s\n", nnc_processor());
+    else
+        fprintf(stderr, ", not for $NNC_MARCH, %s\n", wanted);
+    return 1;
 }

@@ -145,6 +145,9 @@ NncStatus nnc_eval(const NncProgram *, const NncOptions *, NncError *);
 NncStatus nnc_predict(const NncProgram *, const NncOptions *, const char *const *inputs, int count, NncError *);
 // main() of a built program: train, eval, predict with their options, --help; its exit status.
 int nnc_main(const NncProgram *, int argc, char **argv);
+// The same of a program that carries its functions in several versions, by their `target`, the most demanding first:
+// the first that this processor runs, or the one that $NNC_MARCH names.
+int nnc_main_of(const NncProgram *const *version, int count, int argc, char **argv);
 
 // --- What the compiler asks about data sources (runtime/source.c)
 

@@ -56,8 +56,8 @@ def step_with(update):
 
 class Trainer:
     def __init__(self, start, net, variant, optimizer_name, threads):
-        is_adam = optimizer_name == "adam"
-        self.update = step_with(adam if is_adam else momentum)
+        start, self.is_adam = start, optimizer_name == "adam"
+        self.update = step_with(adam if self.is_adam else momentum)
         x = start.input
         self.x = jnp.array(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
         self.y = jnp.array(start.target)
@@ -68,7 +68,7 @@ class Trainer:
                 bias = start[name.replace(".weight", ".bias")]
                 self.parameters.append((jnp.array(turned), jnp.array(bias)))
         zeros = [jnp.zeros_like(p) for p in jax.tree_util.tree_leaves(self.parameters)]
-        self.states = [[z, z + 0, jnp.zeros(())] if is_adam else [z] for z in zeros]
+        self.states = [[z, z + 0, jnp.zeros(())] if self.is_adam else [z] for z in zeros]
 
     def step(self, count):
         for _ in range(count):

@@ -29,20 +29,21 @@ def forward(parameters, x):
 
 class Trainer:
     def __init__(self, start, net, variant, optimizer_name, threads):
+        start, self.optimizer_name = start, optimizer_name
         self.x, self.y = Tensor(start.input).realize(), Tensor(start.target).realize()
-        parameters = []
+        self.parameters = []
         for name, weight in start.parameters():
             if name.endswith(".weight"):
                 pair = (weight, start[name.replace(".weight", ".bias")])
-                parameters.append([Tensor(value).realize() for value in pair])
-        flat = [p for pair in parameters for p in pair]
-        optimizer = nn.optim.Adam(flat, lr=1e-3) if optimizer_name == "adam" else \
+                self.parameters.append([Tensor(value).realize() for value in pair])
+        flat = [p for pair in self.parameters for p in pair]
+        optimizer = nn.optim.Adam(flat, lr=1e-3) if self.optimizer_name == "adam" else \
             nn.optim.SGD(flat, lr=0.01, momentum=0.9)
 
         def step():
             optimizer.zero_grad()
             self.x.grad = None  # newer versions differentiate by every tensor there is
-            loss = forward(parameters, self.x).sparse_categorical_crossentropy(self.y)
+            loss = forward(self.parameters, self.x).sparse_categorical_crossentropy(self.y)
             loss.backward()
             return loss.realize(*optimizer.schedule_step())  # together: the loss before the step
 

@@ -42,15 +42,17 @@ def optimizer(name, parameters):
 class Trainer:
     def __init__(self, start, net, variant, optimizer_name, threads):
         torch.set_num_threads(threads)
+        start, self.variant, self.optimizer_name = start, variant, optimizer_name
         self.x, self.y = torch.tensor(start.input), torch.tensor(start.target).long()
         if variant == "channels-last":
             self.x = self.x.to(memory_format=torch.channels_last)
-        model, loss = nn.Sequential(*layers(start)), nn.CrossEntropyLoss()
-        if variant == "channels-last":
-            model = model.to(memory_format=torch.channels_last)
-        self.optimizer = optimizer(optimizer_name, list(model.parameters()))
+        self.model = nn.Sequential(*layers(start))
+        if self.variant == "channels-last":
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.optimizer = optimizer(self.optimizer_name, list(self.model.parameters()))
+        model, loss = self.model, nn.CrossEntropyLoss()
         self.loss = lambda x, y: loss(model(x), y)
-        if variant == "compile":
+        if self.variant == "compile":
             self.loss = torch.compile(self.loss)
 
     def step(self, count):

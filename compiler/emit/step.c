@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { UNIT_BYTES = 60000 }; // about what a compiler takes a second for
+enum { UNIT_BYTES = 6000 }; // small beside what a compiler gets: they are dealt out
 
 // --- Scalars
 
@@ -180,7 +180,8 @@ void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const P
     size_t unit = 0;
     for (int i = 0; i < fusion->kernel.count; i++) {
         if (i == 0 || out->length - unit > UNIT_BYTES) {
-            buf_printf(out, "%s: %s of ", JIT_UNIT_MARKER, function);
+            const char *marker = kind == NNC_INIT ? JIT_ONCE_MARKER : JIT_UNIT_MARKER;
+            buf_printf(out, "%s: %s of ", marker, function);
             print_file(out, module);
             buf_add(out, "\n\n");
             unit = out->length;

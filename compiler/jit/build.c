@@ -2,6 +2,7 @@
 // Programs of their own: finds what they carry of the runtime, compiles and links.
 #include "jit/internal.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,28 +60,180 @@ bool runtime_find(Arena *arena, RuntimeFiles *files, const char **error) {
     return false;
 }
 
-bool jit_build_program(Arena *arena, const char *const *sources, int count, const char *output,
-                       const RuntimeFiles *runtime, const char *march, const char **error) {
+// --- Compiling
+
+typedef struct ProgramBuild {
+    Arena *arena;
+    const ProgramParts *parts;
     CCompiler compiler;
-    if (!compiler_find(arena, &compiler, error)) return false;
-    const char *temporary = arena_printf(arena, "%s.%ld.tmp", output, (long)getpid());
-    const char *log = arena_printf(arena, "%s.%ld.log", output, (long)getpid());
-    Args args = compiler_args(arena, &compiler, march, false);
-    args_add_words(&args, "-static-libgcc -Wl,--gc-sections -I");
-    args_add(&args, runtime->sources);
-    args_add(&args, "-o");
-    args_add(&args, temporary);
-    for (int i = 0; i < count; i++)
-        args_add(&args, sources[i]);
-    args_add(&args, runtime->library);
+    const char *folder; // temporary
+    Jobs jobs;
+    const char *failed; // log of the program that failed, or NULL
+} ProgramBuild;
+
+typedef VEC(const char *) Paths;
+
+// One unit of C text: the table, main().
+static bool add_text(ProgramBuild *build, const char *march, const char *name, const char *text) {
+    Arena *arena = build->arena;
+    const char *source = arena_printf(arena, "%s/%s.c", build->folder, name);
+    if (!file_write(source, text, strlen(text))) return false;
+    Job job = {.output = arena_printf(arena, "%s/%s.o", build->folder, name),
+               .log = arena_printf(arena, "%s/%s.log", build->folder, name)};
+    job.args = compiler_args(arena, &build->compiler, march, false);
+    args_add_words(&job.args, "-O1 -I");
+    args_add(&job.args, build->parts->runtime->sources);
+    args_add_words(&job.args, "-c -o");
+    args_add(&job.args, job.output);
+    args_add(&job.args, source);
+    VEC_PUSH(arena, build->jobs, job);
+    return true;
+}
+
+// The runtime from its sources, for another machine than this one: what of it needs a library is
+// left out.
+static bool add_runtime(ProgramBuild *build, const char *march) {
+    Arena *arena = build->arena;
+    const char *from = build->parts->runtime->sources;
+    DIR *folder = opendir(from);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        size_t length = strlen(entry->d_name);
+        if (length < 3 || strcmp(entry->d_name + length - 2, ".c")) continue;
+        const char *stem = arena_printf(arena, "%s/runtime_%s", build->folder, entry->d_name);
+        Job job = {.output = arena_printf(arena, "%s.o", stem),
+                   .log = arena_printf(arena, "%s.log", stem)};
+        job.args = compiler_args(arena, &build->compiler, march, false);
+        args_add_words(&job.args, "-ffunction-sections -fdata-sections -c -o");
+        args_add(&job.args, job.output);
+        args_add(&job.args, path_join(arena, from, entry->d_name));
+        VEC_PUSH(arena, build->jobs, job);
+    }
+    if (folder) closedir(folder);
+    return folder != NULL;
+}
+
+static bool compile_all(ProgramBuild *build) {
+    const ProgramParts *parts = build->parts;
+    const char *lowest = parts->version[parts->count - 1].march;
+    bool written = true;
+    for (int i = 0; i < parts->count && written; i++) {
+        const ProgramVersion *version = &parts->version[i];
+        Compilation how = {&build->compiler, version->march, build->folder, version->name, false};
+        written = jobs_add_source(build->arena, &how, version->source, &build->jobs) &&
+                  add_text(build, version->march,
+                           arena_printf(build->arena, "%stable", version->name), version->table);
+    }
+    written = written && add_text(build, lowest, "main", parts->main);
+    if (written && !parts->here) written = add_runtime(build, lowest);
+    const Job *failed = written ? jobs_run(&build->jobs) : NULL;
+    if (failed) build->failed = failed->log;
+    return written && !failed;
+}
+
+// --- Several versions: each becomes one object, of which only its table can be seen, under a name
+// of its own
+
+static bool run(ProgramBuild *build, Args *args, const char *name) {
+    const char *log = arena_printf(build->arena, "%s/%s.log", build->folder, name);
+    bool done = process_wait(process_start(args, log));
+    if (!done) build->failed = log;
+    return done;
+}
+
+// objcopy is the one that belongs to the C compiler.
+static const char *find_objcopy(ProgramBuild *build) {
+    Args args = args_new(build->arena);
+    args_add_words(&args, build->compiler.command);
+    args_add(&args, "-print-prog-name=objcopy");
+    bool asked = run(build, &args, "objcopy");
+    const char *name =
+        asked ? first_line(build->arena, path_join(build->arena, build->folder, "objcopy.log"))
+              : "";
+    return *name ? name : "objcopy";
+}
+
+static bool is_of(const ProgramBuild *build, const char *object, const char *version) {
+    const char *name = object + strlen(build->folder) + 1;
+    return strncmp(name, version, strlen(version)) == 0;
+}
+
+static const char *join_version(ProgramBuild *build, const char *version, const char *objcopy) {
+    Arena *arena = build->arena;
+    const char *whole = arena_printf(arena, "%s/%swhole.o", build->folder, version);
+    Args join = args_new(arena), hide = args_new(arena);
+    args_add_words(&join, build->compiler.command);
+    args_add_words(&join, "-r -nostdlib -o");
+    args_add(&join, whole);
+    for (int i = 0; i < build->jobs.count; i++)
+        if (is_of(build, build->jobs.at[i].output, version))
+            args_add(&join, build->jobs.at[i].output);
+    args_add(&hide, objcopy);
+    args_add(&hide, arena_printf(arena, "--redefine-sym=nnc_program=%snnc_program", version));
+    args_add(&hide, arena_printf(arena, "--keep-global-symbol=%snnc_program", version));
+    args_add(&hide, whole);
+    return run(build, &join, "join") && run(build, &hide, "hide") ? whole : NULL;
+}
+
+static bool join_versions(ProgramBuild *build, Paths *objects) {
+    const char *objcopy = find_objcopy(build);
+    for (int i = 0; i < build->parts->count; i++) {
+        const char *whole = join_version(build, build->parts->version[i].name, objcopy);
+        if (!whole) return false;
+        VEC_PUSH(build->arena, *objects, whole);
+    }
+    return true;
+}
+
+// --- The program
+
+// The objects to be linked.
+static bool collect_objects(ProgramBuild *build, Paths *objects) {
+    const ProgramParts *parts = build->parts;
+    bool several = parts->count > 1;
+    if (several && !join_versions(build, objects)) return false;
+    for (int i = 0; i < build->jobs.count; i++) {
+        const char *object = build->jobs.at[i].output;
+        bool joined = false;
+        for (int v = 0; v < parts->count && several; v++)
+            joined = joined || is_of(build, object, parts->version[v].name);
+        if (!joined) VEC_PUSH(build->arena, *objects, object);
+    }
+    return true;
+}
+
+static bool link_program(ProgramBuild *build, const char *to) {
+    Paths objects = {0};
+    const ProgramParts *parts = build->parts;
+    if (!collect_objects(build, &objects)) return false;
+    Args args = args_new(build->arena);
+    args_add_words(&args, build->compiler.command);
+    args_add_words(&args, "-static-libgcc -Wl,--gc-sections -o");
+    args_add(&args, to);
+    for (int i = 0; i < objects.count; i++)
+        args_add(&args, objects.at[i]);
+    if (parts->here) args_add(&args, parts->runtime->library);
     args_add_words(&args, "-lm -lpthread");
-    bool built = process_wait(process_start(&args, log)) && rename(temporary, output) == 0;
+    return run(build, &args, "link");
+}
+
+bool jit_build_program(Arena *arena, const ProgramParts *parts, const char *output,
+                       const char **error) {
+    ProgramBuild build = {.arena = arena, .parts = parts};
+    if (!compiler_find(arena, &build.compiler, error)) return false;
+    build.folder = temporary_folder(arena, NULL);
+    if (!build.folder) {
+        *error = "no folder to compile in: $TMPDIR (or /tmp) cannot be written";
+        return false;
+    }
+    const char *temporary = arena_printf(arena, "%s.%ld.tmp", output, (long)getpid());
+    bool made = compile_all(&build) && link_program(&build, temporary);
+    bool built = made && rename(temporary, output) == 0;
     if (!built) {
-        const char *says = first_line(arena, log);
-        *error = arena_printf(arena, "'%s' could not make %s: %s", compiler.command, output,
+        const char *says = build.failed ? first_line(arena, build.failed) : "";
+        *error = arena_printf(arena, "'%s' could not make %s: %s", build.compiler.command, output,
                               *says ? says : "it cannot be written there");
         unlink(temporary);
     }
-    unlink(log);
+    folder_remove(build.folder);
     return built;
 }

@@ -33,6 +33,18 @@ typedef struct Process { // one that was started
 Process process_start(const Args *args, const char *log);
 bool process_wait(Process process); // true where it ended with status 0
 
+typedef struct Job { // a compiler to be run
+    Args args;
+    const char *output, *log; // paths
+} Job;
+
+typedef VEC(Job) Jobs;
+
+int processor_count(void);
+// Runs all of them, in their order, as many at a time as there are processors. The first that
+// failed; NULL: none.
+const Job *jobs_run(const Jobs *jobs);
+
 // --- files.c
 
 const char *path_join(Arena *arena, const char *folder, const char *name);
@@ -60,6 +72,28 @@ Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, b
 // Else *log is the first line of what it says.
 bool compiler_works(Arena *arena, const CCompiler *compiler, const char *march, const char *folder,
                     const char **log);
+
+// --- pieces.c
+
+typedef struct Piece { // of a source: what one compiler gets
+    double cost;       // estimated
+    Buf text;
+    bool once; // what runs once: to be compiled quickly
+} Piece;
+
+typedef VEC(Piece) Pieces;
+
+// The largest first. A source without units is one piece.
+Pieces source_pieces(Arena *arena, const char *source);
+
+typedef struct Compilation { // how pieces become objects
+    const CCompiler *compiler;
+    const char *march, *folder, *prefix; // of the files' names in the folder
+    bool debug;
+} Compilation;
+
+// A job for each piece, whose output is an object. False where the folder cannot be written.
+bool jobs_add_source(Arena *arena, const Compilation *how, const char *source, Jobs *jobs);
 
 // --- cache.c
 

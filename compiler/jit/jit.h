@@ -53,6 +53,8 @@ const char *jit_find_compiler(Arena *arena); // path, or NULL
 // Native tier: source may come in parts, so that they are compiled at the same time. A line that
 // starts with this ends the part before it; the first part stands before each of the others.
 #define JIT_UNIT_MARKER "// --- unit"
+// Likewise, of a part that runs once: it is compiled quickly rather than to run quickly.
+#define JIT_ONCE_MARKER JIT_UNIT_MARKER " once"
 
 // --- Programs (jit/build.c)
 
@@ -66,9 +68,22 @@ typedef struct RuntimeFiles {
 // $NNC_RUNTIME_DIR alone where it is set. False with *error naming what was tried.
 bool runtime_find(Arena *arena, RuntimeFiles *files, const char **error);
 
-// Compiles C files (paths) and links them with the runtime into `output`, which appears whole or
-// not at all. march NULL: native.
-bool jit_build_program(Arena *arena, const char *const *sources, int count, const char *output,
-                       const RuntimeFiles *runtime, const char *march, const char **error);
+typedef struct ProgramVersion { // of the compiled functions, for one kind of processor
+    const char *name;           // its files and its table (NAMEnnc_program) are called by it
+    const char *march;          // NULL: native
+    const char *source, *table; // C text; the table is `nnc_program` in it
+} ProgramVersion;
+
+typedef struct ProgramParts {
+    const ProgramVersion *version; // the one that asks least of a processor last
+    int count;
+    const char *main; // C text; refers to nnc_program, or to NAMEnnc_program of several versions
+    const RuntimeFiles *runtime;
+    bool here; // for this machine's architecture: the library is linked, else its sources
+} ProgramParts;
+
+// Compiles and links the parts into `output`, which appears whole or not at all.
+bool jit_build_program(Arena *arena, const ProgramParts *parts, const char *output,
+                       const char **error);
 
 #endif

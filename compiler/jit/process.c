@@ -9,12 +9,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+
+enum { MOST_PROCESSORS = 64 };
 
 Args args_new(Arena *arena) {
     Args args = {.arena = arena};
@@ -56,4 +59,51 @@ bool process_wait(Process process) {
     while (waitpid(process.pid, &status, 0) < 0)
         if (errno != EINTR) return false;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// --- Several
+
+typedef struct Queue {
+    const Jobs *jobs;
+    pthread_mutex_t lock; // of what follows
+    int next, failed;     // failed: the first job that did, or their count
+} Queue;
+
+static int take(Queue *queue) {
+    pthread_mutex_lock(&queue->lock);
+    int job = queue->failed < queue->jobs->count ? queue->jobs->count : queue->next++;
+    pthread_mutex_unlock(&queue->lock);
+    return job;
+}
+
+static void *work(void *of_queue) {
+    Queue *queue = of_queue;
+    for (int i; (i = take(queue)) < queue->jobs->count;) {
+        const Job *job = &queue->jobs->at[i];
+        if (process_wait(process_start(&job->args, job->log))) continue;
+        pthread_mutex_lock(&queue->lock);
+        if (i < queue->failed) queue->failed = i;
+        pthread_mutex_unlock(&queue->lock);
+    }
+    return NULL;
+}
+
+int processor_count(void) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 1 ? 1 : processors > MOST_PROCESSORS ? MOST_PROCESSORS : (int)processors;
+}
+
+// This thread waits for one process at a time, as each of its helpers does.
+const Job *jobs_run(const Jobs *jobs) {
+    pthread_t helper[MOST_PROCESSORS];
+    int helpers = 0, wanted = processor_count() < jobs->count ? processor_count() : jobs->count;
+    Queue queue = {.jobs = jobs, .failed = jobs->count};
+    pthread_mutex_init(&queue.lock, NULL);
+    while (helpers < wanted - 1 && !pthread_create(&helper[helpers], NULL, work, &queue))
+        helpers++;
+    work(&queue);
+    while (helpers > 0)
+        pthread_join(helper[--helpers], NULL);
+    pthread_mutex_destroy(&queue.lock);
+    return queue.failed < jobs->count ? &jobs->at[queue.failed] : NULL;
 }

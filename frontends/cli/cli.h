@@ -52,6 +52,7 @@ Module *load_module(const Settings *settings);
 // What is compiled for: the tier and the processor that the command line asks for. NULL after an
 // error, as above.
 const Target *load_target(const Settings *settings);
+bool is_portable(const Settings *settings); // --march portable: several processors, for build alone
 Compiled *load_compiled(const Settings *settings);
 // Compiled and loaded: program.function[].run and .scalars and program.jit are filled in. Where the
 // tier that was hoped for cannot be had (--jit auto), *compiled is compiled again for the other.

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <stdarg.h>
+#include <string.h>
 #include <unistd.h>
 
 int report(const char *format, ...) {
@@ -44,8 +45,16 @@ static const Target *ask_compiler(const Settings *settings) {
     return target;
 }
 
+bool is_portable(const Settings *settings) {
+    return settings->jit.march && !strcmp(settings->jit.march, "portable");
+}
+
 const Target *load_target(const Settings *settings) {
     if (settings->baseline) return &target_baseline;
+    if (is_portable(settings)) {
+        report("--march portable is several processors in one program: for nnc build alone");
+        return NULL;
+    }
     JitTier tier = settings->jit.tier;
     const Target *level = target_find(settings->jit.march);
     bool text_alone = settings->command == CMD_EMIT || settings->command == CMD_GRAPH;
@@ -71,6 +80,14 @@ Compiled *load_compiled(const Settings *settings) {
 typedef void Run(NncCtx *);
 typedef void Scalars(const double *, double, double, double, float *);
 
+// What the C compiler gets is what the command runs: it is the slowest station. eval needs but one
+// function of training's, but a checkpoint comes from training, and so the object is there already.
+static unsigned needed_functions(CommandId command) {
+    unsigned training = 1u << NNC_INIT | 1u << NNC_TRAIN | 1u << NNC_EVAL;
+    if (command == CMD_TRAIN || command == CMD_EVAL) return training;
+    return command == CMD_PREDICT ? 1u << NNC_PREDICT : ~0u;
+}
+
 // A function that the compiler left out, such as train in a file without data, has no symbol.
 static JitFunction *find_function(const Settings *settings, const Jit *jit, const char *kind,
                                   NncFunctionKind function) {
@@ -78,23 +95,29 @@ static JitFunction *find_function(const Settings *settings, const Jit *jit, cons
                         arena_printf(settings->arena, "nnc_%s_%s", kind, function_name(function)));
 }
 
+static Jit *load_as(const Settings *settings, const Compiled *compiled, JitTier tier,
+                    const char **error) {
+    JitOptions options = settings->jit;
+    options.tier = tier;
+    options.compiler = compiled->target->compiler;
+    unsigned functions = needed_functions(settings->command);
+    return jit_load(settings->arena, compiled_source(settings->arena, compiled, functions),
+                    &options, error);
+}
+
 // The native tier, where its source was made for that; else libtcc.
 static Jit *load_tier(const Settings *settings, Compiled *compiled, const char **error) {
-    JitOptions options = settings->jit;
     const char *native_error;
-    options.compiler = compiled->target->compiler;
-    if (options.tier != JIT_AUTO)
-        return jit_load(settings->arena, compiled->source, &options, error);
-    options.tier = JIT_NATIVE;
-    Jit *jit = jit_load(settings->arena, compiled->source, &options, &native_error);
+    if (settings->jit.tier != JIT_AUTO)
+        return load_as(settings, compiled, settings->jit.tier, error);
+    Jit *jit = load_as(settings, compiled, JIT_NATIVE, &native_error);
     if (jit) return jit;
     if (compiled->target->lanes) {
         Compiled *again = compile_module(settings, compiled->module, &target_library);
         if (!again) bug("what compiled for one tier does not for the other");
         *compiled = *again;
     }
-    options.tier = JIT_TCC;
-    jit = jit_load(settings->arena, compiled->source, &options, error);
+    jit = load_as(settings, compiled, JIT_TCC, error);
     if (!jit)
         *error = arena_printf(settings->arena,
                               "%s; and %s; install a C compiler (on Debian: apt install gcc)",
@@ -104,6 +127,7 @@ static Jit *load_tier(const Settings *settings, Compiled *compiled, const char *
 
 Jit *load_functions(const Settings *settings, Compiled *compiled) {
     const char *error;
+    unsigned needed = needed_functions(settings->command);
     Jit *jit = load_tier(settings, compiled, &error);
     if (!jit) {
         report("%s", error);
@@ -113,7 +137,7 @@ Jit *load_functions(const Settings *settings, Compiled *compiled) {
         NncFunction *function = &compiled->program.function[i];
         function->run = (Run *)find_function(settings, jit, "run", i);
         function->scalars = (Scalars *)find_function(settings, jit, "scalars", i);
-        if (compiled->module->graph[i] && !function->run)
+        if (compiled->module->graph[i] && !function->run && needed >> i & 1)
             bug("emitted C has no function %s", function_name(i));
     }
     compiled->program.jit = jit_tier_name(jit_tier(jit));

@@ -5,57 +5,89 @@
 #include "jit/internal.h"
 #include <dirent.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static const char *const main_text =
+// --- build
+
+enum { MOST_VERSIONS = 3 };
+
+// The names of --march that a program is compiled for, the most demanding first.
+static int list_marches(const Settings *settings, const char *march[MOST_VERSIONS]) {
+    static const char *const portable[MOST_VERSIONS] = {"x86-64-v4", "x86-64-v3", "x86-64"};
+    bool several = is_portable(settings);
+    for (int i = 0; i < (several ? MOST_VERSIONS : 1); i++)
+        march[i] = several ? portable[i] : settings->jit.march;
+    return several ? MOST_VERSIONS : 1;
+}
+
+static const char *table_text(Arena *arena, const NncProgram *program) {
+    Buf table = buf_new(arena);
+    emit_table(&table, program);
+    return table.text;
+}
+
+// The version for one processor. With a prefix to its names, where it is one of several.
+static bool make_version(const Settings *given, const char *march, int number, bool several,
+                         ProgramVersion *version, bool *here) {
+    Settings settings = *given;
+    settings.jit.march = march;
+    Compiled *compiled = load_compiled(&settings);
+    if (!compiled) return false;
+    *here = target_is_here(compiled->target);
+    compiled->program.jit = "native";
+    *version = (ProgramVersion){
+        .name = several ? arena_printf(given->arena, "v%d_", number) : "",
+        .march = march,
+        .source = compiled->source,
+        .table = table_text(given->arena, &compiled->program),
+    };
+    return true;
+}
+
+// main() hands the runtime a table of each version.
+static const char *main_text(Arena *arena, const ProgramVersion *version, int count) {
+    Buf text = buf_new(arena);
+    buf_add(&text,
+            "// The program: train, eval, predict; `--help` says how.\n#include \"nnc.h\"\n\n");
+    for (int i = 0; i < count; i++)
+        buf_printf(&text, "extern const NncProgram %snnc_program;\n", version[i].name);
+    buf_add(&text, "\nint main(int argc, char **argv) {\n"
+                   "    static const NncProgram *const versions[] = {");
+    for (int i = 0; i < count; i++)
+        buf_printf(&text, "%s&%snnc_program", i ? ", " : "", version[i].name);
+    buf_printf(&text, "};\n    return nnc_main_of(versions, %d, argc, argv);\n}\n", count);
+    return text.text;
+}
+
+int command_build(const Settings *settings) {
+    Arena *arena = settings->arena;
+    ProgramVersion version[MOST_VERSIONS];
+    RuntimeFiles runtime;
+    const char *error, *march[MOST_VERSIONS];
+    bool here = true;
+    int count = list_marches(settings, march);
+    for (int i = 0; i < count; i++)
+        if (!make_version(settings, march[i], i, count > 1, &version[i], &here)) return EXIT_USER;
+    if (!runtime_find(arena, &runtime, &error)) return report("%s", error);
+    ProgramParts parts = {version, count, main_text(arena, version, count), &runtime, here};
+    if (!jit_build_program(arena, &parts, settings->output, &error)) return report("%s", error);
+    return EXIT_DONE;
+}
+
+// --- emit
+
+static const char *const emitted_main =
     "// The program: train, eval, predict; `--help` says how.\n"
     "#include \"nnc.h\"\n\n"
     "extern const NncProgram nnc_program;\n\n"
     "int main(int argc, char **argv) { return nnc_main(&nnc_program, argc, argv); }\n";
 
-// What a program is made of beside the runtime.
-static const char *const source_names[] = {"program.c", "table.c", "main.c"};
-enum { SOURCE_COUNT = 3 };
-
-static bool write_sources(Arena *arena, const Compiled *compiled, const char *folder,
-                          const char **paths) {
-    Buf table = buf_new(arena);
-    emit_table(&table, &compiled->program);
-    const char *text[SOURCE_COUNT] = {compiled->source, table.text, main_text};
-    for (int i = 0; i < SOURCE_COUNT; i++) {
-        paths[i] = path_join(arena, folder, source_names[i]);
-        if (!file_write(paths[i], text[i], strlen(text[i]))) {
-            report("%s cannot be written: %s", paths[i], strerror(errno));
-            return false;
-        }
-    }
-    return true;
+static bool write_text(Arena *arena, const char *folder, const char *name, const char *text) {
+    const char *path = path_join(arena, folder, name);
+    if (file_write(path, text, strlen(text))) return true;
+    report("%s cannot be written: %s", path, strerror(errno));
+    return false;
 }
-
-int command_build(const Settings *settings) {
-    Arena *arena = settings->arena;
-    Compiled *compiled = load_compiled(settings);
-    RuntimeFiles runtime;
-    const char *error, *paths[SOURCE_COUNT];
-    if (!compiled) return EXIT_USER;
-    if (!runtime_find(arena, &runtime, &error)) return report("%s", error);
-    const char *folder = temporary_folder(arena, NULL);
-    if (!folder) return report("no folder to compile in: $TMPDIR (or /tmp) cannot be written");
-    compiled->program.jit = "native";
-    bool built = write_sources(arena, compiled, folder, paths);
-    if (built && !jit_build_program(arena, paths, SOURCE_COUNT, settings->output, &runtime,
-                                    settings->jit.march, &error)) {
-        report("%s", error);
-        built = false;
-    }
-    folder_remove(folder);
-    return built ? EXIT_DONE : EXIT_USER;
-}
-
-// --- emit
 
 static bool has_suffix(const char *name, const char *suffix) {
     size_t length = strlen(name), end = strlen(suffix);
@@ -122,20 +154,18 @@ static const char *program_name(Arena *arena, const char *file) {
 
 int command_emit(const Settings *settings) {
     Arena *arena = settings->arena;
+    const char *folder = settings->output, *error;
     Compiled *compiled = load_compiled(settings);
     RuntimeFiles runtime;
-    const char *error, *paths[SOURCE_COUNT];
     if (!compiled) return EXIT_USER;
     if (!runtime_find(arena, &runtime, &error)) return report("%s", error);
-    if (!folder_make(settings->output))
-        return report("%s cannot be made: %s", settings->output, strerror(errno));
+    if (!folder_make(folder)) return report("%s cannot be made: %s", folder, strerror(errno));
     compiled->program.jit = "native";
     const char *make = makefile(arena, program_name(arena, settings->file), settings->jit.march);
-    const char *make_path = path_join(arena, settings->output, "Makefile");
-    if (!write_sources(arena, compiled, settings->output, paths) ||
-        !copy_runtime(arena, runtime.sources, path_join(arena, settings->output, "runtime")))
-        return EXIT_USER;
-    if (!file_write(make_path, make, strlen(make)))
-        return report("%s cannot be written: %s", make_path, strerror(errno));
-    return EXIT_DONE;
+    bool written = write_text(arena, folder, "program.c", compiled->source) &&
+                   write_text(arena, folder, "table.c", table_text(arena, &compiled->program)) &&
+                   write_text(arena, folder, "main.c", emitted_main) &&
+                   copy_runtime(arena, runtime.sources, path_join(arena, folder, "runtime")) &&
+                   write_text(arena, folder, "Makefile", make);
+    return written ? EXIT_DONE : EXIT_USER;
 }

@@ -46,6 +46,24 @@ done
 ok "a name of gcc's" train named --march nehalem --steps 2
 ok "is the level that it has" grep -q '"target":"x86-64-v2"' named.json
 
+# --- Several in one program
+ok "builds for several processors" "$nnc" build "$tiny" --march portable -o portable
+ok "which is nothing to train with" fails 1 'nnc build alone' "$nnc" train "$tiny" --march portable --out none
+ok "runs the best of them" sh -c './portable train --json --out best >best.json'
+ok "and says so" grep -q "\"target\":\"$(grep -o 'x86-64[-v34]*' own.json | head -n 1 | sed 's/x86-64-v2/x86-64/')\"" best.json
+ok "also in its help" sh -c "./portable --help | grep -q 'code for x86-64'"
+for level in $levels; do
+    [ "$level" = x86-64-v2 ] && continue
+    ok "with $level" sh -c "NNC_MARCH=$level ./portable train --json --out p$level >p$level.json"
+    ok "which it says" grep -q "\"target\":\"$level\"" "p$level.json"
+    ok "has nearly the same loss" near "$(field "p$level.json" epoch loss)" "$(field own.json epoch loss)" 1e-4
+    ok "is trained as nnc trains for $level" cmp "p$level"/*.safetensors "$level"/*.safetensors
+    ok "predicts" sh -c "NNC_MARCH=$level ./portable predict --checkpoint best/*.safetensors test:0 test:1 >$level.txt"
+    ok "the same" cmp "$level.txt" x86-64.txt
+done
+ok "a version that it has not" fails 1 "compiled for x86-64-v4, x86-64-v3, x86-64.*armv8-a" env NNC_MARCH=armv8-a ./portable train
+ok "a program for this processor has one" fails 1 "compiled for .*not for" env NNC_MARCH=z80 ./portable train
+
 # --- Plans
 plan_of() { grep -o '"plan":"[0-9a-f]*"' "$1.json"; }
 ok "another processor is another plan" not test "$(plan_of own)" = "$(plan_of x86-64)"

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -241,6 +242,59 @@ Test(jit, same_source_with_other_comments_is_cached) {
     Jit *jit = load(JIT_NATIVE, dressed);
     cr_assert(jit_from_cache(jit));
     jit_free(jit);
+}
+
+// --- Pieces
+
+static const char *units_text(Arena *to, int units) {
+    Buf text = buf_new(to);
+    buf_add(&text, "int head;\n// --- unit once: start\nint start;\n");
+    for (int i = 0; i < units; i++) {
+        buf_printf(&text, "// --- unit %d\n#ifndef block_\n#define block_\n", i);
+        for (int line = 0; line < 20; line++)
+            buf_add(&text, "    for (int i = 0; i < 10; i++)\n");
+        buf_printf(&text, "#endif\nint unit%d;\n", i);
+        for (int line = 0; line < 40; line++)
+            buf_add(&text, "    for (int i = 0; i < 10; i++)\n");
+    }
+    return text.text;
+}
+
+Test(jit, units_are_dealt_out_evenly) {
+    enum { UNITS = 24 };
+    Pieces pieces = source_pieces(arena, units_text(arena, UNITS));
+    cr_assert_eq(pieces.count, 2 * processor_count() + 1);
+    int found = 0, once = 0;
+    double least = INFINITY, most = 0;
+    for (int i = 0; i < pieces.count; i++) {
+        const Piece *piece = &pieces.at[i];
+        cr_assert(strncmp(piece->text.text, "int head;\n", 10) == 0);
+        cr_assert(i == 0 || piece->cost <= pieces.at[i - 1].cost, "the largest come first");
+        once += piece->once;
+        cr_assert_eq(piece->once, strstr(piece->text.text, "int start;") != NULL);
+        for (const char *at = piece->text.text; (at = strstr(at, "\nint unit")); at++)
+            found++;
+        if (piece->once) continue;
+        least = fmin(least, piece->cost);
+        most = fmax(most, piece->cost);
+    }
+    cr_assert_eq(found, UNITS);
+    cr_assert_eq(once, 1);
+    cr_assert_lt(most, 1.5 * least);
+}
+
+Test(jit, what_units_share_is_counted_once) {
+    double one = source_pieces(arena, units_text(arena, 1)).at[0].cost;
+    Pieces pieces = source_pieces(arena, units_text(arena, 2));
+    double sum = 0;
+    for (int i = 0; i < pieces.count; i++)
+        sum += pieces.at[i].cost;
+    int apart = 0;
+    for (int i = 0; i < pieces.count; i++)
+        apart += strstr(pieces.at[i].text.text, "int unit") != NULL;
+    cr_assert(apart == 2 || sum < 1.9 * one, "%g, %g", sum, one);
+    cr_assert_eq(source_pieces(arena, "int a;\n").count, 1);
+    cr_assert_str_eq(source_pieces(arena, "int a;\n").at[0].text.text, "int a;\n");
 }
 
 // --- Targets
