@@ -4,6 +4,7 @@
 #define NNC_CLI_VERIFY_H
 
 #include "cli/cli.h"
+#include "pass/cost.h"
 #include "support/map.h"
 
 typedef struct Check { // one run of nnc verify
@@ -30,7 +31,11 @@ void check_report(Check *check, const char *name, const char *place, double erro
 const char *check_place(Check *check, const Graph *graph, const Node *node);
 
 void verify_function(Check *check, NncFunctionKind function, int64_t n); // verify_kernels.c
-void verify_gradients(Check *check);                                     // verify_grad.c
-void verify_written(Check *check);                                       // verify_written.c
+// The largest sum of absolute values behind an element of a kernel's result, of the oracle's values
+// by node id (verify_terms.c).
+double kernel_terms(const Fusion *fusion, const Kernel *kernel, const Node *result,
+                    double *const *value, int64_t n);
+void verify_gradients(Check *check); // verify_grad.c
+void verify_written(Check *check);   // verify_written.c
 
 #endif

@@ -13,6 +13,7 @@
 enum { ELEMENTS_PER_KINK = 2000 };
 
 static const double tolerance = 1e-4; // of a tensor's largest element
+static const double rounding = 1e-6;  // of the terms that are added up
 
 typedef struct Run { // of one function
     Check *check;
@@ -88,7 +89,8 @@ static double get(const char *from, DType dtype, int64_t i) {
 }
 
 // The largest error, as a part of the largest value; the few that may lie across a kink left out.
-static double compare(const Run *run, const Result *result, const Part *part) {
+// terms: how large what was added up is.
+static double largest_error(const Run *run, const Result *result, const Part *part, double terms) {
     const Node *node = result->value;
     int64_t size = shape_eval(&node->shape, run->n), kinks = size / ELEMENTS_PER_KINK;
     const char *got = address(run, &result->to, node->dtype);
@@ -96,6 +98,7 @@ static double compare(const Run *run, const Result *result, const Part *part) {
     double scale = 1e-6, worst = 0;
     for (int64_t i = 0; i < size; i++)
         scale = isfinite(want[i]) ? fmax(scale, fabs(want[i])) : scale;
+    scale += rounding / tolerance * terms;
     for (int64_t i = 0; i < size; i++) {
         int64_t place = place_of(run, &node->shape, i);
         if (!is_there(result->to.buffer, part, &place)) continue;
@@ -106,6 +109,23 @@ static double compare(const Run *run, const Result *result, const Part *part) {
         worst = error <= worst ? worst : error; // a NaN stays
     }
     return worst;
+}
+
+static const Kernel *kernel_of(const Fusion *fusion, const Node *value) {
+    for (int k = 0; k < fusion->kernel.count; k++)
+        for (int i = 0; i < fusion->kernel.at[k]->result.count; i++)
+            if (fusion->kernel.at[k]->result.at[i].value == value) return fusion->kernel.at[k];
+    return NULL;
+}
+
+// Only what seems to be wrong is looked at for cancellation.
+static double compare(const Run *run, const Result *result, const Part *part) {
+    double error = largest_error(run, result, part, 0);
+    const Fusion *fusion = run->plan->fusion;
+    const Kernel *kernel = kernel_of(fusion, result->value);
+    if (error <= tolerance || !kernel) return error;
+    double terms = kernel_terms(fusion, kernel, result->value, run->value, run->n);
+    return largest_error(run, result, part, terms);
 }
 
 // The parts that the plan calls the kernel for; one where it is called for all of its indices.

@@ -33,6 +33,8 @@ for tier in native tcc; do
     ok "verify finds nothing with $tier" says ' 0 off$' "$nnc" verify "$tiny" --jit $tier
 done
 ok "nor with a batch of 5" says ' 0 off$' "$nnc" verify "$tiny" --batch 5
+sed 's/stride = 2) |> relu/stride = 2) |> batch_norm |> relu/' "$tiny" >norm.nnd
+ok "nor in the gradient of a bias that a batch norm takes out" says ' 0 off$' "$nnc" verify norm.nnd --batch 8
 cubed() { # the network with x^3 for its last relu, and that derivative
     sed "s/|> linear(16) |> relu/|> linear(16) |> cube/" "$tiny"
     echo "fn cube(x) { x ^ 3 } derivative $1"
