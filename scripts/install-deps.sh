@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that building nnc takes, those that are missing alone.
 #   install-deps.sh          to build and run
-#   install-deps.sh test     also to test
+#   install-deps.sh test     also to test; what tests of other machines' code take only if it can be had
 set -eu
 
 packages="gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libtcc-dev zlib1g-dev libpng-dev libxxhash-dev"
-[ "${1-}" = test ] && packages="$packages libcriterion-dev clang"
+optional=
+if [ "${1-}" = test ]; then
+    packages="$packages libcriterion-dev clang"
+    optional="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+fi
 
 is_installed() { dpkg -s "$1" 2>/dev/null | grep -q '^Status: .* installed$'; }
 
@@ -16,24 +20,36 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
     exit 1
 fi
 
-missing=
-for package in $packages; do
-    is_installed "$package" || missing="$missing $package"
-done
-[ -z "$missing" ] && exit 0
+missing_of() { # PACKAGE...
+    for package in "$@"; do
+        is_installed "$package" || printf ' %s' "$package"
+    done
+}
+# shellcheck disable=SC2086  # lists of words
+missing=$(missing_of $packages)
+# shellcheck disable=SC2086
+missing_optional=$(missing_of $optional)
+[ -z "$missing$missing_optional" ] && exit 0
 
 sudo=
 if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
+        [ -z "$missing" ] && exit 0
         echo "install-deps.sh: please install, as root:$missing" >&2
         exit 1
     fi
     sudo=sudo
 fi
-echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086  # a list of words
-$sudo apt-get install -y --no-install-recommends $missing >/dev/null || {
-    $sudo apt-get update >/dev/null
-    $sudo apt-get install -y --no-install-recommends $missing >/dev/null
+install() { # PACKAGE...
+    echo "installing: $*"
+    $sudo apt-get install -y --no-install-recommends "$@" >/dev/null || {
+        $sudo apt-get update >/dev/null
+        $sudo apt-get install -y --no-install-recommends "$@" >/dev/null
+    }
 }
+# shellcheck disable=SC2086
+[ -z "$missing" ] || install $missing
+# shellcheck disable=SC2086
+[ -z "$missing_optional" ] || install $missing_optional ||
+    echo "install-deps.sh: without$missing_optional: their tests are skipped" >&2

@@ -82,12 +82,13 @@ static const char *missing_here(Arena *arena, const CCompiler *compiler, const c
 
 static const char *unknown(Arena *arena, const CCompiler *compiler, const char *march,
                            const char *says) {
-    const Target *target = target_find(march);
-    if (target && !target_is_here(target))
+    const Target *level = target_find(march);
+    if (level)
         return arena_printf(arena,
-                            "--march %s is another machine's, and the C compiler '%s' does not "
-                            "compile for it; $CC can name one that does (%s-linux-gnu-gcc)",
-                            march, compiler->command, target->architecture);
+                            "--march %s is code for %s, and the C compiler '%s' does not compile "
+                            "that; $CC can name one that does (on Debian: %s-linux-gnu-gcc)",
+                            march, level->architecture, compiler->command,
+                            !strcmp(level->architecture, "aarch64") ? "aarch64" : "x86_64");
     const char *of_native;
     if (!ask_macros(arena, compiler, "native", &of_native))
         return arena_printf(arena, "the C compiler '%s' does not work here: %s", compiler->command,
