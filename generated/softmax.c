@@ -156,6 +156,8 @@ void train_k6_div(const NncCtx *ctx, long long low, long long high, int thread) 
     }
 }
 
+// --- unit: train of softmax.nnd
+
 // k7_add: [N, 10]
 //   softmax.nnd:9    loss   cross_entropy(logits, label)
 //   softmax.nnd:7    logits = image |> flatten |> linear(classes)
@@ -178,8 +180,6 @@ void train_k7_add(const NncCtx *ctx, long long low, long long high, int thread) 
         }
     }
 }
-
-// --- unit: train of softmax.nnd
 
 // k8_reduce_sum: [10]
 //   softmax.nnd:7    logits = image |> flatten |> linear(classes)
