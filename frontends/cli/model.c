@@ -30,7 +30,7 @@ Module *load_module(const Settings *settings) {
     Diag *diag = diag_new(settings->arena);
     File *file = nnd_parse(settings->arena, source, diag);
     Module *module = NULL;
-    if (diag_error_count(diag) == 0)
+    if (!file->lost) // what was read is looked at even where something else is wrong
         module = nnd_elaborate(settings->arena, file, &settings->elab, diag);
     diag_print(diag, stderr, isatty(2));
     return diag_error_count(diag) == 0 ? module : NULL;

@@ -83,6 +83,7 @@ typedef struct Decl {
     Stmt **derivative;    // fn .. derivative { .. }: body of the derivative, or NULL
     int derivative_count;
     bool surrogate;
+    bool broken; // has a mistake in it: its name is all that is sure
 } Decl;
 
 typedef struct File {
@@ -90,6 +91,8 @@ typedef struct File {
     int version; // nnd 1
     Decl **decl;
     int decl_count;
+    bool broken; // has mistakes
+    bool lost;   // has some that leave open what the file declares: nothing to elaborate
 } File;
 
 // Never NULL; what could be read is there even after errors, which are in `diag`.

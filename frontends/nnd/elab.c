@@ -41,7 +41,7 @@ Elab *elab_new(Arena *arena, const File *file, const ElabOptions *options, Diag 
     Elab *e = ARENA_NEW(arena, Elab);
     e->arena = arena;
     e->diag = diag;
-    e->errors = diag_error_count(diag);
+    e->errors = file && file->broken ? -1 : diag_error_count(diag); // -1: has failed already
     e->options = options ? options : &none;
     e->set_used = ARENA_ARRAY(arena, bool, e->options->set_count + 1);
     e->decls = map_new(arena);
@@ -144,6 +144,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     Module *module = module_new(e, file);
     const Decl *train = first_block(file, DECL_TRAIN), *model, *data = NULL;
     check_blocks(e, file);
+    if (train && train->broken) train = NULL;
     if (train)
         model = named_block(e, file, DECL_MODEL, "model", train->name, train->name_span);
     else if (!(model = last_block(file, DECL_MODEL)))
@@ -153,8 +154,9 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     else if (!train)
         data = last_block(file, DECL_DATA);
     elab_train_keys(e, train, module);
+    if (data && data->broken) data = NULL;
     if (data) elab_data(e, data, module);
-    if (!model) return NULL;
+    if (!model || model->broken) return NULL;
     module->model = model->name;
     e->module = module;
     const Run *eval_run, *train_run = elab_model(e, model, data, true, module);

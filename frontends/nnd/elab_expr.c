@@ -65,6 +65,7 @@ Value elab_name(Elab *e, Scope *scope, const char *name, Span span) {
     if (binding) return bound_value(e, binding, span);
     if (constant_name(e, name, &value)) return value;
     const Decl *decl = map_get(e->decls, name);
+    if (decl && decl->broken) return POISON;
     if (decl) return (Value){.kind = VALUE_FUNCTION, .decl = decl};
     const Builtin *builtin = builtin_find(name);
     if (builtin) return (Value){.kind = VALUE_FUNCTION, .builtin = builtin};

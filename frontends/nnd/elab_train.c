@@ -122,7 +122,7 @@ static const Decl *optimizer_of(Elab *e, const Expr *call) {
     }
     const char *name = call->in[0]->text;
     const Decl *decl = map_get(e->decls, name);
-    if (decl && decl->kind == DECL_OPTIMIZER) return decl;
+    if (decl && decl->kind == DECL_OPTIMIZER) return decl->broken ? NULL : decl;
     VEC(const char *) names = {0};
     for (int i = 0; i < e->decl_names.count; i++) {
         const Decl *other = map_get(e->decls, e->decl_names.at[i]);

@@ -106,7 +106,18 @@ static bool skip_to_block(Parser *p) {
     return true;
 }
 
+static bool parse_body(Parser *p, const struct Head *head, Decl *decl) {
+    Block block;
+    if (!parse_block(p, head->place, "after the head", &block)) return false;
+    decl->body = block.stmt;
+    decl->body_count = block.count;
+    if (head->kind == DECL_FN) parse_derivative(p, decl);
+    return true;
+}
+
+// NULL where not even its name can be read, or where it does not end.
 static Decl *parse_declaration(Parser *p, const struct Head *head) {
+    int errors = diag_error_count(p->diag);
     Decl *decl = ARENA_NEW(p->arena, Decl);
     Span start = lexer_next(p->lexer)->span;
     decl->kind = head->kind;
@@ -116,13 +127,16 @@ static Decl *parse_declaration(Parser *p, const struct Head *head) {
         lexer_unexpected(p->lexer, "'{' and the body after the head");
         sound = false;
     }
-    if (!sound && !skip_to_block(p)) return NULL;
-    Block block;
-    if (!parse_block(p, head->place, "after the head", &block)) sound = false;
-    decl->body = block.stmt;
-    decl->body_count = block.count;
-    if (head->kind == DECL_FN) parse_derivative(p, decl);
-    return sound ? decl : NULL;
+    bool has_body = sound || skip_to_block(p);
+    if (has_body && !parse_body(p, head, decl)) return NULL;
+    decl->broken = diag_error_count(p->diag) > errors;
+    if (!sound)
+        *decl = (Decl){.kind = decl->kind,
+                       .name = decl->name,
+                       .broken = true,
+                       .span = decl->span,
+                       .name_span = decl->name_span};
+    return decl->name ? decl : NULL;
 }
 
 // --- The file
@@ -178,24 +192,30 @@ static int parse_version(Parser *p) {
 // file = version { declaration }                 declaration = fn | layer | model | optimizer |
 // data | train
 File *nnd_parse(Arena *arena, const Source *source, Diag *diag) {
+    int errors = diag_error_count(diag);
     Lexer *lexer = lexer_new(arena, source, diag);
     Parser p = {.arena = arena, .lexer = lexer, .diag = diag};
     p.error_limit = diag_error_count(diag) + MAX_ERRORS;
     File *file = ARENA_NEW(arena, File);
+    file->lost = diag_error_count(diag) > errors; // characters that are no tokens stand anywhere
     VEC(Decl *) list = {0};
     file->source = source;
     file->version = parse_version(&p);
     for (lexer_skip_newlines(lexer); lexer_peek(lexer)->kind != TOKEN_END && !parser_gave_up(&p);
          lexer_skip_newlines(lexer)) {
         const struct Head *head = find_head(&p);
+        Decl *decl = head ? parse_declaration(&p, head) : NULL;
         if (!head) {
             report_no_declaration(&p);
             skip_to_declaration(&p);
-            continue;
         }
-        Decl *decl = parse_declaration(&p, head);
-        if (decl) VEC_PUSH(arena, list, decl);
+        if (decl)
+            VEC_PUSH(arena, list, decl);
+        else
+            file->lost = true;
     }
+    file->broken = diag_error_count(diag) > errors;
+    file->lost |= file->version != 1 || parser_gave_up(&p);
     file->decl = list.at;
     file->decl_count = list.count;
     return file;

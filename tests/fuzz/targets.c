@@ -74,14 +74,15 @@ static const char *check_call(Arena *arena, const File *file, const Decl *decl, 
 static const char *check_elaborate(Arena *arena, const Source *source, char *message, size_t size) {
     Diag *diag = diag_new(arena);
     const File *file = nnd_parse(arena, source, diag);
-    if (diag_error_count(diag)) return NULL;
+    if (file->lost) return NULL;
     const char *wrong = NULL;
     for (int i = 0; i < file->decl_count && !wrong; i++)
-        if (file->decl[i]->kind <= DECL_OPTIMIZER)
+        if (file->decl[i]->kind <= DECL_OPTIMIZER && !file->broken)
             wrong = check_call(arena, file, file->decl[i], message, size);
     if (wrong) return wrong;
     const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
     if (!module) return diag_error_count(diag) ? NULL : "no network, and no message";
+    if (file->broken) return "a network of a file with mistakes";
     return check_graphs(arena, module->graph, NNC_FUNCTIONS, message, size);
 }
 

@@ -41,8 +41,6 @@ typedef struct Subject {
     NncFunctionKind function;
 } Subject;
 
-static bool has_mistakes(const Input *input) { return diag_error_count(input->diag) > 0; }
-
 // A graph as the only function of a module; which one, its name says.
 static Subject subject_of_graph(const Input *input, Graph *graph) {
     Module *module = ARENA_NEW(input->arena, Module);
@@ -75,8 +73,9 @@ static const Decl *last_function(const File *file) {
 // last function, layer or optimizer, applied to arguments that suit it.
 static Subject subject_of_file(const Input *input) {
     const File *file = nnd_parse(input->arena, input->source, input->diag);
-    if (has_mistakes(input)) return (Subject){0};
+    if (file->lost) return (Subject){0};
     const Decl *decl = last_function(file);
+    if (decl && file->broken) return (Subject){0};
     if (decl) {
         int count;
         const ExampleArgument *argument = nnd_example_arguments(input->arena, decl, &count);
@@ -145,8 +144,8 @@ static void dump_grad(Buf *out, const Input *input, const char *pass) {
 static void dump_pass(Buf *out, const Input *input, const char *pass) {
     Subject subject = subject_of(input);
     if (!subject.module) return;
-    cr_assert(stage_dump(out, subject.module, &target_library, subject.function, pass), "there is no stage %s",
-              pass);
+    cr_assert(stage_dump(out, subject.module, &target_library, subject.function, pass),
+              "there is no stage %s", pass);
 }
 
 typedef struct GoldenStage {
