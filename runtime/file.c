@@ -36,6 +36,10 @@ NncStatus nnc_file_find(char found[NNC_PATH], const char *data, const char *path
         return nnc_error(
             error, NNC_ERROR_FILE, "cannot find %s: %s: %s%s", what, found, strerror(errno),
             path[0] == '/' ? "" : " (from the current folder; --data DIR names another)");
+    if (last_part(path) == path)
+        return nnc_error(error, NNC_ERROR_FILE,
+                         "cannot find %s: %s is not there (--data says to start from %s)", what,
+                         found, data);
     if ((status = nnc_file_join(found, data, last_part(path), error)) || nnc_file_exists(found))
         return status;
     return nnc_error(error, NNC_ERROR_FILE,

@@ -381,6 +381,9 @@ Test(rt_data, paths_start_from_the_data_folder) {
     nnc_source_close(&source);
     cr_assert_eq(nnc_source_open(&source, &call, "no", &error), NNC_ERROR_FILE);
     cr_assert(strstr(error.text, "neither no/sets/mnist nor no/mnist"), "%s", error.text);
+    argument.text = "mnist"; // one place, and it is named once
+    cr_assert_eq(nnc_source_open(&source, &call, "no", &error), NNC_ERROR_FILE);
+    cr_assert(strstr(error.text, "idx: no/mnist is not there"), "%s", error.text);
 }
 
 // --- The procedural set
