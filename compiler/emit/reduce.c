@@ -78,9 +78,16 @@ void printer_accumulate(Printer *p, const Value *value, const char *to) {
     buf_printf(p->out, "%s = %s;\n", to, combine(p, value, to, body));
 }
 
+// A C compiler makes a vector instruction of a short loop, but not of what is left of it when it is
+// written out first.
+static void keep_rolled(Printer *p) {
+    if (p->loops->lanes) buf_add(p->out, "#pragma GCC unroll 1\n");
+}
+
 // The innermost loop through 16 accumulators: lane = index % 16.
 static void lane_loops(Printer *p, const Value *value, int var, const char *name) {
     const char *index = printer_var(p, var), *extent = printer_extent(p, var);
+    printer_hoist(p, value->in[0]);
     printer_line(p);
     buf_printf(p->out, "int %s_block = 0;\n", name);
     printer_line(p);
@@ -88,6 +95,7 @@ static void lane_loops(Printer *p, const Value *value, int var, const char *name
                LANES);
     int outer = printer_enter(p);
     for (int tail = 0; tail < 2; tail++) {
+        keep_rolled(p);
         printer_line(p);
         if (tail)
             buf_printf(p->out, "for (int lane = 0; lane < %s - %s_block; lane++) {\n", extent,
@@ -142,6 +150,7 @@ void printer_reduce(Printer *p, const Value *value) {
         loops--;
         printer_line(p);
         buf_printf(p->out, "%s %s_lane[%d];\n", c_type(value->dtype), name, LANES);
+        keep_rolled(p);
         printer_line(p);
         buf_printf(p->out, "for (int lane = 0; lane < %d; lane++)\n", LANES);
         print_indent(p->out, p->depth + 1);

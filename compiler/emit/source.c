@@ -18,6 +18,9 @@ void emit_head(Buf *out, const Module *module, const Target *target) {
         "here; a kernel\n"
         "// works on indices low .. high - 1 of its outermost loop. Nothing is included.\n\n",
         module->batch);
+    if (target->lanes >= 16) // else gcc takes half of a register where it makes vectors itself
+        buf_add(out, "#if defined(__x86_64__) && !defined(__clang__)\n"
+                     "#pragma GCC target(\"prefer-vector-width=512\")\n#endif\n\n");
     for (const EmbeddedFile *file = embedded_runtime; file->name; file++) {
         if (target->lanes == 0 && !strcmp(file->name, "vector.h")) continue;
         buf_add_n(out, file->text, file->length);

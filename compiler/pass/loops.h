@@ -91,6 +91,7 @@ typedef struct Loops {
     const Kernel *kernel;
     Arena *arena;
     int64_t batch;
+    int lanes; // of the target
     int var_count;
     Var var[LOOP_VARS];
     int loop_count;
