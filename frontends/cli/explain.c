@@ -9,7 +9,7 @@
 //         stored: a matrix product ends here
 //
 // The limit is the longer of two times: that of its arithmetic at this machine's multiply-add rate,
-// and that of its traffic at the rate of a copy of as many bytes.
+// and that of its traffic at the rate of a copy that reaches as far.
 #include "cli/profile.h"
 
 #include "cli/machine.h"
@@ -65,22 +65,27 @@ typedef struct Figures {
     const char *bound; // what the limit is: flops, bytes
 } Figures;
 
-static double flop_seconds(const Explain *explain, Cost cost) {
-    return explain->machine->flops > 0 ? cost.flops / explain->machine->flops : 0;
-}
+typedef struct Limit { // seconds that a kernel takes at least
+    double flops, bytes, longer;
+} Limit;
 
-static double byte_seconds(const Explain *explain, Cost cost) {
-    return cost.bytes / machine_copy_rate(explain->machine, cost.bytes);
+static Limit limit_of(const Explain *explain, int kernel) {
+    const Machine *machine = explain->machine;
+    Cost cost = explain->profile->cost[kernel];
+    Limit limit = {.bytes =
+                       cost.bytes / machine_copy_rate(machine, explain->profile->reach[kernel])};
+    if (machine->flops > 0) limit.flops = cost.flops / machine->flops;
+    limit.longer = most(limit.flops, limit.bytes);
+    return limit;
 }
 
 static Figures kernel_figures(const Explain *explain, const Kernel *kernel) {
-    Cost cost = explain->profile->cost[kernel->id];
     double seconds = sample_median(&explain->profile->kernel[kernel->id]);
-    double flops = flop_seconds(explain, cost), bytes = byte_seconds(explain, cost);
+    Limit limit = limit_of(explain, kernel->id);
     return (Figures){.seconds = seconds,
                      .part = seconds / explain->kernel_seconds,
-                     .share = (flops > bytes ? flops : bytes) / seconds,
-                     .bound = flops > bytes ? "flops" : "bytes"};
+                     .share = limit.longer / seconds,
+                     .bound = limit.flops > limit.bytes ? "flops" : "bytes"};
 }
 
 static Figures total_figures(const Explain *explain) {
@@ -157,19 +162,19 @@ static void print_head(const Explain *explain) {
     printf("%s of %s: %s, batch %d, %d thread%s, %s code for %s\n", program->model, program->file,
            function_name(explain->function), program->batch, explain->threads,
            explain->threads == 1 ? "" : "s", program->jit, explain->net->compiled->target->name);
-    printf("  parameters  %lld\n", module_parameters(explain->net->compiled->module));
-    printf("  memory      %s: state %s, input %d x %s, output %s, work %s, scratch %d x %s\n",
+    printf("  weights  %lld\n", module_parameters(explain->net->compiled->module));
+    printf("  memory   %s: state %s, input %d x %s, output %s, work %s, scratch %d x %s\n",
            number(arena, (double)memory->all, "B"), number(arena, (double)memory->state, "B"),
            NNC_LOADER_BATCHES, number(arena, (double)memory->input, "B"),
            number(arena, (double)memory->output, "B"), number(arena, (double)memory->work, "B"),
            explain->threads, number(arena, (double)memory->scratch, "B"));
-    printf("  machine     ");
+    printf("  machine  ");
     if (machine->flops > 0)
         printf("%s/s in multiply-adds; ", number(arena, machine->flops, "FLOP"));
     printf("copies at %s/s of 1 MiB, %s/s of 256 MiB\n",
            number(arena, machine_copy_rate(machine, 1 << 20), "B"),
            number(arena, machine_copy_rate(machine, 1 << 28), "B"));
-    printf("  a run       %s; its kernels one by one %s\n\n",
+    printf("  a run    %s; its kernels one by one %s\n\n",
            duration(arena, sample_median(&explain->profile->whole)),
            duration(arena, explain->kernel_seconds));
     printf("%-44s %10s %6s %11s %9s  %s\n", "kernel", "time", "of all", "work", "moves",
@@ -338,9 +343,8 @@ static void measure(Explain *explain) {
     explain->profile = profile_run(net, explain->function, PROFILE_SECONDS);
     for (int k = 0; k < explain->fusion->kernel.count; k++) {
         Cost cost = explain->profile->cost[k];
-        double flops = flop_seconds(explain, cost), bytes = byte_seconds(explain, cost);
         explain->kernel_seconds += sample_median(&explain->profile->kernel[k]);
-        explain->limit_seconds += flops > bytes ? flops : bytes;
+        explain->limit_seconds += limit_of(explain, k).longer;
         explain->cost.flops += cost.flops;
         explain->cost.bytes += cost.bytes;
     }

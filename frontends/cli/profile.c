@@ -98,17 +98,34 @@ static void time_kernels(Walk *walk, Trainer *net, NncFunctionKind function) {
         sample_add(&walk->profile->kernel[k], walk->total[k]);
 }
 
+// What a part moves stays in its thread's cache for the group's next kernel; alone, a kernel's
+// bytes were written and will be read by others.
+static void find_reach(Profile *profile, const PlanNode *node, const PlanNode *around,
+                       int threads) {
+    for (int i = 0; i < node->child.count; i++)
+        find_reach(profile, node->child.at[i], node, threads);
+    if (node->kind != PLAN_CALL) return;
+    double *reach = &profile->reach[node->kernel->id];
+    *reach = profile->cost[node->kernel->id].bytes;
+    if (around->kind != PLAN_PAR || around->child.count == 1) return;
+    double parts =
+        (double)dim_eval(around->count, profile->plan->fusion->batch) / (double)around->grain;
+    if (parts > threads) *reach *= threads / parts;
+}
+
 Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds) {
-    enum { WARM_UP = 2, LEAST = 3 };
+    enum { WARM_UP = 2, LEAST = 5 };
     Arena *arena = net->settings.arena;
     Profile *profile = ARENA_NEW(arena, Profile);
     profile->plan = net->compiled->plan[function];
     const Fusion *fusion = profile->plan->fusion;
     profile->kernel = ARENA_ARRAY(arena, Samples, fusion->kernel.count + 1);
     profile->cost = ARENA_ARRAY(arena, Cost, fusion->kernel.count + 1);
+    profile->reach = ARENA_ARRAY(arena, double, fusion->kernel.count + 1);
     for (int k = 0; k < fusion->kernel.count; k++)
         profile->cost[k] = kernel_cost(arena, fusion, fusion->kernel.at[k]);
     Walk walk = walk_new(net, function, profile);
+    find_reach(profile, profile->plan->root, NULL, walk.threads);
     trainer_start(net);
     for (int i = 0; i < WARM_UP; i++)
         trainer_run(net, function);

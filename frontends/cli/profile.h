@@ -14,12 +14,13 @@
 typedef struct Profile {
     const Plan *plan;
     Cost *cost;      // by kernel id
+    double *reach;   // by kernel id: bytes that all threads move at a time; in a group, parts of it
     Samples *kernel; // seconds of a run, by kernel id; of those that run together, by their share
                      // of the threads' time
     Samples whole;   // seconds of a run of the whole function, as it is compiled
 } Profile;
 
-// Runs the function again and again for about `seconds`, at least three times. In the net's arena.
+// Runs the function again and again for about `seconds`, at least five times. In the net's arena.
 Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds);
 
 #endif
