@@ -27,7 +27,7 @@ typedef struct Product { // of one product, z[g, m, n] = sum over s, k
     int batch;
     const char *a, *b, *attributes, *z;
     double multiplications;
-    const char *view_a, *view_b; // how the operands are read from what is stored, or NULL
+    const char *turned_a, *turned_b; // a and b with their first two axes exchanged, or NULL
 } Product;
 
 #define MLP(B)                                                                                     \
@@ -52,7 +52,9 @@ typedef struct Product { // of one product, z[g, m, n] = sum over s, k
     {NAME " forward", 2, "36*N, 1, " #T ", " #C, "36, 1, " #C ", " #K, "", "36*N, " #T ", " #K,   \
      2. * 36 * T * C * K, NULL, NULL},                                                            \
     {NAME " data", 2, "36*N, 1, " #T ", " #K, "36, 1, " #C ", " #K, "{transpose_b = 1}",          \
-     "36*N, " #T ", " #C, 2. * 36 * T * C * K, NULL, NULL}
+     "36*N, " #T ", " #C, 2. * 36 * T * C * K, NULL, NULL},                                        \
+    {NAME " weights", 16, "N, 36, " #T ", " #C, "N, 36, " #T ", " #K, "{transpose_a = 1}",          \
+     "36, " #C ", " #K, 16. * 36 * T * C * K, "36, N, " #T ", " #C, "36, N, " #T ", " #K}
 
 static const Product products[] = {
     MLP(16),
@@ -89,10 +91,16 @@ static char *new_memory(Arena *arena, int64_t bytes) {
 
 static Graph *graph_of(Arena *arena, const Product *p) {
     Buf text = buf_new(arena);
-    buf_printf(&text,
-               "graph predict lowered {\n  %%0 = input \"a\" : f32[%s]\n  %%1 = input \"b\" : "
-               "f32[%s]\n  %%2 = product %%0 %%1 %s : f32[%s]\n  output \"z\" = %%2\n}\n",
-               p->a, p->b, p->attributes, p->z);
+    buf_printf(&text, "graph predict lowered {\n");
+    buf_printf(&text, "  %%0 = input \"a\" : f32[%s]\n  %%1 = input \"b\" : f32[%s]\n", p->a, p->b);
+    if (p->turned_a)
+        buf_printf(&text,
+                   "  %%2 = permute %%0 {perm = 1 0 2 3} : f32[%s]\n"
+                   "  %%3 = permute %%1 {perm = 1 0 2 3} : f32[%s]\n",
+                   p->turned_a, p->turned_b);
+    int a = p->turned_a ? 2 : 0;
+    buf_printf(&text, "  %%%d = product %%%d %%%d %s : f32[%s]\n  output \"z\" = %%%d\n}\n", a + 2, a,
+               a + 1, p->attributes, p->z, a + 2);
     Diag *diag = diag_new(arena);
     Graph *graph = graph_read(arena, source_from_text(arena, "product.graph", text.text), diag);
     if (!graph) exit(BENCH_FAILED);
