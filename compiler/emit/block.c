@@ -217,6 +217,19 @@ static void print_copied(Buf *out, const Tiling *tiling, int columns, int at, in
     buf_printf(out, "c[column] = b%d[column * %lld];\n", at, (long long)last(&tiling->n)->unpacked);
 }
 
+// Panels are laid out for the batch: behind a digit with fewer indices today, some are left out.
+static void print_left_out(Buf *out, const Tiling *tiling, int digit, int depth) {
+    const Digits *k = &tiling->k;
+    long long each = tiling_panel(tiling);
+    if (digit == 0 || dim_is_const(k->at[digit].extent)) return;
+    for (int i = digit + 1; i < k->count; i++)
+        each *= dim_eval(k->at[i].extent, tiling->batch);
+    print_indent(out, depth);
+    buf_printf(out, "c += (%lld - (%s)) * %lld;\n",
+               (long long)dim_eval(k->at[digit].extent, tiling->batch),
+               dim_as_c(out->arena, k->at[digit].extent), each);
+}
+
 static void print_pack(Buf *out, const Tiling *tiling, int columns) {
     const Digits *k = &tiling->k;
     int at = k->count - 1;
@@ -229,9 +242,12 @@ static void print_pack(Buf *out, const Tiling *tiling, int columns) {
     }
     bool turned = last(k)->unpacked == 1 && last(&tiling->n)->unpacked != 1 && dim_is_const(last(k)->extent);
     (turned ? print_turned : print_copied)(out, tiling, columns, at, at + 1);
-    for (int i = at; i > 0; i--) {
-        print_indent(out, i);
-        buf_add(out, "}\n");
+    for (int i = at; i >= 0; i--) {
+        if (i < at) {
+            print_indent(out, i + 1);
+            buf_add(out, "}\n");
+        }
+        print_left_out(out, tiling, i, i + 1);
     }
 }
 

@@ -330,10 +330,6 @@ static void print_tiles(Gemm *g) {
 static void print_batch(Gemm *g) {
     const Digits *digits = &g->tiling->g;
     open(g, "for (int g0 = (int)low; g0 < (int)high; g0++) {");
-    if (!g->defining)
-        for (int which = 0; which < 2; which++)
-            if (g->kernel->operand[which])
-                product_print_copy(g->out, g->fusion, g->kernel, which, "g0", NULL, NULL, g->depth);
     step(g, &digits->at[0], "g0");
     for (int i = 1; i < digits->count; i++) {
         const char *index = arena_printf(g->arena, "g%d", i);
@@ -372,8 +368,6 @@ void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel) {
 
 static const char *operand_address(const Gemm *g, Side side) {
     const Tiling *tiling = g->tiling;
-    int which = (side == SIDE_B) != tiling->swapped;
-    if (g->kernel->operand[which]) return buffer_address(g->arena, g->kernel->operand[which]);
     Storage at = g->fusion->storage[tiling->base[side]->id];
     return arena_printf(g->arena, "%s + %lld", buffer_address(g->arena, at.buffer),
                         (long long)(at.offset + tiling->offset[side]));

@@ -284,7 +284,11 @@ static bool splits_columns(const Fuse *f, const Node *product) {
 
 // Reads a product's operands through movements, from what those move, where that is better.
 static void choose_reads(Fuse *f, const Node *product) {
-    Reading from = {.product = product, .plain = f->core[product->id] == product};
+    const Node *end = product;
+    while (end && f->core[end->id] != product)
+        end = only_user(f, end);
+    if (!end) bug("a product ends nowhere");
+    Reading from = {.product = product, .end = end};
     Reads *read = &f->fusion->read[product->id];
     int64_t offset;
     for (int i = 0; i < 2; i++) {
@@ -294,7 +298,8 @@ static void choose_reads(Fuse *f, const Node *product) {
             base = base->in[0];
         from.deep[i] = base;
     }
-    if (!tiling_choose_reads(f->fusion->target, f->fusion->batch, &from, read->base)) return;
+    read->tiled = tiling_choose_reads(f->fusion->target, f->fusion->batch, &from, read->base);
+    if (!read->tiled) return;
     for (int i = 0; i < 2; i++)
         if (read->base[i] == product->in[i]) read->base[i] = NULL;
 }
@@ -302,7 +307,7 @@ static void choose_reads(Fuse *f, const Node *product) {
 const Node *product_copied_operand(const Fuse *f, const Node *product, int which) {
     const Node *operand = product->in[which];
     int64_t offset;
-    if (f->fusion->read[product->id].base[which]) return NULL;
+    if (f->fusion->read[product->id].tiled) return NULL;
     const Node *base = strip_views(operand, f->fusion->batch, &offset);
     const Dim *dim = operand->shape.dim;
     if (f->stored[base->id] || offset != 0 || !unrolls_windows(base) || base->shape.rank < 2)

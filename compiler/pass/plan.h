@@ -81,8 +81,9 @@ typedef struct Kernel {
     const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;
 
-typedef struct Reads { // of a product: what its operands are read from, through movements
-    const Node *base[2];
+typedef struct Reads { // of a product that is emitted: what its operands are read from
+    const Node *base[2]; // through movements; NULL: the operand itself
+    bool tiled;
 } Reads;
 
 typedef struct Fusion {
@@ -92,7 +93,7 @@ typedef struct Fusion {
     VEC(Kernel *) kernel;
     VEC(Buffer *) buffer;
     Storage *storage;         // by node id
-    Reads *read;              // by id of a product; NULL: the operand itself
+    Reads *read;              // by id of a product
     int *scalar_slot;         // by node id: of a scalar of the step, its place in ctx->scalar; -1
     VEC(const Node *) scalar; // these nodes, by slot
 } Fusion;

@@ -20,8 +20,7 @@ typedef struct Problem {
     int64_t batch;
     const Node *core;
     View view[2];
-    bool copied[2]; // one g at a time lies in scratch memory
-    bool in_scratch; // so does the product
+    bool in_scratch; // the product, one g at a time
     bool plain;      // nothing is computed behind it
     Dim outer, unit; // else: indices of the epilogue's outermost loop, and the rows of each
 } Problem;
@@ -121,9 +120,9 @@ typedef struct Walks {
     Walk g[SIDES], m[SIDES], n[SIDES], k[SIDES];
 } Walks;
 
-static void add_steps(Walk *to, const Walk *from, bool still) {
+static void add_steps(Walk *to, const Walk *from) {
     for (int i = 0; i < from->count; i++)
-        walk_add(to, from->at[i].extent, still ? 0 : from->at[i].stride);
+        walk_add(to, from->at[i].extent, from->at[i].stride);
 }
 
 static void read_operand(const Problem *p, int which, Side side, Walks *walks) {
@@ -133,12 +132,12 @@ static void read_operand(const Problem *p, int which, Side side, Walks *walks) {
     if (!dim_div(&times, p->core->shape.dim[0], p->core->in[which]->shape.dim[0]))
         bug("a product's batch is no multiple of its operand's");
     walk_add(&walks->g[side], times, 0);
-    add_steps(&walks->g[side], &view->axis[0], p->copied[which]);
+    add_steps(&walks->g[side], &view->axis[0]);
     bool transposed = which ? attr->transpose_b : attr->transpose_a;
     bool k_last = transposed == (which == 1);
-    add_steps(&walks->k[side], &view->axis[1], false);
-    add_steps(&walks->k[side], &view->axis[k_last ? 3 : 2], false);
-    add_steps(side == SIDE_A ? &walks->m[side] : &walks->n[side], &view->axis[k_last ? 2 : 3], false);
+    add_steps(&walks->k[side], &view->axis[1]);
+    add_steps(&walks->k[side], &view->axis[k_last ? 3 : 2]);
+    add_steps(side == SIDE_A ? &walks->m[side] : &walks->n[side], &view->axis[k_last ? 2 : 3]);
 }
 
 // The rows to one index of the epilogue's outermost loop are a step of their own, so that tiles end
@@ -175,7 +174,7 @@ static bool find_digits(const Problem *p, Tiling *tiling) {
     if (dim_is_one(p->unit) || dim_is_one(p->outer)) merge(&tiling->m);
     merge(&tiling->n);
     merge(&tiling->k);
-    return !(p->copied[0] || p->copied[1]) || tiling->g.count == 1;
+    return true;
 }
 
 // --- Blocks
@@ -267,11 +266,19 @@ static bool is_empty(int64_t batch, const Node *core) {
     return shape_eval(&core->shape, batch) == 0;
 }
 
+static void set_epilogue(Problem *p, const Node *end, const Shape *space) {
+    const Dim *dim = p->core->shape.dim;
+    p->plain = end == p->core;
+    p->outer = dim[1], p->unit = dim_const(1);
+    if (dim_is_one(dim[0]) && !p->plain && !product_outer(p->core, space, &p->outer, &p->unit))
+        bug("a product's epilogue is not its rows");
+}
+
 bool tiling_choose_reads(const Target *target, int64_t batch, const Reading *from,
                          const Node *base[2]) {
     double least = -1;
-    Problem p = {.target = target, .batch = batch, .core = from->product, .plain = from->plain};
-    p.outer = from->product->shape.dim[1], p.unit = dim_const(1);
+    Problem p = {.target = target, .batch = batch, .core = from->product};
+    set_epilogue(&p, from->end, &from->end->shape);
     if (target->lanes == 0 || is_empty(batch, p.core)) return false;
     for (int way = 0; way < 4; way++) {
         double cost = 0;
@@ -408,20 +415,15 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     const Node *core = kernel->core;
     Problem p = {.target = fusion->target, .batch = fusion->batch, .core = core};
     if (p.target->lanes == 0 || is_empty(fusion->batch, core)) return NULL;
-    if (dim_is_one(core->shape.dim[0]) && kernel->operand[1]) return NULL;
+    if (!fusion->read[core->id].tiled) return NULL;
     for (int i = 0; i < 2; i++) {
         const Node *base = fusion->read[core->id].base[i];
         p.view[i] = view_find(core->in[i], base ? base : core->in[i], fusion->batch);
-        p.copied[i] = kernel->operand[i];
     }
     p.in_scratch = kernel->product;
-    p.plain = kernel->result.at[0].value == core;
-    p.outer = core->shape.dim[1], p.unit = dim_const(1);
-    if (dim_is_one(core->shape.dim[0]) && !p.plain &&
-        !product_outer(core, &kernel->space, &p.outer, &p.unit))
-        bug("a product's epilogue is not its rows");
+    set_epilogue(&p, kernel->result.at[0].value, &kernel->space);
     Tiling *tiling = ARENA_NEW(arena, Tiling);
-    if (choose(&p, tiling) < 0) return NULL;
+    if (choose(&p, tiling) < 0) bug("a product has lost its tiling");
     choose_tiles(kernel, tiling);
     if (tiling->packed) pack(tiling);
     return tiling;

@@ -58,15 +58,14 @@ typedef struct Reading {
     const Node *product;
     const Node *deep[2]; // the nodes that the operands are movements of, or the operands themselves
     bool stored[2];      // is operand[i] in memory in any case?
-    bool plain;          // nothing is computed behind the product
+    const Node *end;     // of its epilogue: the product itself where there is none
 } Reading;
 bool tiling_choose_reads(const Target *target, int64_t batch, const Reading *from,
                          const Node *base[2]);
 
 // --- For kernels
 
-// NULL where the library multiplies: no vectors on the target, or a part of an operand's columns is
-// copied at a time.
+// NULL where the library multiplies: what tiling_choose_reads has refused.
 const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel);
 // The kernel's outermost index: g's first digit, or the tiles.
 Dim tiling_count(const Tiling *tiling);

@@ -11,7 +11,7 @@
 
 static void place(Case *c, const char *name, BufferArena arena, const Node *node) {
     VEC_PUSH(c->arena, c->place, ((Placement){name, arena, c->bytes[arena]}));
-    int64_t bytes = shape_eval(&node->shape, BATCH) * dtype_size(node->dtype);
+    int64_t bytes = shape_eval(&node->shape, c->batch) * dtype_size(node->dtype);
     c->bytes[arena] += (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
 }
 
@@ -33,24 +33,25 @@ void case_build(Case *c, double least, JitTier tier) {
     const char *error = NULL;
     Buf source = buf_new(c->arena);
     c->module = (Module){
-        .model = "Random", .source = source_from_text(c->arena, "random.nnd", ""), .batch = BATCH};
+        .model = "Random", .source = source_from_text(c->arena, "random.nnd", ""), .batch = (int)c->batch};
     place_all(c);
-    const Target *target = tier == JIT_TCC ? &target_library : target_find("native");
-    Graph *graph = lower(c->arena, simplify(c->arena, c->graph), BATCH, least, target);
+    const Target *target = tier == JIT_TCC ? &target_library : target_find(c->march);
+    Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
     graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
     c->plan =
-        plan_make(c->arena, fuse(c->arena, graph, BATCH, target, c->place.at, c->place.count));
+        plan_make(c->arena, fuse(c->arena, graph, c->batch, target, c->place.at, c->place.count));
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
     c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
     emit_head(&source, &c->module, target);
     emit_function(&source, &c->module, NNC_PREDICT, c->plan);
     c->source = source.text;
-    c->jit = jit_load(c->arena, source.text, &(JitOptions){.tier = tier}, &error);
+    c->jit = jit_load(c->arena, source.text, &(JitOptions){.tier = tier, .march = c->march}, &error);
     if (!c->jit) cr_skip_test("%s", error);
 }
 
 // Between the interpreter's row-major doubles for n examples and a buffer laid out for the batch.
-static void transfer(const Node *node, int64_t n, double *value, char *buffer, bool in) {
+static void transfer(const Case *c, const Node *node, int64_t n, double *value, char *buffer,
+                     bool in) {
     int64_t count = shape_eval(&node->shape, n);
     for (int64_t i = 0; i < count; i++) {
         int64_t rest = i, at = 0, stride = 1;
@@ -58,7 +59,7 @@ static void transfer(const Node *node, int64_t n, double *value, char *buffer, b
             int64_t extent = dim_eval(node->shape.dim[axis], n);
             at += rest % extent * stride;
             rest /= extent;
-            stride *= dim_eval(node->shape.dim[axis], BATCH);
+            stride *= dim_eval(node->shape.dim[axis], c->batch);
         }
         if (node->dtype == DT_F32)
             in ? (void)(((float *)buffer)[at] = (float)value[i])
@@ -89,13 +90,13 @@ static char *new_arena(Arena *arena, int64_t bytes) {
 static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) {
     char *arena[5];
     double hyper[64];
-    for (int i = 0; i < 5; i++) // two threads' scratch memory
-        arena[i] = new_arena(c->arena, c->bytes[i] * (i == ARENA_SCRATCH ? 2 : 1));
+    for (int i = 0; i < 5; i++) // all threads' scratch memory
+        arena[i] = new_arena(c->arena, c->bytes[i] * (i == ARENA_SCRATCH ? MOST_THREADS : 1));
     for (int id = 0; id < c->graph->node.count; id++) {
         const Node *node = c->graph->node.at[id];
         BufferArena where = node->op == OP_input ? ARENA_INPUT : ARENA_STATE;
         if (node->op == OP_input || node->op == OP_state || node->op == OP_param)
-            transfer(node, n, (double *)leaf[id],
+            transfer(c, node, n, (double *)leaf[id],
                      arena[where] + offset_of(c, node->attr->name, where), true);
     }
     for (int i = 0; i < c->module.hyper.count; i++)
@@ -122,10 +123,10 @@ static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) 
     return ctx;
 }
 
-static bool agree(double oracle, double value, double scale) {
+static bool agree(double oracle, double value, double scale, double tolerance) {
     if (isnan(oracle) || isnan(value)) return isnan(oracle) && isnan(value);
     if (fabs(oracle) > 1e30) return fabs(value) > 1e30 && (oracle > 0) == (value > 0);
-    return oracle == value || fabs(oracle - value) <= 2e-4 * (scale + 1e-2);
+    return oracle == value || fabs(oracle - value) <= tolerance * (scale + 1e-2);
 }
 
 static const char *graph_text(const Case *c) {
@@ -146,13 +147,13 @@ static void compare(Case *c, int64_t n, double **oracle, const NncCtx *ctx) {
         char *base = out ? ctx->output : ctx->state;
         int64_t count = shape_eval(&root->value->shape, n);
         double *value = ARENA_ARRAY(c->arena, double, count + 1), scale = 0;
-        transfer(root->value, n, value, base + offset_of(c, name, out ? ARENA_OUTPUT : ARENA_STATE),
+        transfer(c, root->value, n, value, base + offset_of(c, name, out ? ARENA_OUTPUT : ARENA_STATE),
                  false);
         for (int64_t k = 0; k < count; k++)
             if (isfinite(oracle[root->value->id][k]))
                 scale = fmax(scale, fabs(oracle[root->value->id][k]));
         for (int64_t k = 0; k < count; k++)
-            cr_assert(agree(oracle[root->value->id][k], value[k], scale),
+            cr_assert(agree(oracle[root->value->id][k], value[k], scale, c->tolerance),
                       "seed %d, n = %d: %s[%d] is %.9g, should be %.9g\n%s", (int)c->seed, (int)n,
                       name, (int)k, value[k], oracle[root->value->id][k], graph_text(c));
     }
@@ -163,6 +164,9 @@ Case *case_new(Arena *arena, const Graph *graph, uint64_t seed) {
     c->arena = arena;
     c->graph = graph;
     c->seed = seed;
+    c->batch = BATCH;
+    c->march = "native";
+    c->tolerance = 2e-4;
     return c;
 }
 
@@ -172,7 +176,7 @@ void case_check(Case *c, int64_t n, const double *const *leaf, NncPool *pool) {
     compare(c, n, graph_interpret(c->graph, &with, c->arena), &one);
     NncCtx two = run(c, n, leaf, pool);
     cr_assert(!memcmp(one.output, two.output, (size_t)c->bytes[ARENA_OUTPUT]),
-              "seed %d: other bits from two threads\n%s", (int)c->seed, graph_text(c));
+              "seed %d: other bits from several threads\n%s", (int)c->seed, graph_text(c));
     cr_assert(!memcmp(one.state, two.state, (size_t)c->bytes[ARENA_STATE]),
-              "seed %d: other bits from two threads\n%s", (int)c->seed, graph_text(c));
+              "seed %d: other bits from several threads\n%s", (int)c->seed, graph_text(c));
 }

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// Random matrix products, as lowering makes them: batches of which an operand has a part, sums of
+// blocks, transposed operands, operands behind movements, epilogues, any extent the examples in the
+// batch. Emitted for vectors of 16, 8 and 4 floats, compared with the oracle for the whole batch and
+// for less, with the same bits from 1, 2, 3 and 4 threads.
+#include "compiled.h"
+#include "random_graph.h"
+#include "random_internal.h"
+
+#include <criterion/criterion.h>
+
+enum { PRODUCTS = 10, EXAMPLES = 19 };
+
+static Dim any(RandomGraph *random, const int *of, int count) {
+    int extent = of[below(random, count)];
+    return extent ? dim_const(extent) : dim_batch();
+}
+
+// The four extents of an operand, g s r c, behind some movement of a leaf.
+typedef const Node *Behind(RandomGraph *random, Shape shape);
+
+static const Node *leaf(RandomGraph *random, Shape shape) {
+    return random_leaf(random, DT_F32, shape);
+}
+
+static const Node *permuted(RandomGraph *random, Shape shape) {
+    static const int8_t perms[][4] = {{1, 0, 2, 3}, {0, 2, 1, 3}, {0, 1, 3, 2}, {2, 3, 0, 1}, {3, 0, 1, 2}};
+    const int8_t *perm = perms[below(random, 5)];
+    Shape in = shape;
+    for (int axis = 0; axis < 4; axis++)
+        in.dim[perm[axis]] = shape.dim[axis];
+    return node_permute(random->graph, leaf(random, in), perm);
+}
+
+// The last axis is two of memory, with another between them.
+static const Node *split(RandomGraph *random, Shape shape) {
+    static const int8_t perm[] = {0, 1, 3, 2, 4};
+    Dim outer, inner = dim_const(between(random, 2, 4));
+    if (!dim_div(&outer, shape.dim[3], inner)) return permuted(random, shape);
+    Dim dim[] = {shape.dim[0], shape.dim[1], outer, shape.dim[2], inner};
+    const Node *node = node_permute(random->graph, leaf(random, shape_of(5, dim)), perm);
+    return node_reshape(random->graph, node, shape);
+}
+
+static const Node *sliced(RandomGraph *random, Shape shape) {
+    Shape in = shape;
+    SliceAxis slice[MAX_RANK];
+    for (int axis = 0; axis < 4; axis++) {
+        slice[axis] = (SliceAxis){0, 1};
+        if (!dim_is_const(shape.dim[axis]) || one_in(random, 2)) continue;
+        slice[axis] = (SliceAxis){between(random, 0, 2), between(random, 1, 2)};
+        int64_t extent = slice[axis].start + (dim_eval(shape.dim[axis], 1) - 1) * slice[axis].step;
+        in.dim[axis] = dim_const(extent + between(random, 1, 3));
+    }
+    return node_slice(random->graph, leaf(random, in), slice, shape);
+}
+
+// The last axis is outputs and taps of a window, as a convolution's is.
+static const Node *windowed(RandomGraph *random, Shape shape) {
+    Dim outputs;
+    int taps = between(random, 2, 3), dilation = between(random, 1, 2), stride = between(random, 1, 2);
+    if (!dim_is_const(shape.dim[3]) || !dim_div(&outputs, shape.dim[3], dim_const(taps)))
+        return sliced(random, shape);
+    Shape in = shape;
+    PadAxis pad[MAX_RANK] = {0};
+    int64_t extent = (dim_eval(outputs, 1) - 1) * stride + (taps - 1) * dilation + 1;
+    if (one_in(random, 3) && extent > 2) pad[3] = (PadAxis){1, 1, 0}, extent -= 2;
+    in.dim[3] = dim_const(extent);
+    const Node *node = node_pad(random->graph, leaf(random, in), pad, 0);
+    node = node_window(random->graph, node, 3, outputs, taps, stride, dilation);
+    return node_reshape(random->graph, node, shape);
+}
+
+static const Node *flipped(RandomGraph *random, Shape shape) {
+    return node_flip(random->graph, leaf(random, shape), (uint32_t)between(random, 1, 15));
+}
+
+static const Node *repeated(RandomGraph *random, Shape shape) {
+    int axis = between(random, 1, 3);
+    Shape in = {.rank = 3};
+    for (int i = 0; i < 3; i++)
+        in.dim[i] = shape.dim[i + (i >= axis)];
+    return node_broadcast(random->graph, leaf(random, in), 1u << axis, shape);
+}
+
+static const Node *computed(RandomGraph *random, Shape shape) {
+    return node_binary(random->graph, OP_max, leaf(random, shape), node_const(random->graph, DT_F32, 0));
+}
+
+static const Node *operand(RandomGraph *random, Dim g, Dim s, Dim rows, Dim columns, bool transposed) {
+    static Behind *const behind[] = {leaf,    leaf,     permuted, permuted, split,
+                                     sliced, windowed, flipped,  repeated, computed};
+    Dim dim[] = {g, s, transposed ? columns : rows, transposed ? rows : columns};
+    return behind[below(random, sizeof behind / sizeof *behind)](random, shape_of(4, dim));
+}
+
+// --- Epilogues
+
+static const Node *finished(RandomGraph *random, const Node *z) {
+    Graph *g = random->graph;
+    int kind = below(random, 4);
+    if (kind == 0) return z;
+    const Node *bias = leaf(random, shape_of(1, &z->shape.dim[2]));
+    z = node_binary(g, OP_add, z, node_broadcast(g, bias, 3, z->shape));
+    if (kind == 2) z = node_binary(g, OP_max, z, node_const(g, DT_F32, 0));
+    if (kind == 3) {
+        const Node *mask = node_binary(g, OP_gt, leaf(random, z->shape), node_const(g, DT_F32, 0));
+        z = node_select(g, mask, z, node_fill(g, DT_F32, 0, z->shape));
+    }
+    return z;
+}
+
+static const Node *random_product(RandomGraph *random) {
+    static const int sizes[] = {1, 2, 3, 5, 8, 10, 13, 16, 17, 27, 32, 33, 40, 49, 64, 70};
+    static const int sums[] = {1, 2, 4, 7, 12, 16, 27, 32, 65, 100, 0};
+    static const int blocks[] = {1, 1, 1, 2, 3, 0};
+    const int count = sizeof sizes / sizeof *sizes;
+    Dim m = any(random, sizes, count), n = any(random, sizes, count), k = any(random, sums, 11);
+    Dim g = any(random, blocks, 6), s = any(random, blocks, 6);
+    Dim ga = one_in(random, 3) ? dim_const(1) : g, gb = one_in(random, 3) ? dim_const(1) : g;
+    if (one_in(random, 6)) m = dim_batch();
+    if (one_in(random, 12)) n = dim_batch();
+    if (one_in(random, 6) && dim_mul(&ga, dim_batch(), dim_const(6))) gb = dim_const(6), g = ga;
+    if (dim_eval(g, EXAMPLES) * dim_eval(s, EXAMPLES) > 40) s = dim_const(1);
+    ProductAttr attr = {one_in(random, 2), one_in(random, 2)};
+    const Node *a = operand(random, ga, s, m, k, attr.transpose_a);
+    const Node *b = operand(random, gb, s, k, n, attr.transpose_b);
+    return finished(random, node_product(random->graph, a, b, attr));
+}
+
+// --- Checks
+
+static void check(uint64_t seed, const char *march) {
+    Arena *arena = arena_new();
+    RandomGraph *random = random_graph_new(arena, seed);
+    for (int i = 0; i < PRODUCTS; i++)
+        graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", i), NULL,
+                       random_product(random));
+    Case *c = case_new(arena, random->graph, seed);
+    c->batch = EXAMPLES;
+    c->march = march;
+    c->tolerance = 2e-5;
+    case_build(c, 0, JIT_NATIVE);
+    static const int64_t examples[] = {EXAMPLES, 7, 1};
+    for (int i = 0; i < 3; i++) {
+        const double **leaves = random_leaves(arena, c->graph, examples[i], seed);
+        for (int threads = 2; threads <= MOST_THREADS; threads++) {
+            NncPool *pool = nnc_pool_new(threads);
+            case_check(c, examples[i], leaves, pool);
+            nnc_pool_free(pool);
+        }
+    }
+    jit_free(c->jit);
+    arena_free(arena);
+}
+
+static void check_all(const char *march, uint64_t first) {
+    if (target_find(march)->lanes > target_find("native")->lanes)
+        cr_skip_test("this processor is no %s", march);
+    for (uint64_t seed = first; seed < first + 4; seed++)
+        check(seed, march);
+}
+
+#ifdef __x86_64__
+Test(products, lanes16) { check_all("x86-64-v4", 1); }
+Test(products, lanes8) { check_all("x86-64-v3", 101); }
+Test(products, lanes4) { check_all("x86-64", 201); }
+#else
+Test(products, native) { check_all("native", 1); }
+#endif
