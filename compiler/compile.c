@@ -201,21 +201,28 @@ static bool check_sizes(const Module *module, const Compiled *compiled, Diag *di
     return diag_error_count(diag) == before;
 }
 
+static bool is_idle(const char *line) {
+    line += strspn(line, " ");
+    return strncmp(line, "//", 2) == 0 || strncmp(line, "#line", 5) == 0;
+}
+
 // Of all that the bits of a run may depend on: what compiles and for what, the library of products,
-// and the source without its comments and #line directives.
-static uint64_t plan_id(Arena *arena, const Target *target, const char *source) {
-    Buf text = buf_new(arena);
-    buf_printf(&text, "%s, %d lanes, %d registers\n%s\n%s\n", target->name, target->lanes,
-               target->registers, target->tools ? target->tools : "",
-               target_is_here(target) ? nnc_product_library() : "own");
-    for (const char *line = source, *end; *line; line = *end ? end + 1 : end) {
-        for (end = line; *end && *end != '\n'; end++)
-            continue;
-        const char *start = line + strspn(line, " ");
-        if (strncmp(start, "//", 2) && strncmp(start, "#line", 5))
-            buf_add_n(&text, line, (size_t)(end - line));
+// where any is called, and the source without its comments and #line directives.
+static uint64_t plan_id(Arena *arena, const Compiled *compiled) {
+    const Target *target = compiled->target;
+    bool calls = strstr(compiled->source + compiled->head, "nnc_product(") != NULL;
+    const char *how =
+        arena_printf(arena, "%s, %d lanes, %d registers\n%s\n%s", target->name, target->lanes,
+                     target->registers, target->tools ? target->tools : "",
+                     calls && target_is_here(target) ? nnc_product_library() : "own");
+    uint64_t id = hash64(how, strlen(how));
+    for (const char *line = compiled->source; *line;) {
+        size_t length = strcspn(line, "\n");
+        uint64_t pair[2] = {id, is_idle(line) ? 0 : hash64(line, length)};
+        if (!is_idle(line)) id = hash64(pair, sizeof pair);
+        line += length + (line[length] == '\n');
     }
-    return hash64(text.text, text.length);
+    return id;
 }
 
 Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag *diag) {
@@ -228,27 +235,31 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
     lay_out(arena, module, &layout);
     fill_table(arena, module, &layout, &compiled->program);
     emit_head(&source, module, target);
-    compiled->head = arena_strdup(arena, source.text);
+    compiled->head = source.length;
     for (int kind = 0; kind < NNC_FUNCTIONS; kind++) {
-        size_t start = source.length;
         if (module->graph[kind]) compile_function(arena, &layout, kind, &source, compiled);
-        compiled->part[kind] = arena_strdup(arena, source.text + start);
+        compiled->end[kind] = source.length;
     }
     if (!check_sizes(module, compiled, diag)) return NULL;
     compiled->source = source.text;
     compiled->program.target = target->name;
     compiled->program.plan =
-        arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, target, source.text));
+        arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, compiled));
     compiled->seconds = now() - start;
     return compiled;
 }
 
 const char *compiled_source(Arena *arena, const Compiled *compiled, unsigned functions) {
-    Buf source = buf_new(arena);
-    buf_add(&source, compiled->head);
-    for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
-        if (functions >> kind & 1) buf_add(&source, compiled->part[kind]);
-    return source.text;
+    char *source = arena_alloc(arena, compiled->end[NNC_FUNCTIONS - 1] + 1), *to = source;
+    memcpy(to, compiled->source, compiled->head);
+    to += compiled->head;
+    for (int kind = 0; kind < NNC_FUNCTIONS; kind++) {
+        size_t start = kind ? compiled->end[kind - 1] : compiled->head;
+        if (!(functions >> kind & 1)) continue;
+        memcpy(to, compiled->source + start, compiled->end[kind] - start);
+        to += compiled->end[kind] - start;
+    }
+    return source;
 }
 
 // --- Stages

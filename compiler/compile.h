@@ -20,8 +20,8 @@ typedef struct Compiled {
     const char *source; // C: void nnc_run_init(NncCtx *), nnc_scalars_init(..), nnc_run_train(..) .. as in
                         // NncFunction: `nnc_run_NAME` and `nnc_scalars_NAME`, NAME from function_name()
                         // (nnc_train itself is the runtime's, and a built program links both)
-    const char *head, *part[NNC_FUNCTIONS]; // the source is the head, then each function's part
-    double seconds;                         // what compile() took
+    size_t head, end[NNC_FUNCTIONS]; // where in the source its head and each function's part end
+    double seconds;                  // what compile() took
 } Compiled;
 
 // The source of some of the functions: bits 1 << NNC_TRAIN ..

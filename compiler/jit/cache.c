@@ -82,7 +82,7 @@ static size_t count_kept(const char *at) {
 }
 
 char *source_normalize(Arena *arena, const char *source) {
-    char *out = arena_alloc(arena, 2 * strlen(source) + 1), *to = out;
+    char *out = arena_alloc(arena, strlen(source) + 1), *to = out;
     bool line_start = true, gap = false; // gap: something idle since what was kept last
     while (*source) {
         size_t skip = skip_idle(source, line_start), keep = count_kept(source);
@@ -123,11 +123,14 @@ CacheKey cache_key(Arena *arena, const CCompiler *compiler, const JitOptions *op
                    const char *source) {
     Args args = compiler_args(arena, compiler, options->march, options->debug);
     Buf text = buf_new(arena);
-    buf_printf(&text, "1\n%s\n", compiler->identity);
+    buf_printf(&text, "2\n%s\n", compiler->identity);
     for (int i = 0; i < args.list.count - 1; i++)
         buf_printf(&text, "%s ", args.list.at[i]);
+    const char *kept = options->debug ? source : source_normalize(arena, source);
+    Hash128 of_source = hash128(kept, strlen(kept));
     buf_printf(&text, "\n%s\n", processor(arena));
-    buf_add(&text, options->debug ? source : source_normalize(arena, source));
+    buf_printf(&text, "%llx %llx\n", (unsigned long long)of_source.high,
+               (unsigned long long)of_source.low);
     Hash128 hash = hash128(text.text, text.length);
     CacheKey key;
     snprintf(key.hex, sizeof key.hex, "%016llx%016llx", (unsigned long long)hash.high,
