@@ -23,6 +23,7 @@ typedef struct Printer {
     const Tiling *tiling;
     const Block *block;
     int64_t row[SIDES], column[SIDES]; // strides
+    int64_t ahead[2];                  // to the same elements of the next step or panel
 } Printer;
 
 static const Digit *last(const Digits *digits) { return &digits->at[digits->count - 1]; }
@@ -40,13 +41,15 @@ static int open_sum(const Printer *p, int64_t whole) {
     for (int i = 0; i < k->count; i++) {
         const Digit *digit = &k->at[i];
         bool inner = i + 1 == k->count;
-        const char *extent = inner && whole >= 0 ? arena_printf(p->out->arena, "%lld", (long long)whole)
-                                                 : dim_as_c(p->out->arena, digit->extent);
+        const char *extent = inner && whole >= 0
+                                 ? arena_printf(p->out->arena, "%lld", (long long)whole)
+                                 : dim_as_c(p->out->arena, digit->extent);
         long long step = inner && p->tiling->dot ? p->block->piece[0].lanes : 1;
         print_indent(p->out, i + 1);
         buf_printf(p->out, "for (int k%d = 0; k%d < %s; k%d += %lld", i, i, extent, i, step);
-        buf_printf(p->out, ", a%d += %lld, b%d += %lld) {\n", i, (long long)digit->stride[SIDE_A] * step,
-                   i, (long long)digit->stride[SIDE_B] * step);
+        buf_printf(p->out, ", a%d += %lld, b%d += %lld) {\n", i,
+                   (long long)digit->stride[SIDE_A] * step, i,
+                   (long long)digit->stride[SIDE_B] * step);
         if (inner) continue;
         print_indent(p->out, i + 2);
         buf_printf(p->out, "const float *a%d = a%d, *b%d = b%d;\n", i + 1, i, i + 1, i);
@@ -61,6 +64,20 @@ static void close_sum(const Printer *p, int depth) {
 
 // --- Outer form: a row of b meets a column of a
 
+// What comes next is on its way while this computes.
+static void print_prefetch(const Printer *p, int at, int depth) {
+    enum { LINE = 16 }; // floats
+    const Piece *last = &p->block->piece[p->block->pieces - 1];
+    print_indent(p->out, depth);
+    if (p->ahead[SIDE_A])
+        buf_printf(p->out, "__builtin_prefetch(a%d + %lld);\n", at, (long long)p->ahead[SIDE_A]);
+    for (int column = 0; column < last->column + last->lanes; column += LINE) {
+        print_indent(p->out, depth);
+        buf_printf(p->out, "__builtin_prefetch(b%d + %lld);\n", at,
+                   (long long)(p->ahead[SIDE_B] + column * p->column[SIDE_B]));
+    }
+}
+
 static void print_outer_step(const Printer *p, int at, int depth) {
     const Block *block = p->block;
     for (int i = 0; i < block->pieces; i++) {
@@ -69,6 +86,7 @@ static void print_outer_step(const Printer *p, int at, int depth) {
                    block->piece[i].lanes, i, block->piece[i].lanes, at,
                    (long long)(block->piece[i].column * p->column[SIDE_B]));
     }
+    if (p->ahead[SIDE_A] || p->ahead[SIDE_B]) print_prefetch(p, at, depth);
     for (int row = 0; row < block->rows; row++) {
         print_indent(p->out, depth);
         buf_printf(p->out, "{ const float x = a%d[%lld];", at, (long long)(row * p->row[SIDE_A]));
@@ -90,6 +108,17 @@ static void print_store(const Printer *p, int row, int i) {
                        lane);
 }
 
+// Of the steps before, if there were any.
+static void print_sums_so_far(const Printer *p) {
+    buf_add(p->out, "    if (more) {\n");
+    for (int row = 0; row < p->block->rows; row++)
+        for (int i = 0; i < p->block->pieces; i++)
+            buf_printf(p->out, "        c%d_%d = *(const nnc_v%d *)(c + %lld);\n", row, i,
+                       p->block->piece[i].lanes,
+                       (long long)(row * p->row[SIDE_C] + p->block->piece[i].column));
+    buf_add(p->out, "    }\n");
+}
+
 static void print_outer(const Printer *p) {
     const Block *block = p->block;
     int at = open_sum(p, -1);
@@ -107,11 +136,11 @@ static void print_load(const Printer *p, const char *name, char from, int at, lo
                        const char *mask) {
     int lanes = p->block->piece[0].lanes;
     if (mask)
-        buf_printf(p->out, "const nnc_v%d %s = (nnc_v%d)(*(const nnc_m%d *)(%c%d + %lld) & %s);", lanes,
-                   name, lanes, lanes, from, at, offset, mask);
+        buf_printf(p->out, "const nnc_v%d %s = (nnc_v%d)(*(const nnc_m%d *)(%c%d + %lld) & %s);",
+                   lanes, name, lanes, lanes, from, at, offset, mask);
     else
-        buf_printf(p->out, "const nnc_v%d %s = *(const nnc_v%d *)(%c%d + %lld);", lanes, name, lanes,
-                   from, at, offset);
+        buf_printf(p->out, "const nnc_v%d %s = *(const nnc_v%d *)(%c%d + %lld);", lanes, name,
+                   lanes, from, at, offset);
 }
 
 static void print_dot_step(const Printer *p, int at, long long shift, const char *mask, int depth) {
@@ -181,7 +210,8 @@ static void print_dot(const Printer *p) {
 
 // The last digit of k runs along memory: lines of it are turned by fours.
 static void print_turned(Buf *out, const Tiling *tiling, int columns, int at, int depth) {
-    long long k = dim_eval(last(&tiling->k)->extent, 1), fours = k / 4 * 4, width = tiling_panel(tiling);
+    long long k = dim_eval(last(&tiling->k)->extent, 1), fours = k / 4 * 4,
+              width = tiling_panel(tiling);
     long long step = last(&tiling->n)->unpacked, whole = columns / 4 * 4;
     print_indent(out, depth);
     buf_printf(out, "for (int line = 0; line < %lld; line += 16)\n", fours);
@@ -190,8 +220,8 @@ static void print_turned(Buf *out, const Tiling *tiling, int columns, int at, in
     print_indent(out, depth + 2);
     buf_printf(out, "for (int k = line; k < line + 16 && k < %lld; k += 4)\n", fours);
     print_indent(out, depth + 3);
-    buf_printf(out, "nnc_transpose4(b%d + k + column * %lld, %lld, c + k * %lld + column, %lld);\n", at,
-               step, step, width, width);
+    buf_printf(out, "nnc_transpose4(b%d + k + column * %lld, %lld, c + k * %lld + column, %lld);\n",
+               at, step, step, width, width);
     for (int rest = 0; rest < 2; rest++) {
         long long from_k = rest ? fours : 0, from_column = rest ? 0 : whole;
         if (from_k == k || from_column == columns) continue;
@@ -240,7 +270,8 @@ static void print_pack(Buf *out, const Tiling *tiling, int columns) {
         print_indent(out, i + 2);
         buf_printf(out, "const float *b%d = b%d;\n", i + 1, i);
     }
-    bool turned = last(k)->unpacked == 1 && last(&tiling->n)->unpacked != 1 && dim_is_const(last(k)->extent);
+    bool turned =
+        last(k)->unpacked == 1 && last(&tiling->n)->unpacked != 1 && dim_is_const(last(k)->extent);
     (turned ? print_turned : print_copied)(out, tiling, columns, at, at + 1);
     for (int i = at; i >= 0; i--) {
         if (i < at) {
@@ -253,29 +284,53 @@ static void print_pack(Buf *out, const Tiling *tiling, int columns) {
 
 // --- Functions
 
-static const char *define_function(Buf *define, Arena *arena, const char *kind, const char *arguments,
-                                   const Buf *body) {
+static const char *define_function(Buf *define, Arena *arena, const char *kind,
+                                   const char *arguments, const Buf *body) {
     const char *name = arena_printf(arena, "%s_%016llx", kind,
                                     (unsigned long long)hash64(body->text, body->length));
     if (!define) return name;
     buf_printf(define, "#ifndef %s_\n#define %s_\n", name, name);
-    buf_printf(define, "static NNC_FUSED void %s(%s, const int n) {\n    NNC_FUSED_BODY\n    (void)n;\n",
+    buf_printf(define,
+               "static NNC_FUSED void %s(%s, const int n) {\n    NNC_FUSED_BODY\n    (void)n;\n",
                name, arguments);
     buf_add_n(define, body->text, body->length);
     buf_add(define, "}\n#endif\n\n");
     return name;
 }
 
+// The rest of a sum whose first digit is outside.
+static Tiling one_step(const Tiling *tiling) {
+    Tiling step = *tiling;
+    for (int i = 0; i + 1 < step.k.count; i++)
+        step.k.at[i] = step.k.at[i + 1];
+    step.k.count--;
+    return step;
+}
+
+// The next step of a sum in steps; else the next panel, where panels lie apart.
+static void set_ahead(Printer *p, const Tiling *tiling) {
+    if (tiling->stepwise)
+        memcpy(p->ahead, tiling->k.at[0].stride, sizeof p->ahead);
+    else if (tiling->n.count > 1 && !tiling->packed && !tiling->dot)
+        p->ahead[SIDE_B] = tiling->n.at[tiling->n.count - 2].stride[SIDE_B];
+}
+
 const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Block *block) {
     Buf body = buf_new(arena);
-    Printer p = {.out = &body, .tiling = tiling, .block = block};
+    Tiling step = tiling->stepwise ? one_step(tiling) : *tiling;
+    Printer p = {.out = &body, .tiling = &step, .block = block};
     memcpy(p.row, last(&tiling->m)->stride, sizeof p.row);
     memcpy(p.column, last(&tiling->n)->stride, sizeof p.column);
     if (tiling->packed) p.column[SIDE_B] = 1;
+    set_ahead(&p, tiling);
     print_zeros(&p);
+    if (tiling->stepwise) print_sums_so_far(&p);
     tiling->dot ? print_dot(&p) : print_outer(&p);
-    return define_function(define, arena, "block",
-                           "const float *a0, const float *b0, float *restrict c", &body);
+    return define_function(
+        define, arena, "block",
+        tiling->stepwise ? "const float *a0, const float *b0, float *restrict c, const int more"
+                         : "const float *a0, const float *b0, float *restrict c",
+        &body);
 }
 
 const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns) {

@@ -28,7 +28,7 @@ typedef struct Gemm {
     const Kernel *kernel;
     const Tiling *tiling;
     int depth;
-    bool defining;            // print the functions of blocks, nothing else
+    bool defining; // print the functions of blocks, nothing else
     Place at;
 } Gemm;
 
@@ -59,17 +59,20 @@ static void close(Gemm *g) {
 static void step(Gemm *g, const Digit *digit, const char *index) {
     for (int side = 0; side < SIDES; side++) {
         long long stride = digit->stride[side];
-        if (stride == 1) g->at.side[side] = arena_printf(g->arena, "%s + %s", g->at.side[side], index);
+        if (stride == 1)
+            g->at.side[side] = arena_printf(g->arena, "%s + %s", g->at.side[side], index);
         if (stride != 0 && stride != 1)
-            g->at.side[side] = arena_printf(g->arena, "%s + %s * %lld", g->at.side[side], index, stride);
+            g->at.side[side] =
+                arena_printf(g->arena, "%s + %s * %lld", g->at.side[side], index, stride);
     }
     if (digit->unpacked)
         g->at.unpacked = arena_printf(g->arena, "%s + %s * %lld", g->at.unpacked, index,
-                                   (long long)digit->unpacked);
+                                      (long long)digit->unpacked);
 }
 
 // Loops over all digits but the last, the first one from `low` to `high` (NULL: all of it).
-static int open_digits(Gemm *g, const Digits *digits, char name, const char *low, const char *high) {
+static int open_digits(Gemm *g, const Digits *digits, char name, const char *low,
+                       const char *high) {
     for (int i = 0; i + 1 < digits->count; i++) {
         const char *index = arena_printf(g->arena, "%c%d", name, i);
         const char *most = i == 0 && high ? high : dim_as_c(g->arena, digits->at[i].extent);
@@ -90,12 +93,23 @@ static void close_all(Gemm *g, int count) {
 
 // --- Blocks
 
+// Where the sum is taken in steps, the first digit of k, for all blocks of a step.
+static int open_steps(Gemm *g) {
+    const Digit *digit = &g->tiling->k.at[0];
+    if (!g->tiling->stepwise) return 0;
+    open(g, arena_printf(g->arena, "for (int k0 = 0; k0 < %s; k0++) {",
+                         dim_as_c(g->arena, digit->extent)));
+    step(g, digit, "k0");
+    return 1;
+}
+
 static void call(Gemm *g, int rows, const Block *columns) {
     Block block = *columns;
     block.rows = rows;
     const char *name = block_name(g->arena, g->defining ? g->out : NULL, g->tiling, &block);
-    line(g, arena_printf(g->arena, "%s(a%s, b%s, c%s, n);", name, g->at.side[SIDE_A], g->at.side[SIDE_B],
-                         g->at.side[SIDE_C]));
+    line(g, arena_printf(g->arena, "%s(a%s, b%s, c%s, %sn);", name, g->at.side[SIDE_A],
+                         g->at.side[SIDE_B], g->at.side[SIDE_C],
+                         g->tiling->stepwise ? "k0 > 0, " : ""));
 }
 
 // A block of `rows` from `row` on; where there are not as many today, one row at a time.
@@ -137,8 +151,9 @@ static void print_rows(Gemm *g, const Block *columns) {
     int opened = open_digits(g, m, 'm', tiles && outer ? "row_first" : NULL,
                              tiles && outer ? "row_last" : NULL);
     const char *count = arena_printf(g->arena, "%d", row->count);
-    open(g, arena_printf(g->arena, "for (int i = %s; i < %s; i++) {", tiles && !outer ? "row_first" : "0",
-                         tiles && !outer ? "row_last" : count));
+    open(g,
+         arena_printf(g->arena, "for (int i = %s; i < %s; i++) {",
+                      tiles && !outer ? "row_first" : "0", tiles && !outer ? "row_last" : count));
     line(g, arena_printf(g->arena, "const int row = %s;", cut_at(g->arena, row, "i")));
     if (row->large < row->count) {
         open(g, arena_printf(g->arena, "if (i < %d) {", row->large));
@@ -180,8 +195,8 @@ static void print_pack(Gemm *g, const char *column, int64_t columns) {
     const Tiling *tiling = g->tiling;
     if (!tiling->packed) return;
     const char *name = pack_name(g->arena, g->defining ? g->out : NULL, tiling, (int)columns);
-    line(g, arena_printf(g->arena, "%s(unpacked%s + %s * %lld, b, n);", name, g->at.unpacked, column,
-                         (long long)last(&tiling->n)->unpacked));
+    line(g, arena_printf(g->arena, "%s(unpacked%s + %s * %lld, b, n);", name, g->at.unpacked,
+                         column, (long long)last(&tiling->n)->unpacked));
 }
 
 static void print_at(Gemm *g, const char *column, Block block) {
@@ -250,7 +265,8 @@ static void print_columns(Gemm *g) {
 
 // first .. last: what this tile has of the units (blocks or digits) of rows or columns.
 static void print_share(Gemm *g, const char *name, const char *tile, int64_t units, int tiles) {
-    line(g, arena_printf(g->arena, "const int %s_first = %s * %lld / %d, %s_last = (%s + 1) * %lld / %d;",
+    line(g, arena_printf(g->arena,
+                         "const int %s_first = %s * %lld / %d, %s_last = (%s + 1) * %lld / %d;",
                          name, tile, (long long)units, tiles, name, tile, (long long)units, tiles));
 }
 
@@ -262,7 +278,8 @@ static int64_t inner_extents(const Gemm *g, const Digits *digits) {
 }
 
 // The rows of the product (or columns) at which a unit starts, as C.
-static const char *unit_start(const Gemm *g, const Digits *digits, const Cut *cut, const char *unit) {
+static const char *unit_start(const Gemm *g, const Digits *digits, const Cut *cut,
+                              const char *unit) {
     if (digits->count > 1)
         return arena_printf(g->arena, "%s * %lld", unit, (long long)inner_extents(g, digits));
     return cut_at(g->arena, cut, unit);
@@ -320,7 +337,11 @@ static void print_tiles(Gemm *g) {
                                        : t->panels,
                         t->column_tiles);
     }
+    const Place before = g->at;
+    int steps = open_steps(g);
     print_columns(g);
+    close_all(g, steps);
+    g->at = before;
     if (!g->defining) print_tile_epilogue(g);
     if (cut) close(g);
 }
@@ -337,8 +358,9 @@ static void print_batch(Gemm *g) {
                              dim_as_c(g->arena, digits->at[i].extent), index));
         step(g, &digits->at[i], index);
     }
+    int steps = open_steps(g);
     print_columns(g);
-    close_all(g, digits->count - 1);
+    close_all(g, digits->count - 1 + steps);
     Range rows = {"g0", "(g0 + 1)"};
     int64_t inner = inner_extents(g, digits);
     if (inner > 1) {
@@ -361,7 +383,8 @@ static void print_all(Gemm *g) {
 }
 
 void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    Gemm g = {.out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .defining = true};
+    Gemm g = {
+        .out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .defining = true};
     g.tiling = kernel->tiling;
     print_all(&g);
 }
@@ -382,7 +405,7 @@ void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     if (kernel->packed)
         line(&g, arena_printf(g.arena, "float *const b = %s;",
                               buffer_address(g.arena, kernel->packed)));
-    line(&g, arena_printf(g.arena, "float *const c = %s;",
-                          product_result_address(g.arena, kernel)));
+    line(&g,
+         arena_printf(g.arena, "float *const c = %s;", product_result_address(g.arena, kernel)));
     print_all(&g);
 }

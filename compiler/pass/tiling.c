@@ -185,7 +185,9 @@ static Cut cut_evenly(int64_t length, int most) {
     return (Cut){size, (int)(length - (int64_t)count * (size - 1)), count};
 }
 
-static double fill(double count, double by) { return count / (by * (double)(int)((count + by - 1) / by)); }
+static double fill(double count, double by) {
+    return count / (by * (double)(int)((count + by - 1) / by));
+}
 
 // What a block of `chains` accumulators makes of the machine, which works on about ten at a time.
 static double busy(double chains) { return chains < 10 ? chains / 10 : 1; }
@@ -212,7 +214,8 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
     used *= (double)extent(t, &t->k) / ((double)extent(t, &t->k) + 0.5);
     if (columns <= t->lanes) used *= 0.7 * columns / t->lanes; // a load for each step
     if (n->stride[SIDE_C] != 1)
-        cost += (crowds(n->stride[SIDE_C]) ? 60 : 20) * total(t, &t->g) * total(t, &t->m) * total(t, &t->n);
+        cost += (crowds(n->stride[SIDE_C]) ? 60 : 20) * total(t, &t->g) * total(t, &t->m) *
+                total(t, &t->n);
     if (pack) {
         double each = n->stride[SIDE_B] == 1 ? 10 : k->stride[SIDE_B] == 1 ? 25 : 80;
         double times = t->panels < 2 ? 4 : 1; // tiles of rows pack the same columns each
@@ -250,7 +253,8 @@ static double choose(const Problem *p, Tiling *best) {
     for (int form = 0; form < 6; form++) {
         Tiling t = {.swapped = form % 2, .lanes = p->target->lanes, .batch = p->batch};
         if ((t.swapped && !p->plain) || !find_digits(p, &t)) continue;
-        double cost = form / 2 < 2 ? choose_outer(p->target, &t, form / 2) : choose_dot(p->target, &t);
+        double cost =
+            form / 2 < 2 ? choose_outer(p->target, &t, form / 2) : choose_dot(p->target, &t);
         if (cost < 0 || (least >= 0 && cost >= least)) continue;
         least = cost;
         *best = t;
@@ -362,8 +366,8 @@ static int least(int64_t a, int b) { return a < b ? (int)a : b; }
 static double tile_cost(double rows, double columns, int row_units, int column_units, int down,
                         int across) {
     int tiles = down * across;
-    double largest = ((row_units + down - 1) / down) *
-                     (double)((column_units + across - 1) / across),
+    double largest =
+               ((row_units + down - 1) / down) * (double)((column_units + across - 1) / across),
            cost = 0;
     for (int threads = 2; threads <= 4; threads++)
         cost += ((tiles + threads - 1) / threads) * threads * largest / row_units / column_units;
@@ -411,6 +415,15 @@ static void pack(Tiling *t) {
     }
 }
 
+// Blocks that read all of k walk through both operands from end to end, over and over.
+static bool is_long(const Tiling *t) {
+    enum { CACHED = 32 * 1024, LEAST_STEP = 16 }; // floats; multiplications of one chain
+    double step = total(t, &t->k) / (double)dim_eval(t->k.at[0].extent, t->batch);
+    bool whole = extent(t, &t->n) % t->lanes == 0; // no column is computed twice
+    return t->k.count > 1 && step >= LEAST_STEP && last(&t->n)->stride[SIDE_C] == 1 && whole &&
+           (total(t, &t->m) + total(t, &t->n)) * total(t, &t->k) > CACHED;
+}
+
 const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
     const Node *core = kernel->core;
     Problem p = {.target = fusion->target, .batch = fusion->batch, .core = core};
@@ -426,5 +439,6 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     if (choose(&p, tiling) < 0) bug("a product has lost its tiling");
     choose_tiles(kernel, tiling);
     if (tiling->packed) pack(tiling);
+    tiling->stepwise = !tiling->dot && !tiling->packed && is_long(tiling);
     return tiling;
 }

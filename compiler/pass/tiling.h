@@ -37,6 +37,8 @@ typedef struct Tiling {
                    // are rows here
     bool dot;      // vectors along k, added up at the end; else along n, a's elements broadcast
     bool packed;   // b's columns are copied to scratch memory, panel by panel, before they are used
+    bool stepwise; // the first digit of k is outside of the blocks, which add to c: what they read of
+                   // one index of it fits the cache
     int lanes;     // floats in a vector
     int vectors;   // of a panel
     int64_t batch; // N at most
