@@ -82,10 +82,21 @@ typedef void Scalars(const double *, double, double, double, float *);
 
 // What the C compiler gets is what the command runs: it is the slowest station. eval needs but one
 // function of training's, but a checkpoint comes from training, and so the object is there already.
-static unsigned needed_functions(CommandId command) {
+// So training's object serves whatever measures training, too.
+static unsigned needed_functions(const Settings *settings, const Module *module) {
     unsigned training = 1u << NNC_INIT | 1u << NNC_TRAIN | 1u << NNC_EVAL;
-    if (command == CMD_TRAIN || command == CMD_EVAL) return training;
-    return command == CMD_PREDICT ? 1u << NNC_PREDICT : ~0u;
+    switch (settings->command) {
+    case CMD_TRAIN:
+    case CMD_EVAL:
+    case CMD_BENCH:
+        return training;
+    case CMD_EXPLAIN:
+        return module->graph[NNC_TRAIN] && !settings->function ? training : ~0u;
+    case CMD_PREDICT:
+        return 1u << NNC_PREDICT;
+    default:
+        return ~0u;
+    }
 }
 
 // A function that the compiler left out, such as train in a file without data, has no symbol.
@@ -100,7 +111,7 @@ static Jit *load_as(const Settings *settings, const Compiled *compiled, JitTier 
     JitOptions options = settings->jit;
     options.tier = tier;
     options.compiler = compiled->target->compiler;
-    unsigned functions = needed_functions(settings->command);
+    unsigned functions = needed_functions(settings, compiled->module);
     return jit_load(settings->arena, compiled_source(settings->arena, compiled, functions),
                     &options, error);
 }
@@ -127,7 +138,7 @@ static Jit *load_tier(const Settings *settings, Compiled *compiled, const char *
 
 Jit *load_functions(const Settings *settings, Compiled *compiled) {
     const char *error;
-    unsigned needed = needed_functions(settings->command);
+    unsigned needed = needed_functions(settings, compiled->module);
     Jit *jit = load_tier(settings, compiled, &error);
     if (!jit) {
         report("%s", error);
