@@ -47,8 +47,8 @@ static int open_sum(const Printer *p, int64_t whole) {
         long long step = inner && p->tiling->dot ? p->block->piece[0].lanes : 1;
         print_indent(p->out, i + 1);
         buf_printf(p->out, "for (int k%d = 0; k%d < %s; k%d += %lld", i, i, extent, i, step);
-        buf_printf(p->out, ", a%d += %lld, b%d += %lld) {\n", i,
-                   (long long)digit->stride[SIDE_A] * step, i,
+        int64_t along = p->tiling->packed_rows ? p->block->rows : digit->stride[SIDE_A];
+        buf_printf(p->out, ", a%d += %lld, b%d += %lld) {\n", i, (long long)along * step, i,
                    (long long)digit->stride[SIDE_B] * step);
         if (inner) continue;
         print_indent(p->out, i + 2);
@@ -282,6 +282,22 @@ static void print_pack(Buf *out, const Tiling *tiling, int columns) {
     }
 }
 
+// Blocks first .. last - 1 of a's rows, each with the rows of each k together.
+static void print_pack_rows(Buf *out, const Tiling *tiling) {
+    const Digit *k = last(&tiling->k);
+    const Cut *row = &tiling->row;
+    buf_printf(out,
+               "    for (int i = first; i < last; i++) {\n"
+               "        const int rows = i < %d ? %d : %d;\n"
+               "        const float *a = a0 + i * %d - (i > %d ? i - %d : 0);\n"
+               "        for (int k = 0; k < %s; k++, a += %lld, c += rows)\n"
+               "            for (int r = 0; r < rows; r++)\n"
+               "                c[r] = a[r];\n"
+               "    }\n",
+               row->large, row->size, row->size - 1, row->size, row->large, row->large,
+               dim_as_c(out->arena, k->extent), (long long)k->stride[SIDE_A]);
+}
+
 // --- Functions
 
 static const char *define_function(Buf *define, Arena *arena, const char *kind,
@@ -323,6 +339,7 @@ const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Bl
     memcpy(p.column, last(&tiling->n)->stride, sizeof p.column);
     if (tiling->packed) p.column[SIDE_B] = 1;
     set_ahead(&p, tiling);
+    if (tiling->packed_rows) p.row[SIDE_A] = 1;
     print_zeros(&p);
     if (tiling->stepwise) print_sums_so_far(&p);
     tiling->dot ? print_dot(&p) : print_outer(&p);
@@ -331,6 +348,14 @@ const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Bl
         tiling->stepwise ? "const float *a0, const float *b0, float *restrict c, const int more"
                          : "const float *a0, const float *b0, float *restrict c",
         &body);
+}
+
+const char *pack_rows_name(Arena *arena, Buf *define, const Tiling *tiling) {
+    Buf body = buf_new(arena);
+    print_pack_rows(&body, tiling);
+    return define_function(define, arena, "rows",
+                           "const float *a0, float *restrict c, const int first, const int last",
+                           &body);
 }
 
 const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns) {

@@ -112,6 +112,16 @@ static void call(Gemm *g, int rows, const Block *columns) {
                          g->tiling->stepwise ? "k0 > 0, " : ""));
 }
 
+// Packed rows lie block by block, from the tile's first row on.
+static void step_packed(Gemm *g, const Digit *m) {
+    Digit other = *m;
+    const Dim *k = &last(&g->tiling->k)->extent;
+    other.stride[SIDE_A] = 0;
+    step(g, &other, "row");
+    g->at.side[SIDE_A] = arena_printf(g->arena, "%s + (row - row_start) * (%s)", g->at.side[SIDE_A],
+                                      dim_as_c(g->arena, *k));
+}
+
 // A block of `rows` from `row` on; where there are not as many today, one row at a time.
 static void call_rows(Gemm *g, int rows, const Block *columns) {
     const Digit *m = last(&g->tiling->m);
@@ -122,7 +132,10 @@ static void call_rows(Gemm *g, int rows, const Block *columns) {
         line(g, arena_printf(g->arena, "if (row + %d <= %s)", rows, count));
         g->depth++;
     }
-    step(g, m, "row");
+    if (g->tiling->packed_rows)
+        step_packed(g, m);
+    else
+        step(g, m, "row");
     call(g, rows, columns);
     if (!dim_is_const(m->extent)) g->depth--;
     g->at = before;
@@ -321,6 +334,15 @@ static void print_tile_epilogue(Gemm *g) {
     product_print_epilogue(g->out, g->fusion, g->kernel, rows, columns, g->depth);
 }
 
+static void print_pack_rows(Gemm *g) {
+    const Tiling *t = g->tiling;
+    if (t->row_tiles == 1)
+        line(g, arena_printf(g->arena, "const int row_first = 0, row_last = %d;", t->row.count));
+    line(g, arena_printf(g->arena, "const int row_start = %s;", cut_at(g->arena, &t->row, "row_first")));
+    const char *name = pack_rows_name(g->arena, g->defining ? g->out : NULL, t);
+    line(g, arena_printf(g->arena, "%s(unpacked_a, a, row_first, row_last, n);", name));
+}
+
 static void print_tiles(Gemm *g) {
     const Tiling *t = g->tiling;
     bool cut = t->row_tiles * t->column_tiles > 1;
@@ -337,6 +359,7 @@ static void print_tiles(Gemm *g) {
                                        : t->panels,
                         t->column_tiles);
     }
+    if (t->packed_rows) print_pack_rows(g);
     const Place before = g->at;
     int steps = open_steps(g);
     print_columns(g);
@@ -399,12 +422,16 @@ static const char *operand_address(const Gemm *g, Side side) {
 void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     Gemm g = {.out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .depth = 1};
     g.tiling = kernel->tiling;
-    line(&g, arena_printf(g.arena, "const float *const a = %s;", operand_address(&g, SIDE_A)));
+    line(&g, arena_printf(g.arena, "const float *const %s = %s;",
+                          g.tiling->packed_rows ? "unpacked_a" : "a", operand_address(&g, SIDE_A)));
     line(&g, arena_printf(g.arena, "const float *const %s = %s;", kernel->packed ? "unpacked" : "b",
                           operand_address(&g, SIDE_B)));
     if (kernel->packed)
         line(&g, arena_printf(g.arena, "float *const b = %s;",
                               buffer_address(g.arena, kernel->packed)));
+    if (g.tiling->packed_rows)
+        line(&g, arena_printf(g.arena, "float *const a = b + %lld;",
+                              (long long)tiling_panel_elements(g.tiling)));
     line(&g,
          arena_printf(g.arena, "float *const c = %s;", product_result_address(g.arena, kernel)));
     print_all(&g);

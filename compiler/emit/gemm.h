@@ -27,6 +27,8 @@ const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Bl
 // Likewise of the function that packs this many columns of b.
 const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns);
 
+const char *pack_rows_name(Arena *arena, Buf *define, const Tiling *tiling); // of blocks of a
+
 // The functions that a product's kernel calls, then (another time) the kernel's body.
 void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel);
 void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel);

@@ -223,7 +223,14 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
     } else if (crowds(k->stride[SIDE_B]) && extent(t, &t->k) > 64) {
         used /= 1.6;
     }
-    if (crowds(k->stride[SIDE_A]) && extent(t, &t->k) > 64) used /= 1.4;
+    if (crowds(k->stride[SIDE_A]) && extent(t, &t->k) > 64) {
+        t->packed_rows = pack && m->stride[SIDE_A] == 1 && t->m.count == 1 && t->k.count == 1 &&
+                         dim_is_const(m->extent) && tiling_is_single(t);
+        if (t->packed_rows)
+            cost += 10 * total(t, &t->k) * total(t, &t->m);
+        else
+            used /= 1.6;
+    }
     return cost + multiplications(t) / used;
 }
 
@@ -341,9 +348,14 @@ void tiling_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high) 
 
 int tiling_panel(const Tiling *tiling) { return tiling->vectors * tiling->lanes; }
 
+int64_t tiling_panel_elements(const Tiling *tiling) {
+    return tiling->packed ? (int64_t)total(tiling, &tiling->k) * tiling_panel(tiling) : 0;
+}
+
 int64_t tiling_packed_elements(const Tiling *tiling) {
-    if (!tiling->packed) return 0;
-    return (int64_t)total(tiling, &tiling->k) * tiling_panel(tiling);
+    int64_t blocks = (tiling->row.count + tiling->row_tiles - 1) / tiling->row_tiles;
+    int64_t rows = tiling->packed_rows ? blocks * tiling->row.size : 0;
+    return tiling_panel_elements(tiling) + rows * (int64_t)total(tiling, &tiling->k);
 }
 
 // Is the epilogue one loop over rows and one over columns, so that it can be run on a tile?
@@ -374,7 +386,7 @@ static double tile_cost(double rows, double columns, int row_units, int column_u
     return cost + 0.1 * (across * rows + down * columns) / (rows + columns);
 }
 
-// Rows that share a packed b are not dealt out.
+// Rows that share a packed panel are not dealt out, unless they are packed, too.
 static void choose_tiles(const Kernel *kernel, Tiling *t) {
     double rows = total(t, &t->m), columns = total(t, &t->n), best = -1;
     t->row_tiles = t->column_tiles = 1;
@@ -385,7 +397,10 @@ static void choose_tiles(const Kernel *kernel, Tiling *t) {
                        : t->dot       ? t->column.count
                                       : t->panels;
     if (column_units < 1 || !can_cut_columns(kernel)) column_units = 1;
-    if (t->packed && column_units > 1) row_units = 1;
+    if (t->packed_rows)
+        column_units = 1, most = least(most, 4);
+    else if (t->packed && column_units > 1)
+        row_units = 1;
     for (int down = 1; down <= least(row_units, most); down++)
         for (int across = 1; across <= least(column_units, most / down); across++) {
             double cost = tile_cost(rows, columns, row_units, column_units, down, across);
@@ -420,6 +435,7 @@ static bool is_long(const Tiling *t) {
     enum { CACHED = 32 * 1024, LEAST_STEP = 16 }; // floats; multiplications of one chain
     double step = total(t, &t->k) / (double)dim_eval(t->k.at[0].extent, t->batch);
     bool whole = extent(t, &t->n) % t->lanes == 0; // no column is computed twice
+    if (!dim_at_least(t->k.at[0].extent, 1)) return false; // a sum of nothing is stored, too
     return t->k.count > 1 && step >= LEAST_STEP && last(&t->n)->stride[SIDE_C] == 1 && whole &&
            (total(t, &t->m) + total(t, &t->n)) * total(t, &t->k) > CACHED;
 }

@@ -39,6 +39,7 @@ typedef struct Tiling {
     bool packed;   // b's columns are copied to scratch memory, panel by panel, before they are used
     bool stepwise; // the first digit of k is outside of the blocks, which add to c: what they read of
                    // one index of it fits the cache
+    bool packed_rows; // so are a's rows, all of a tile's at once: each k of a block lies together
     int lanes;     // floats in a vector
     int vectors;   // of a panel
     int64_t batch; // N at most
@@ -79,8 +80,9 @@ bool tiling_is_single(const Tiling *tiling);
 // that one of them reads.
 int64_t tiling_stride(const Tiling *tiling, Side side);
 void tiling_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high);
-// Floats of scratch memory that packing takes.
+// Floats of scratch memory that packing takes: the panel, and behind it the rows.
 int64_t tiling_packed_elements(const Tiling *tiling);
+int64_t tiling_panel_elements(const Tiling *tiling);
 // Columns of a whole panel.
 int tiling_panel(const Tiling *tiling);
 

@@ -130,12 +130,7 @@ static const Node *random_product(RandomGraph *random) {
 
 // --- Checks
 
-static void check(uint64_t seed, const char *march) {
-    Arena *arena = arena_new();
-    RandomGraph *random = random_graph_new(arena, seed);
-    for (int i = 0; i < PRODUCTS; i++)
-        graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", i), NULL,
-                       random_product(random));
+static void check(Arena *arena, RandomGraph *random, uint64_t seed, const char *march) {
     Case *c = case_new(arena, random->graph, seed);
     c->batch = EXAMPLES;
     c->march = march;
@@ -151,6 +146,15 @@ static void check(uint64_t seed, const char *march) {
         }
     }
     jit_free(c->jit);
+}
+
+static void check_random(uint64_t seed, const char *march) {
+    Arena *arena = arena_new();
+    RandomGraph *random = random_graph_new(arena, seed);
+    for (int i = 0; i < PRODUCTS; i++)
+        graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", i), NULL,
+                       random_product(random));
+    check(arena, random, seed, march);
     arena_free(arena);
 }
 
@@ -158,7 +162,37 @@ static void check_all(const char *march, uint64_t first) {
     if (target_find(march)->lanes > target_find("native")->lanes)
         cr_skip_test("this processor is no %s", march);
     for (uint64_t seed = first; seed < first + 4; seed++)
-        check(seed, march);
+        check_random(seed, march);
+}
+
+// Rows a multiple of 2 KiB apart, which crowd a few sets of a cache, so that operands are packed.
+Test(products, crowded) {
+    static const struct {
+        int m, n, k; // 0: N, -1: 4 N
+        bool transpose_a, transpose_b;
+    } product[] = {
+        {512, 70, 100, true, false}, {40, 512, 100, false, false}, {0, 512, 512, false, true},
+        {512, 512, -1, true, false}, {520, 1024, 72, true, false}, {512, 33, 512, false, false},
+    };
+    Arena *arena = arena_new();
+    RandomGraph *random = random_graph_new(arena, 7);
+    for (size_t i = 0; i < sizeof product / sizeof *product; i++) {
+        Dim dim[3], one = dim_const(1);
+        const int extent[] = {product[i].m, product[i].n, product[i].k};
+        for (int d = 0; d < 3; d++)
+            if (extent[d] > 0)
+                dim[d] = dim_const(extent[d]);
+            else
+                cr_assert(dim_mul(&dim[d], dim_batch(), dim_const(extent[d] ? 4 : 1)));
+        bool ta = product[i].transpose_a, tb = product[i].transpose_b;
+        Dim a[] = {one, one, dim[ta ? 2 : 0], dim[ta ? 0 : 2]};
+        Dim b[] = {one, one, dim[tb ? 1 : 2], dim[tb ? 2 : 1]};
+        const Node *z = node_product(random->graph, leaf(random, shape_of(4, a)),
+                                     leaf(random, shape_of(4, b)), (ProductAttr){ta, tb});
+        graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", (int)i), NULL, z);
+    }
+    check(arena, random, 7, "native");
+    arena_free(arena);
 }
 
 #ifdef __x86_64__
