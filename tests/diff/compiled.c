@@ -32,10 +32,13 @@ static void place_all(Case *c) {
 void case_build(Case *c, double least, JitTier tier) {
     const char *error = NULL;
     Buf source = buf_new(c->arena);
-    c->module = (Module){
-        .model = "Random", .source = source_from_text(c->arena, "random.nnd", ""), .batch = (int)c->batch};
+    c->module = (Module){.model = "Random",
+                         .source = source_from_text(c->arena, "random.nnd", ""),
+                         .batch = (int)c->batch};
     place_all(c);
-    const Target *target = tier == JIT_TCC ? &target_library : target_find(c->march);
+    const Target *target = c->separate       ? &target_baseline
+                           : tier == JIT_TCC ? &target_library
+                                             : target_find(c->march);
     Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
     graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
     c->plan =
@@ -45,7 +48,8 @@ void case_build(Case *c, double least, JitTier tier) {
     emit_head(&source, &c->module, target);
     emit_function(&source, &c->module, NNC_PREDICT, c->plan);
     c->source = source.text;
-    c->jit = jit_load(c->arena, source.text, &(JitOptions){.tier = tier, .march = c->march}, &error);
+    c->jit =
+        jit_load(c->arena, source.text, &(JitOptions){.tier = tier, .march = c->march}, &error);
     if (!c->jit) cr_skip_test("%s", error);
 }
 
@@ -147,8 +151,8 @@ static void compare(Case *c, int64_t n, double **oracle, const NncCtx *ctx) {
         char *base = out ? ctx->output : ctx->state;
         int64_t count = shape_eval(&root->value->shape, n);
         double *value = ARENA_ARRAY(c->arena, double, count + 1), scale = 0;
-        transfer(c, root->value, n, value, base + offset_of(c, name, out ? ARENA_OUTPUT : ARENA_STATE),
-                 false);
+        transfer(c, root->value, n, value,
+                 base + offset_of(c, name, out ? ARENA_OUTPUT : ARENA_STATE), false);
         for (int64_t k = 0; k < count; k++)
             if (isfinite(oracle[root->value->id][k]))
                 scale = fmax(scale, fabs(oracle[root->value->id][k]));

@@ -8,8 +8,8 @@
 #define NNC_TESTS_COMPILED_H
 
 #include "emit/emit.h"
-#include "jit/jit.h"
 #include "ir/graph.h"
+#include "jit/jit.h"
 
 enum { BATCH = 3, STEP = 3, EPOCH = 1, MOST_THREADS = 4 };
 
@@ -19,6 +19,7 @@ typedef struct Case { // one graph, compiled
     const Graph *graph; // as it was made
     int64_t batch;      // BATCH, as long as nobody says otherwise
     const char *march;  // native, likewise
+    bool separate;      // each operator a kernel of its own (target_baseline)
     double tolerance;   // of a tensor's largest value: 2e-4, likewise
     Module module;
     VEC(Placement) place;
@@ -30,7 +31,8 @@ typedef struct Case { // one graph, compiled
 
 Case *case_new(Arena *arena, const Graph *graph, uint64_t seed);
 void case_build(Case *c, double least, JitTier tier); // skips the test where there is no such tier
-// Runs n <= batch examples on one thread and on the pool (of MOST_THREADS at most); leaf: values by node id.
+// Runs n <= batch examples on one thread and on the pool (of MOST_THREADS at most); leaf: values by
+// node id.
 void case_check(Case *c, int64_t n, const double *const *leaf, NncPool *pool);
 
 #endif

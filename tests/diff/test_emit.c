@@ -8,9 +8,10 @@
 
 enum { GRAPHS = 400 };
 
-static void check(uint64_t seed, double least, JitTier tier, NncPool *pool) {
+static void check(uint64_t seed, double least, JitTier tier, bool separate, NncPool *pool) {
     Arena *arena = arena_new();
     Case *c = case_new(arena, random_graph(arena, seed), seed);
+    c->separate = separate;
     case_build(c, least, tier);
     for (int64_t n = BATCH; n >= 1; n -= 2)
         case_check(c, n, random_leaves(arena, c->graph, n, seed), pool);
@@ -18,13 +19,14 @@ static void check(uint64_t seed, double least, JitTier tier, NncPool *pool) {
     arena_free(arena);
 }
 
-static void check_all(double least, JitTier tier, int graphs) {
+static void check_all(double least, JitTier tier, bool separate, int graphs) {
     NncPool *pool = nnc_pool_new(2);
     for (uint64_t seed = 1; seed <= (uint64_t)graphs; seed++)
-        check(seed, least, tier, pool);
+        check(seed, least, tier, separate, pool);
     nnc_pool_free(pool);
 }
 
-Test(emit, loops_in_tcc) { check_all(1e9, JIT_TCC, GRAPHS); }
-Test(emit, products_in_tcc) { check_all(0, JIT_TCC, GRAPHS); }
-Test(emit, products_in_native) { check_all(0, JIT_NATIVE, 12); }
+Test(emit, loops_in_tcc) { check_all(1e9, JIT_TCC, false, GRAPHS); }
+Test(emit, products_in_tcc) { check_all(0, JIT_TCC, false, GRAPHS); }
+Test(emit, products_in_native) { check_all(0, JIT_NATIVE, false, 12); }
+Test(emit, operators_by_themselves) { check_all(0, JIT_TCC, true, GRAPHS); }
