@@ -16,7 +16,7 @@ typedef struct Axis { // of the image
 } Axis;
 
 typedef struct Conv {
-    int groups, in, out; // channels of a group
+    int groups, in, out; // channels of a group; groups 0: one, and no axis for it
     Axis axis[2];
     bool pad_node; // padding by a node, or by indices that reach beyond the image
 } Conv;
@@ -61,6 +61,25 @@ static const Node *relu(Graph *g, const Node *x) {
     return node_binary(g, OP_max, x, node_const(g, DT_F32, 0));
 }
 
+// z[n, k, h, w] = sum over c, r, s of x[n, c, h + r - pad, w + s - pad] w[k, c, r, s]
+static const Node *convolve_plainly(Graph *g, const Conv *conv, const Node *x, const Node *w) {
+    static const int8_t in_x[] = {0, 4, 2, 3}, in_w[] = {1, 4, 5, 6};
+    ContractAttr attr = {.summed = 3};
+    attr.extent[0] = dim_const(conv->in);
+    for (int i = 0; i < 4; i++) {
+        attr.a[i] = (Access){{in_x[i], -1}, {1, 0}, 0, 1};
+        attr.b[i] = (Access){{in_w[i], -1}, {1, 0}, 0, 1};
+    }
+    for (int i = 0; i < 2; i++) {
+        const Axis *axis = &conv->axis[i];
+        attr.extent[1 + i] = dim_const(axis->taps);
+        attr.a[2 + i] = (Access){
+            {(int8_t)(2 + i), (int8_t)(5 + i)}, {1, 1}, conv->pad_node ? 0 : -axis->pad, 1};
+    }
+    int out[] = {0, conv->out, conv->axis[0].outputs, conv->axis[1].outputs};
+    return node_contract(g, x, w, &attr, shape_from(4, out));
+}
+
 // z[n, g, k, h, w] = sum over c, r, s of x[n, g, c, h*stride + r*dilation - pad, ..] w[g, k, c, r,
 // s]
 static const Node *convolve(Graph *g, const Conv *conv, const Node *x, const Node *w) {
@@ -69,10 +88,13 @@ static const Node *convolve(Graph *g, const Conv *conv, const Node *x, const Nod
     attr.extent[0] = dim_const(conv->in);
     attr.extent[1] = dim_const(h->taps);
     attr.extent[2] = dim_const(v->taps);
+    int place = conv->groups ? 3 : 2; // of the image's sides among the axes
     if (conv->pad_node) {
-        PadAxis pad[MAX_RANK] = {[3] = {h->pad, h->pad, 0}, [4] = {v->pad, v->pad, 0}};
+        PadAxis pad[MAX_RANK] = {{0}};
+        pad[place] = (PadAxis){h->pad, h->pad, 0}, pad[place + 1] = (PadAxis){v->pad, v->pad, 0};
         x = node_pad(g, x, pad, 0);
     }
+    if (!conv->groups) return convolve_plainly(g, conv, x, w);
     for (int i = 0; i < 5; i++) { // loop indices: n g k h w, c r s
         static const int8_t in_x[] = {0, 1, 5, 3, 4}, in_w[] = {1, 2, 5, 6, 7};
         attr.a[i] = (Access){{in_x[i], -1}, {1, 0}, 0, 1};
@@ -89,19 +111,33 @@ static const Node *convolve(Graph *g, const Conv *conv, const Node *x, const Nod
     return node_contract(g, x, w, &attr, shape_from(5, out));
 }
 
-static Graph *conv_graph(Arena *arena, uint64_t seed) {
+// One that becomes Winograd's transforms: 3 x 3, stride 1, channels that fill vectors.
+static Conv winograd_conv(RandomGraph *random) {
+    static const int channels[] = {12, 16, 24, 32, 40, 48, 64};
+    Conv conv = {.groups = 0, .pad_node = one_in(random, 3)};
+    conv.in = channels[below(random, 7)];
+    conv.out = channels[below(random, 7)];
+    for (int i = 0; i < 2; i++) {
+        int extent = between(random, 9, 15), pad = between(random, 0, 2);
+        conv.axis[i] = (Axis){extent, 3, 1, 1, pad, extent + 2 * pad - 2};
+    }
+    return conv;
+}
+
+static Graph *conv_graph(Arena *arena, uint64_t seed, Conv (*choose)(RandomGraph *)) {
     RandomGraph *random = random_graph_new(arena, seed);
     Graph *g = random->graph;
-    Conv conv = random_conv(random);
+    Conv conv = choose(random);
     const Axis *h = &conv.axis[0], *v = &conv.axis[1];
-    int channels = conv.groups * conv.out;
-    Shape image = shape_from(4, (int[]){0, conv.groups * conv.in, h->extent, v->extent});
-    Shape grouped = shape_from(5, (int[]){0, conv.groups, conv.in, h->extent, v->extent});
+    int groups = conv.groups ? conv.groups : 1, channels = groups * conv.out;
+    Shape image = shape_from(4, (int[]){0, groups * conv.in, h->extent, v->extent});
+    Shape grouped = shape_from(5, (int[]){0, groups, conv.in, h->extent, v->extent});
+    Shape filter = shape_from(5, (int[]){groups, conv.out, conv.in, h->taps, v->taps});
+    if (!conv.groups) grouped = image, filter = shape_of(4, &filter.dim[1]);
     Shape result = shape_from(4, (int[]){0, channels, h->outputs, v->outputs});
     const Node *x = node_input(g, "x", DT_F32, image);
     const Node *bias = node_param(g, "b", shape_from(1, &channels));
-    const Node *weight = node_param(
-        g, "w", shape_from(5, (int[]){conv.groups, conv.out, conv.in, h->taps, v->taps}));
+    const Node *weight = node_param(g, "w", filter);
     const Node *z = convolve(g, &conv, node_reshape(g, relu(g, x), grouped), weight);
     const Node *y = relu(g, node_binary(g, OP_add, node_reshape(g, z, result),
                                         node_broadcast(g, bias, 0xd, result)));
@@ -116,7 +152,7 @@ static Graph *conv_graph(Arena *arena, uint64_t seed) {
 
 static void check(uint64_t seed, double least, JitTier tier, NncPool *pool) {
     Arena *arena = arena_new();
-    Case *c = case_new(arena, conv_graph(arena, seed), seed);
+    Case *c = case_new(arena, conv_graph(arena, seed, random_conv), seed);
     case_build(c, least, tier);
     for (int64_t n = BATCH; n >= 1; n -= 2)
         case_check(c, n, random_leaves(arena, c->graph, n, seed), pool);
@@ -130,6 +166,41 @@ static void check_all(double least, JitTier tier, int convolutions) {
         check(seed, least, tier, pool);
     nnc_pool_free(pool);
 }
+
+// --- Winograd's transforms, for each width of vectors
+
+static void check_winograd(const char *march, uint64_t first) {
+    enum { EACH = 3, THREADS = 4 };
+    if (target_find(march)->lanes > target_find("native")->lanes)
+        cr_skip_test("this processor is no %s", march);
+    for (uint64_t seed = first; seed < first + EACH; seed++) {
+        Arena *arena = arena_new();
+        Case *c = case_new(arena, conv_graph(arena, seed, winograd_conv), seed);
+        c->march = march;
+        c->tolerance = 2e-5;
+        case_build(c, 0, JIT_NATIVE);
+        static const char *const kernels[] = {"wino_in(",   "wino_out(",   "wino_filter",
+                                              "wino_in_t(", "wino_out_t(", "wino_filter_t"};
+        for (int i = 0; i < 6; i++)
+            cr_assert(strstr(c->source, kernels[i]), "seed %d: no %s", (int)seed, kernels[i]);
+        for (int threads = 2; threads <= THREADS; threads++) {
+            NncPool *pool = nnc_pool_new(threads);
+            for (int64_t n = BATCH; n >= 1; n -= 2)
+                case_check(c, n, random_leaves(arena, c->graph, n, seed), pool);
+            nnc_pool_free(pool);
+        }
+        jit_free(c->jit);
+        arena_free(arena);
+    }
+}
+
+#ifdef __x86_64__
+Test(conv, winograd_lanes16) { check_winograd("x86-64-v4", 1); }
+Test(conv, winograd_lanes8) { check_winograd("x86-64-v3", 11); }
+Test(conv, winograd_lanes4) { check_winograd("x86-64", 21); }
+#else
+Test(conv, winograd) { check_winograd("native", 1); }
+#endif
 
 Test(conv, products) { check_all(0, JIT_TCC, CONVOLUTIONS); }
 Test(conv, loops) { check_all(1e9, JIT_TCC, CONVOLUTIONS / 4); }
