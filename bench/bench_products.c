@@ -123,7 +123,7 @@ static bool build(Kernels *k, const Product *product, const Target *target) {
         in += (bytes[i] + 4095) / 4096 * 4096 + 64 * (i + 1);
     }
     k->outputs = shape_eval(&graph->root.at[0].value->shape, product->batch);
-    Plan *plan = plan_make(arena, fuse(arena, graph, product->batch, target, place, 3));
+    Plan *plan = plan_make(arena, fuse(arena, graph, product->batch, target, place, 3), WAKING_TIME);
     Module module = {.model = "Product",
                      .source = source_from_text(arena, "product.nnd", ""),
                      .batch = product->batch};

@@ -331,12 +331,26 @@ static const Node *lower_contract(const Lower *pass, const Node *node, uint32_t 
     return product ? finish(&l, product, got, count, out) : NULL;
 }
 
+// Is each of these axes of a contraction an index of an operand? Along another it is the same, and a
+// sum over that is as many times as much.
+static bool has_operands_along(const Node *node, uint32_t axes) {
+    for (int operand = 0; operand < 2; operand++)
+        for (int axis = 0; axis < node->in[operand]->shape.rank; axis++) {
+            const ContractAttr *attr = node->attr->contract;
+            const Access *access = operand ? &attr->b[axis] : &attr->a[axis];
+            for (int i = 0; i < 2; i++)
+                if (access->index[i] >= 0) axes &= ~(1u << access->index[i]);
+        }
+    return axes == 0;
+}
+
 // The sum over `axes` of a node that nothing else uses, if it is a contraction, or one and
 // something that is the same along these axes: its operands are summed first, so that a convolution
 // in front of a global average pool costs next to nothing. NULL where it is none.
 static const Node *lower_sum(const Lower *pass, const Node *node, uint32_t axes) {
     if (pass->users[node->id] != 1) return NULL;
-    if (node->op == OP_contract) return lower_contract(pass, node, axes);
+    if (node->op == OP_contract)
+        return has_operands_along(node, axes) ? lower_contract(pass, node, axes) : NULL;
     if (node->op != OP_add && node->op != OP_sub) return NULL;
     for (int i = 0; i < 2; i++) {
         const Node *other = pass->map[node->in[!i]->id], *in[2];

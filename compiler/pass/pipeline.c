@@ -17,7 +17,7 @@ static void run_layout(Pipeline *p) { p->graph = simplify(p->arena, layout(p->ar
 static void run_fuse(Pipeline *p) {
     p->fusion = fuse(p->arena, p->graph, p->module->batch, p->target, p->placement, p->placements);
 }
-static void run_plan(Pipeline *p) { p->plan = plan_make(p->arena, p->fusion); }
+static void run_plan(Pipeline *p) { p->plan = plan_make(p->arena, p->fusion, WAKING_TIME); }
 
 static const struct {
     const char *name;

@@ -13,8 +13,7 @@
 enum { PRODUCT_PARTS = 8, PART_ROWS = 128 };
 
 enum {
-    SERIAL_TIME = 4000, // ns: what is shorter is not worth waking other threads
-    LEVEL_PARTS = 16,   // strands of less than this part of their level are not cut
+    LEVEL_PARTS = 16, // strands of less than this part of their level are not cut
 };
 
 static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -114,12 +113,12 @@ static int by_kernel(const void *a, const void *b) {
     return x->kernel->id - y->kernel->id;
 }
 
-static PlanNode *plan_tree(Arena *arena, const Fusion *fusion, const Groups *groups) {
+static PlanNode *plan_tree(Arena *arena, const Fusion *fusion, const Groups *groups, double least) {
     PlanNode *root = new_node(arena, PLAN_SEQ, 0);
     for (int i = 0; i < groups->level.count; i++) {
         const Level *level = groups->level.at[i];
         root->time += level->time;
-        if (level->time >= SERIAL_TIME) {
+        if (level->time >= least) {
             VEC_PUSH(arena, root->child, plan_level(arena, fusion, level));
             continue;
         }
@@ -177,11 +176,11 @@ static int64_t scratch_needed(const Fusion *fusion) {
     return bytes;
 }
 
-Plan *plan_make(Arena *arena, Fusion *fusion) {
+Plan *plan_make(Arena *arena, Fusion *fusion, double least) {
     Plan *plan = ARENA_NEW(arena, Plan);
     plan->fusion = fusion;
     const Groups *groups = groups_make(arena, fusion);
-    plan->root = plan_tree(arena, fusion, groups);
+    plan->root = plan_tree(arena, fusion, groups, least);
     plan->scratch_bytes = scope_buffers(arena, fusion, groups, scratch_needed(fusion));
     plan->work_bytes = place_work(arena, fusion, plan->root);
     return plan;

@@ -135,6 +135,8 @@ typedef struct Plan {
 // How a product's rows are shared out: over the first axis of `shape` that is not 1. False where
 // its blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
 bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);
+enum { WAKING_TIME = 4000 }; // ns: waking other threads and waiting for them, with what it disturbs
+
 // A product without a batch and without an epilogue shares out the longer side of its output.
 bool kernel_splits_columns(const Kernel *kernel);
 // How a product without a batch is shared out: over the indices of `outer`, each of which has
@@ -143,7 +145,8 @@ void product_share(const Kernel *kernel, Dim *outer, Dim *unit);
 // How many of these indices a part has, for the batch and any number of threads.
 int64_t product_grain(const Fusion *fusion, const Kernel *kernel);
 
-Plan *plan_make(Arena *arena, Fusion *fusion);
+// `least`: nanoseconds of work, about, from which on other threads are woken for it.
+Plan *plan_make(Arena *arena, Fusion *fusion, double least);
 void plan_print(Buf *out, const Plan *plan);
 
 // Gives each buffer an offset, by their live ranges; returns the bytes needed (pass/memory.c).

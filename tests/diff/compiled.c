@@ -42,7 +42,8 @@ void case_build(Case *c, double least, JitTier tier) {
     Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
     graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
     c->plan =
-        plan_make(c->arena, fuse(c->arena, graph, c->batch, target, c->place.at, c->place.count));
+        plan_make(c->arena, fuse(c->arena, graph, c->batch, target, c->place.at, c->place.count),
+                  c->least_time);
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
     c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
     emit_head(&source, &c->module, target);
@@ -171,6 +172,7 @@ Case *case_new(Arena *arena, const Graph *graph, uint64_t seed) {
     c->batch = BATCH;
     c->march = "native";
     c->tolerance = 2e-4;
+    c->least_time = seed % 4 ? 0 : WAKING_TIME;
     return c;
 }
 

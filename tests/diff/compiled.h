@@ -26,6 +26,7 @@ typedef struct Case { // one graph, compiled
     int64_t bytes[5]; // of the arenas
     const char *source;
     Plan *plan;
+    double least_time; // of the plan: 0, for most seeds, and all is shared out
     Jit *jit;
 } Case;
 

@@ -54,6 +54,52 @@ static const Idea idea[] = {
      "%7 = sin %6 : f32[3]\n"
      "%8 = concat %3 %5 %7 : f32[12]\n"
      "state \"s\" %0 = %8\n"},
+    {"sum_along_what_no_operand_has",
+     "%0 = input \"x\" : f32[N, 5]\n"
+     "%1 = input \"y\" : f32[5, 6]\n"
+     "%2 = contract %0[i0, j0] %1[j0, i2] {sum = 5} : f32[N, 3, 6]\n"
+     "%3 = reduce_sum %2 {axes = 1 2} : f32[N]\n"
+     "output \"z\" = %3\n"},
+    {"rows_by_parts", // each row by itself, in memory of the thread's
+     "%0 = input \"x\" : f32[N, 40]\n"
+     "%1 = exp %0 : f32[N, 40]\n"
+     "%2 = reduce_sum %1 {axes = 1} : f32[N]\n"
+     "%3 = broadcast %2 {axes = 1} : f32[N, 40]\n"
+     "%4 = div %1 %3 : f32[N, 40]\n"
+     "output \"y\" = %4\n"},
+    {"rows_of_two_to_one", // 2 * N rows go by N
+     "%0 = input \"x\" : f32[2*N, 7]\n"
+     "%1 = exp %0 : f32[2*N, 7]\n"
+     "%2 = reduce_sum %1 {axes = 1} : f32[2*N]\n"
+     "%3 = broadcast %2 {axes = 1} : f32[2*N, 7]\n"
+     "%4 = div %1 %3 : f32[2*N, 7]\n"
+     "%5 = reshape %4 : f32[N, 14]\n"
+     "%6 = reduce_max %5 {axes = 1} : f32[N]\n"
+     "output \"y\" = %6\n"},
+    {"neighbours_are_other_parts", // a row's neighbour is read: all must be there first
+     "%0 = input \"x\" : f32[N, 9]\n"
+     "%1 = exp %0 : f32[N, 9]\n"
+     "%2 = reduce_sum %1 {axes = 1} : f32[N]\n"
+     "%3 = pad %2 {low = 1, high = 1, interior = 0} : f32[N + 2]\n"
+     "%4 = window %3 {axis = 0, stride = 1, dilation = 1} : f32[N, 3]\n"
+     "%5 = reduce_sum %4 {axes = 1} : f32[N]\n"
+     "%6 = flip %2 {axes = 0} : f32[N]\n"
+     "%7 = mul %5 %6 : f32[N]\n"
+     "%8 = broadcast %7 {axes = 1} : f32[N, 9]\n"
+     "%9 = mul %1 %8 : f32[N, 9]\n"
+     "output \"y\" = %9\n"},
+    {"a_state_by_parts", // read part by part before it is written over
+     "%0 = state \"s\" : f32[6, 50]\n"
+     "%1 = reduce_max %0 {axes = 1} : f32[6]\n"
+     "%2 = broadcast %1 {axes = 1} : f32[6, 50]\n"
+     "%3 = sub %0 %2 : f32[6, 50]\n"
+     "%4 = exp %3 : f32[6, 50]\n"
+     "%5 = reduce_sum %4 {axes = 1} : f32[6]\n"
+     "%6 = broadcast %5 {axes = 1} : f32[6, 50]\n"
+     "%7 = div %4 %6 : f32[6, 50]\n"
+     "%8 = reduce_sum %0 {axes = 0 1} : f32[]\n"
+     "output \"sum\" = %8\n"
+     "state \"s\" %0 = %7\n"},
     {"part_of_a_state_is_used",
      "%0 = state \"s\" : f32[9]\n"
      "%1 = slice %0 {start = 0, step = 1} : f32[4]\n"
