@@ -7,8 +7,9 @@
 //
 // A training step posts some loops, a few microseconds apart: so a worker that is done looks for
 // the next one for a moment (SPIN_NS) before it goes to sleep, and the poster waits for its workers
-// alike. While all look, a loop is posted and ended by one store each, into lines of the cache that
-// nothing else is written to.
+// alike, every now and then (LOOKS, a microsecond) leaving the processor to whom else it may be
+// wanted by. While all look, a loop is posted and ended by one store each, into lines of the cache
+// that nothing else is written to.
 #include "nnc.h"
 #include <pthread.h>
 #include <sched.h>
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { SPIN_NS = 100000, LOOKS = 64, POOL_MAX_THREADS = 1024, LINE = 64 };
+enum { SPIN_NS = 100000, LOOKS = 20, POOL_MAX_THREADS = 1024, LINE = 64 };
 
 typedef struct Worker {
     alignas(LINE) atomic_uint done; // jobs that it has finished

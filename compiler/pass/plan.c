@@ -72,6 +72,7 @@ static PlanNode *plan_strand(Arena *arena, const Fusion *fusion, Strand *strand)
     par->count = alone ? strand->walk.at[0]->count : strand->walk.at[0]->outer;
     if (!alone) strand->grain = strand_grain(fusion, strand);
     par->grain = alone ? strand->walk.at[0]->grain : strand->grain;
+    if (par->grain < 1) par->grain = 1; // of nothing
     for (int i = 0; i < strand->walk.count; i++) {
         const Walk *walk = strand->walk.at[i];
         VEC_PUSH(arena, par->child, plan_call(arena, walk, alone ? 1 : walk->unit));
