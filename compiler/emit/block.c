@@ -22,11 +22,23 @@ typedef struct Printer {
     Buf *out;
     const Tiling *tiling;
     const Block *block;
-    int64_t row[SIDES], column[SIDES]; // strides
+    int64_t row[SIDES], column[SIDES]; // strides; rows of a flat tiling have row_at
     int64_t ahead[2];                  // to the same elements of the next step or panel
 } Printer;
 
 static const Digit *last(const Digits *digits) { return &digits->at[digits->count - 1]; }
+
+static int64_t row_at(const Printer *p, int row, Side side) {
+    const Digits *m = &p->tiling->m;
+    int64_t at = 0, rest = p->block->first_row + row;
+    if (!p->tiling->flat) return row * p->row[side];
+    for (int i = m->count - 1; i >= 0; i--) {
+        int64_t extent = dim_eval(m->at[i].extent, 1);
+        at += rest % extent * m->at[i].stride[side];
+        rest /= extent;
+    }
+    return at;
+}
 
 static void print_zeros(const Printer *p) {
     for (int row = 0; row < p->block->rows; row++)
@@ -89,7 +101,7 @@ static void print_outer_step(const Printer *p, int at, int depth) {
     if (p->ahead[SIDE_A] || p->ahead[SIDE_B]) print_prefetch(p, at, depth);
     for (int row = 0; row < block->rows; row++) {
         print_indent(p->out, depth);
-        buf_printf(p->out, "{ const float x = a%d[%lld];", at, (long long)(row * p->row[SIDE_A]));
+        buf_printf(p->out, "{ const float x = a%d[%lld];", at, (long long)(row_at(p, row, SIDE_A)));
         for (int i = 0; i < block->pieces; i++)
             buf_printf(p->out, " c%d_%d += x * y%d;", row, i, i);
         buf_add(p->out, " }\n");
@@ -99,7 +111,7 @@ static void print_outer_step(const Printer *p, int at, int depth) {
 static void print_store(const Printer *p, int row, int i) {
     int lanes = p->block->piece[i].lanes;
     int64_t step = p->column[SIDE_C];
-    int64_t at = row * p->row[SIDE_C] + p->block->piece[i].column * step;
+    int64_t at = row_at(p, row, SIDE_C) + p->block->piece[i].column * step;
     if (step == 1 || lanes == 1)
         buf_printf(p->out, "    *(nnc_v%d *)(c + %lld) = c%d_%d;\n", lanes, (long long)at, row, i);
     else
@@ -115,7 +127,7 @@ static void print_sums_so_far(const Printer *p) {
         for (int i = 0; i < p->block->pieces; i++)
             buf_printf(p->out, "        c%d_%d = *(const nnc_v%d *)(c + %lld);\n", row, i,
                        p->block->piece[i].lanes,
-                       (long long)(row * p->row[SIDE_C] + p->block->piece[i].column));
+                       (long long)(row_at(p, row, SIDE_C) + p->block->piece[i].column));
     buf_add(p->out, "    }\n");
 }
 
@@ -155,7 +167,7 @@ static void print_dot_step(const Printer *p, int at, long long shift, const char
     for (int row = 0; row < block->rows; row++) {
         print_indent(p->out, depth);
         buf_add(p->out, "{ ");
-        print_load(p, "x", 'a', at, row * p->row[SIDE_A] + shift, mask);
+        print_load(p, "x", 'a', at, row_at(p, row, SIDE_A) + shift, mask);
         for (int i = 0; i < block->pieces; i++)
             buf_printf(p->out, " c%d_%d += x * y%d;", row, i, i);
         buf_add(p->out, " }\n");
@@ -182,7 +194,7 @@ static void print_sums(const Printer *p, int row, int first) {
     for (int i = 0; i < 4; i++)
         buf_printf(p->out, "%sc%d_%d", i ? ", " : "", row, first + i < last ? first + i : last);
     buf_add(p->out, "); ");
-    int64_t at = row * p->row[SIDE_C] + block->piece[first].column * p->column[SIDE_C];
+    int64_t at = row_at(p, row, SIDE_C) + block->piece[first].column * p->column[SIDE_C];
     if (count == 4 && p->column[SIDE_C] == 1)
         buf_printf(p->out, "*(nnc_v4 *)(c + %lld) = z; }\n", (long long)at);
     else

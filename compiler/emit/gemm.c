@@ -156,7 +156,25 @@ static const char *cut_at(Arena *arena, const Cut *cut, const char *index) {
                         cut->large, index, cut->large);
 }
 
+// Rows with places of their own: each block is another function.
+static void print_flat_rows(Gemm *g, const Block *columns) {
+    const Cut *row = &g->tiling->row;
+    Block block = *columns;
+    for (int i = 0; i < row->count; i++) {
+        if (g->tiling->row_tiles > 1)
+            line(g, arena_printf(g->arena, "if (row_first <= %d && %d < row_last)", i, i));
+        g->depth += g->tiling->row_tiles > 1;
+        call(g, i < row->large ? row->size : row->size - 1, &block);
+        g->depth -= g->tiling->row_tiles > 1;
+        block.first_row += i < row->large ? row->size : row->size - 1;
+    }
+}
+
 static void print_rows(Gemm *g, const Block *columns) {
+    if (g->tiling->flat) {
+        print_flat_rows(g, columns);
+        return;
+    }
     const Digits *m = &g->tiling->m;
     const Cut *row = &g->tiling->row;
     const Place before = g->at;
@@ -293,7 +311,7 @@ static int64_t inner_extents(const Gemm *g, const Digits *digits) {
 // The rows of the product (or columns) at which a unit starts, as C.
 static const char *unit_start(const Gemm *g, const Digits *digits, const Cut *cut,
                               const char *unit) {
-    if (digits->count > 1)
+    if (digits->count > 1) // (a flat tiling has no epilogue)
         return arena_printf(g->arena, "%s * %lld", unit, (long long)inner_extents(g, digits));
     return cut_at(g->arena, cut, unit);
 }
@@ -350,7 +368,7 @@ static void print_tiles(Gemm *g) {
         open(g, "for (int tile = (int)low; tile < (int)high; tile++) {");
         if (t->row_tiles > 1)
             print_share(g, "row", arena_printf(g->arena, "(tile %% %d)", t->row_tiles),
-                        t->m.count > 1 ? dim_eval(t->m.at[0].extent, t->batch) : t->row.count,
+                        tiling_row_units(t),
                         t->row_tiles);
         if (t->column_tiles > 1)
             print_share(g, "column", arena_printf(g->arena, "(tile / %d)", t->row_tiles),

@@ -17,6 +17,7 @@ typedef struct Piece { // columns of a block that one register holds (dot: one c
 } Piece;
 
 typedef struct Block {
+    int first_row; // flat: of all rows, which have their places in the block; else 0
     int rows, pieces;
     Piece piece[PIECES];
 } Block;

@@ -199,6 +199,14 @@ static double multiplications(const Tiling *t) {
 // Do rows that far apart meet in a few sets of the first cache?
 static bool crowds(int64_t stride) { return stride != 0 && stride % 512 == 0; }
 
+// May every row have a place of its own in its block's code? Those that an epilogue has tied to its
+// own loop may not: tiles end between them.
+static bool is_flat(const Tiling *t, int most) {
+    for (int i = 0; i < t->m.count; i++)
+        if (!dim_is_const(t->m.at[i].extent)) return false;
+    return t->m.count > 1 && t->plain && extent(t, &t->m) < most / 2 && total(t, &t->m) <= 3 * most;
+}
+
 // As many rows as leave registers for what is loaded. Returns its cost in multiplications, -1: it
 // cannot read b.
 static double choose_outer(const Target *target, Tiling *t, bool pack) {
@@ -208,7 +216,8 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
     t->vectors = columns == 1 ? 1 : target->registers > 16 && crowds(m->stride[SIDE_A]) ? 3 : 2;
     t->packed = pack;
     int most = columns == 1 ? 12 : (target->registers - 2 - t->vectors) / t->vectors;
-    t->row = cut_evenly(extent(t, &t->m), most);
+    t->flat = is_flat(t, most);
+    t->row = cut_evenly(t->flat ? (int64_t)total(t, &t->m) : extent(t, &t->m), most);
     t->panels = (int)(columns / (t->vectors * t->lanes));
     double used = fill(columns, columns < t->lanes ? 1 : t->lanes) * busy(t->row.size * t->vectors);
     used *= (double)extent(t, &t->k) / ((double)extent(t, &t->k) + 0.5);
@@ -258,7 +267,8 @@ static double choose_dot(const Target *target, Tiling *t) {
 static double choose(const Problem *p, Tiling *best) {
     double least = -1;
     for (int form = 0; form < 6; form++) {
-        Tiling t = {.swapped = form % 2, .lanes = p->target->lanes, .batch = p->batch};
+        Tiling t = {.swapped = form % 2, .plain = p->plain, .batch = p->batch};
+        t.lanes = p->target->lanes;
         if ((t.swapped && !p->plain) || !find_digits(p, &t)) continue;
         double cost =
             form / 2 < 2 ? choose_outer(p->target, &t, form / 2) : choose_dot(p->target, &t);
@@ -372,6 +382,10 @@ static bool can_cut_columns(const Kernel *kernel) {
            dim_equal(extent[1], kernel->core->shape.dim[2]);
 }
 
+int tiling_row_units(const Tiling *t) {
+    return t->m.count > 1 && !t->flat ? (int)dim_eval(t->m.at[0].extent, t->batch) : t->row.count;
+}
+
 static int least(int64_t a, int b) { return a < b ? (int)a : b; }
 
 // How unevenly 2, 3 and 4 threads would share the tiles, and how much more they read than one.
@@ -392,7 +406,7 @@ static void choose_tiles(const Kernel *kernel, Tiling *t) {
     t->row_tiles = t->column_tiles = 1;
     if (!tiling_is_single(t) || tiling_is_serial(t)) return;
     int most = least((int64_t)(multiplications(t) / TILE_WORK), MOST_TILES);
-    int row_units = t->m.count > 1 ? (int)dim_eval(t->m.at[0].extent, t->batch) : t->row.count;
+    int row_units = tiling_row_units(t);
     int column_units = t->n.count > 1 ? (int)dim_eval(t->n.at[0].extent, t->batch)
                        : t->dot       ? t->column.count
                                       : t->panels;
