@@ -7,6 +7,7 @@
 #include "jit/internal.h"
 
 #include "support/hash.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -85,6 +86,10 @@ char *source_normalize(Arena *arena, const char *source) {
     char *out = arena_alloc(arena, strlen(source) + 1), *to = out;
     bool line_start = true, gap = false; // gap: something idle since what was kept last
     while (*source) {
+        if (isalnum((unsigned char)*source) && !gap && !line_start) { // most of the text
+            *to++ = *source++;
+            continue;
+        }
         size_t skip = skip_idle(source, line_start), keep = count_kept(source);
         if (skip) {
             line_start = line_start || *source == '\n';
