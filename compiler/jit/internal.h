@@ -68,6 +68,8 @@ bool compiler_find(Arena *arena, CCompiler *compiler, const char **error);
 const char *compiler_flags(void); // without -march, which each call has, too
 // The first words of each call: command and flags; march NULL: native.
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug);
+// Flags that shorten the compilation of emitted code; "" where the compiler does not know them.
+const char *compiler_quick_flags(Arena *arena, const CCompiler *compiler, const char *folder);
 // Compiles and links a line of C. A compiler that cannot do that is not our mistake.
 // Else *log is the first line of what it says.
 bool compiler_works(Arena *arena, const CCompiler *compiler, const char *march, const char *folder,

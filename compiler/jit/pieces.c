@@ -142,14 +142,14 @@ Pieces source_pieces(Arena *arena, const char *source) {
 // --- Compiling them
 
 static bool add_job(Arena *arena, const Compilation *how, const Piece *piece, int number,
-                    Jobs *jobs) {
+                    const char *flags, Jobs *jobs) {
     const char *stem = arena_printf(arena, "%s/%spiece%d", how->folder, how->prefix, number);
     const char *source = arena_printf(arena, "%s.c", stem);
     if (!file_write(source, piece->text.text, piece->text.length)) return false;
     Job job = {.output = arena_printf(arena, "%s.o", stem),
                .log = arena_printf(arena, "%s.log", stem)};
     job.args = compiler_args(arena, how->compiler, how->march, how->debug);
-    if (piece->once) args_add(&job.args, "-O1");
+    args_add_words(&job.args, piece->once ? "-O1" : flags);
     args_add_words(&job.args, "-c -o");
     args_add(&job.args, job.output);
     args_add(&job.args, source);
@@ -159,7 +159,8 @@ static bool add_job(Arena *arena, const Compilation *how, const Piece *piece, in
 
 bool jobs_add_source(Arena *arena, const Compilation *how, const char *source, Jobs *jobs) {
     Pieces pieces = source_pieces(arena, source);
+    const char *flags = compiler_quick_flags(arena, how->compiler, how->folder);
     for (int i = 0; i < pieces.count; i++)
-        if (!add_job(arena, how, &pieces.at[i], i, jobs)) return false;
+        if (!add_job(arena, how, &pieces.at[i], i, flags, jobs)) return false;
     return true;
 }
