@@ -31,30 +31,77 @@ typedef struct Product { // of one product, z[g, m, n] = sum over s, k
 } Product;
 
 #define MLP(B)                                                                                     \
-    {"fc1 forward, batch " #B, B, "1, 1, N, 784", "1, 1, 128, 784", "{transpose_b = 1}",           \
-     "1, N, 128", B * 784. * 128, NULL, NULL},                                                     \
-    {"fc1 weights, batch " #B, B, "1, 1, N, 128", "1, 1, N, 784", "{transpose_a = 1}",             \
-     "1, 128, 784", B * 784. * 128, NULL, NULL},                                                   \
-    {"fc2 forward, batch " #B, B, "1, 1, N, 128", "1, 1, 64, 128", "{transpose_b = 1}",            \
-     "1, N, 64", B * 128. * 64, NULL, NULL},                                                       \
-    {"fc2 data, batch " #B, B, "1, 1, N, 64", "1, 1, 64, 128", "", "1, N, 128", B * 128. * 64,     \
-     NULL, NULL},                                                                                  \
-    {"fc2 weights, batch " #B, B, "1, 1, N, 64", "1, 1, N, 128", "{transpose_a = 1}",              \
-     "1, 64, 128", B * 128. * 64, NULL, NULL},                                                     \
-    {"fc3 forward, batch " #B, B, "1, 1, N, 64", "1, 1, 10, 64", "{transpose_b = 1}", "1, N, 10",  \
-     B * 64. * 10, NULL, NULL},                                                                    \
-    {"fc3 data, batch " #B, B, "1, 1, N, 10", "1, 1, 10, 64", "", "1, N, 64", B * 64. * 10, NULL,  \
+    {"fc1 forward, batch " #B,                                                                     \
+     B,                                                                                            \
+     "1, 1, N, 784",                                                                               \
+     "1, 1, 128, 784",                                                                             \
+     "{transpose_b = 1}",                                                                          \
+     "1, N, 128",                                                                                  \
+     B * 784. * 128,                                                                               \
+     NULL,                                                                                         \
      NULL},                                                                                        \
-    {"fc3 weights, batch " #B, B, "1, 1, N, 10", "1, 1, N, 64", "{transpose_a = 1}", "1, 10, 64",  \
-     B * 64. * 10, NULL, NULL}
+        {"fc1 weights, batch " #B,                                                                 \
+         B,                                                                                        \
+         "1, 1, N, 128",                                                                           \
+         "1, 1, N, 784",                                                                           \
+         "{transpose_a = 1}",                                                                      \
+         "1, 128, 784",                                                                            \
+         B * 784. * 128,                                                                           \
+         NULL,                                                                                     \
+         NULL},                                                                                    \
+        {"fc2 forward, batch " #B,                                                                 \
+         B,                                                                                        \
+         "1, 1, N, 128",                                                                           \
+         "1, 1, 64, 128",                                                                          \
+         "{transpose_b = 1}",                                                                      \
+         "1, N, 64",                                                                               \
+         B * 128. * 64,                                                                            \
+         NULL,                                                                                     \
+         NULL},                                                                                    \
+        {"fc2 data, batch " #B, B,    "1, 1, N, 64", "1, 1, 64, 128", "", "1, N, 128",             \
+         B * 128. * 64,         NULL, NULL},                                                       \
+        {"fc2 weights, batch " #B,                                                                 \
+         B,                                                                                        \
+         "1, 1, N, 64",                                                                            \
+         "1, 1, N, 128",                                                                           \
+         "{transpose_a = 1}",                                                                      \
+         "1, 64, 128",                                                                             \
+         B * 128. * 64,                                                                            \
+         NULL,                                                                                     \
+         NULL},                                                                                    \
+        {"fc3 forward, batch " #B,                                                                 \
+         B,                                                                                        \
+         "1, 1, N, 64",                                                                            \
+         "1, 1, 10, 64",                                                                           \
+         "{transpose_b = 1}",                                                                      \
+         "1, N, 10",                                                                               \
+         B * 64. * 10,                                                                             \
+         NULL,                                                                                     \
+         NULL},                                                                                    \
+        {"fc3 data, batch " #B, B,    "1, 1, N, 10", "1, 1, 10, 64", "", "1, N, 64",               \
+         B * 64. * 10,          NULL, NULL},                                                       \
+    {                                                                                              \
+        "fc3 weights, batch " #B, B, "1, 1, N, 10", "1, 1, N, 64", "{transpose_a = 1}",            \
+            "1, 10, 64", B * 64. * 10, NULL, NULL                                                  \
+    }
 
 #define WINOGRAD(NAME, T, C, K)                                                                    \
-    {NAME " forward", 2, "36*N, 1, " #T ", " #C, "36, 1, " #C ", " #K, "", "36*N, " #T ", " #K,   \
-     2. * 36 * T * C * K, NULL, NULL},                                                            \
-    {NAME " data", 2, "36*N, 1, " #T ", " #K, "36, 1, " #C ", " #K, "{transpose_b = 1}",          \
-     "36*N, " #T ", " #C, 2. * 36 * T * C * K, NULL, NULL},                                        \
-    {NAME " weights", 16, "N, 36, " #T ", " #C, "N, 36, " #T ", " #K, "{transpose_a = 1}",          \
-     "36, " #C ", " #K, 16. * 36 * T * C * K, "36, N, " #T ", " #C, "36, N, " #T ", " #K}
+    {NAME " forward",      2,    "36*N, 1, " #T ", " #C,                                           \
+     "36, 1, " #C ", " #K, "",   "36*N, " #T ", " #K,                                              \
+     2. * 36 * T * C * K,  NULL, NULL},                                                            \
+        {NAME " data",                                                                             \
+         2,                                                                                        \
+         "36*N, 1, " #T ", " #K,                                                                   \
+         "36, 1, " #C ", " #K,                                                                     \
+         "{transpose_b = 1}",                                                                      \
+         "36*N, " #T ", " #C,                                                                      \
+         2. * 36 * T * C * K,                                                                      \
+         NULL,                                                                                     \
+         NULL},                                                                                    \
+    {                                                                                              \
+        NAME " weights", 16, "N, 36, " #T ", " #C, "N, 36, " #T ", " #K, "{transpose_a = 1}",      \
+            "36, " #C ", " #K, 16. * 36 * T *C *K, "36, N, " #T ", " #C, "36, N, " #T ", " #K      \
+    }
 
 static const Product products[] = {
     MLP(16),
@@ -99,8 +146,8 @@ static Graph *graph_of(Arena *arena, const Product *p) {
                    "  %%3 = permute %%1 {perm = 1 0 2 3} : f32[%s]\n",
                    p->turned_a, p->turned_b);
     int a = p->turned_a ? 2 : 0;
-    buf_printf(&text, "  %%%d = product %%%d %%%d %s : f32[%s]\n  output \"z\" = %%%d\n}\n", a + 2, a,
-               a + 1, p->attributes, p->z, a + 2);
+    buf_printf(&text, "  %%%d = product %%%d %%%d %s : f32[%s]\n  output \"z\" = %%%d\n}\n", a + 2,
+               a, a + 1, p->attributes, p->z, a + 2);
     Diag *diag = diag_new(arena);
     Graph *graph = graph_read(arena, source_from_text(arena, "product.graph", text.text), diag);
     if (!graph) exit(BENCH_FAILED);
@@ -123,7 +170,8 @@ static bool build(Kernels *k, const Product *product, const Target *target) {
         in += (bytes[i] + 4095) / 4096 * 4096 + 64 * (i + 1);
     }
     k->outputs = shape_eval(&graph->root.at[0].value->shape, product->batch);
-    Plan *plan = plan_make(arena, fuse(arena, graph, product->batch, target, place, 3), WAKING_TIME);
+    Plan *plan =
+        plan_make(arena, fuse(arena, graph, product->batch, target, place, 3), WAKING_TIME);
     Module module = {.model = "Product",
                      .source = source_from_text(arena, "product.nnd", ""),
                      .batch = product->batch};
@@ -217,7 +265,8 @@ int main(int argc, char **argv) {
     if (options.json)
         printf("{\"benchmark\":\"products\",\"unit\":\"GFLOP/s\",\"products\":[\n");
     else
-        printf("%-24s %9s %9s %8s   GFLOP/s on one thread\n", "", "emitted", nnc_product_library(), "ratio");
+        printf("%-24s %9s %9s %8s   GFLOP/s on one thread\n", "", "emitted", nnc_product_library(),
+               "ratio");
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
         if (!strstr(products[i].name, options.file)) continue;
         int result = compare(&products[i], &options, &first);

@@ -356,7 +356,8 @@ static void print_pack_rows(Gemm *g) {
     const Tiling *t = g->tiling;
     if (t->row_tiles == 1)
         line(g, arena_printf(g->arena, "const int row_first = 0, row_last = %d;", t->row.count));
-    line(g, arena_printf(g->arena, "const int row_start = %s;", cut_at(g->arena, &t->row, "row_first")));
+    line(g, arena_printf(g->arena, "const int row_start = %s;",
+                         cut_at(g->arena, &t->row, "row_first")));
     const char *name = pack_rows_name(g->arena, g->defining ? g->out : NULL, t);
     line(g, arena_printf(g->arena, "%s(unpacked_a, a, row_first, row_last, n);", name));
 }
@@ -368,8 +369,7 @@ static void print_tiles(Gemm *g) {
         open(g, "for (int tile = (int)low; tile < (int)high; tile++) {");
         if (t->row_tiles > 1)
             print_share(g, "row", arena_printf(g->arena, "(tile %% %d)", t->row_tiles),
-                        tiling_row_units(t),
-                        t->row_tiles);
+                        tiling_row_units(t), t->row_tiles);
         if (t->column_tiles > 1)
             print_share(g, "column", arena_printf(g->arena, "(tile / %d)", t->row_tiles),
                         t->n.count > 1 ? dim_eval(t->n.at[0].extent, t->batch)

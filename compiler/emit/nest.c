@@ -60,7 +60,10 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
     for (int i = 0; i < count; i++) {
         if (!row) hoist_all(&p);
         bool tile = i == 1 && first;
-        mark[i] = printer_open_loop(&p, loops->loop[i], i == 0 ? low : tile ? first : "0",
+        mark[i] = printer_open_loop(&p, loops->loop[i],
+                                    i == 0 ? low
+                                    : tile ? first
+                                           : "0",
                                     i == 0 ? high
                                     : tile ? last
                                            : printer_extent(&p, loops->loop[i]));

@@ -162,7 +162,8 @@ static void print_batched(Buf *out, const Fusion *fusion, const Kernel *kernel) 
             step(arena, "g", dim_eval(dim[1], fusion->batch) * dim_eval(dim[2], fusion->batch));
     buf_add(out, "    for (int g = (int)low; g < (int)high; g++) {\n");
     for (int which = 0; which < 2; which++)
-        if (kernel->operand[which]) product_print_copy(out, fusion, kernel, which, "g", NULL, NULL, 2);
+        if (kernel->operand[which])
+            product_print_copy(out, fusion, kernel, which, "g", NULL, NULL, 2);
     if (several) open_sum(out, kernel, 2);
     print_call(out, fusion, kernel, &call, several ? 3 : 2);
     if (several) close_block(out, 2);

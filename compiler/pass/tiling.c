@@ -448,7 +448,7 @@ static void pack(Tiling *t) {
 static bool is_long(const Tiling *t) {
     enum { CACHED = 32 * 1024, LEAST_STEP = 16 }; // floats; multiplications of one chain
     double step = total(t, &t->k) / (double)dim_eval(t->k.at[0].extent, t->batch);
-    bool whole = extent(t, &t->n) % t->lanes == 0; // no column is computed twice
+    bool whole = extent(t, &t->n) % t->lanes == 0;         // no column is computed twice
     if (!dim_at_least(t->k.at[0].extent, 1)) return false; // a sum of nothing is stored, too
     return t->k.count > 1 && step >= LEAST_STEP && last(&t->n)->stride[SIDE_C] == 1 && whole &&
            (total(t, &t->m) + total(t, &t->n)) * total(t, &t->k) > CACHED;

@@ -38,13 +38,13 @@ typedef struct Tiling {
     bool plain;    // there is no epilogue
     bool dot;      // vectors along k, added up at the end; else along n, a's elements broadcast
     bool packed;   // b's columns are copied to scratch memory, panel by panel, before they are used
-    bool stepwise; // the first digit of k is outside of the blocks, which add to c: what they read of
-                   // one index of it fits the cache
+    bool stepwise; // the first digit of k is outside of the blocks, which add to c: what they read
+                   // of one index of it fits the cache
     bool packed_rows; // so are a's rows, all of a tile's at once: each k of a block lies together
-    bool flat;     // all digits of m are rows of the blocks: few, with constant places
-    int lanes;     // floats in a vector
-    int vectors;   // of a panel
-    int64_t batch; // N at most
+    bool flat;        // all digits of m are rows of the blocks: few, with constant places
+    int lanes;        // floats in a vector
+    int vectors;      // of a panel
+    int64_t batch;    // N at most
     const Node *base[2]; // what a and b are read from, and
     int64_t offset[2];   // from which element on
     Digits g, m, n, k;
@@ -76,7 +76,7 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
 Dim tiling_count(const Tiling *tiling);
 int64_t tiling_grain(const Tiling *tiling);  // how many of these are a part
 bool tiling_is_serial(const Tiling *tiling); // too little work to share out
-int tiling_row_units(const Tiling *tiling); // what tiles of rows are made of: blocks, or a digit
+int tiling_row_units(const Tiling *tiling);  // what tiles of rows are made of: blocks, or a digit
 // Is there one matrix alone?
 bool tiling_is_single(const Tiling *tiling);
 // Elements of a or b from one index of the first digit of g to the next, and the first and the last

@@ -24,7 +24,7 @@ typedef struct Finder {
     int count;
     struct {
         Dim extent;
-        int axis; // of the view
+        int axis;    // of the view
     } digit[DIGITS]; // of each axis outermost first
     int cut;         // the digit that a reshape wants a part of, the inner `part`; -1: none
     Dim part;
@@ -63,7 +63,8 @@ static bool take_axis(Finder *f, Form *from, Dim extent, Form *form) {
     *form = (Form){0};
     while (!dim_equal(whole, extent)) {
         Dim need;
-        if (from->count == 0 || !dim_is_const(whole) || !dim_div(&need, extent, whole)) return false;
+        if (from->count == 0 || !dim_is_const(whole) || !dim_div(&need, extent, whole))
+            return false;
         int digit = from->term[from->count - 1].digit;
         if (!dim_div(&rest, need, f->digit[digit].extent)) {
             if (dim_div(&rest, f->digit[digit].extent, need)) f->cut = digit, f->part = need;
@@ -104,7 +105,8 @@ static bool reshape(Finder *f, const Node *node, const Form *at, Form *into) {
         int o_end = o, i_end = i;
         Dim left = dim_const(1), right = dim_const(1);
         do {
-            bool more_left = dim_eval(left, f->batch) < dim_eval(right, f->batch) || i_end == in->rank;
+            bool more_left =
+                dim_eval(left, f->batch) < dim_eval(right, f->batch) || i_end == in->rank;
             if (o_end == o && o < out->rank) more_left = true;
             if (more_left ? o_end == out->rank : i_end == in->rank) return false;
             if (more_left ? !dim_mul(&left, left, out->dim[o_end++])
@@ -145,16 +147,15 @@ static bool move(Finder *f, const Node *node, const Form *at, Form *into) {
         for (int axis = 0; axis < rank; axis++) {
             bool flipped = attr->axes >> axis & 1;
             if (flipped && !dim_is_const(node->shape.dim[axis])) return false;
-            into[axis] = flipped ? scaled(at[axis], -1, dim_eval(node->shape.dim[axis], 1) - 1)
-                                 : at[axis];
+            into[axis] =
+                flipped ? scaled(at[axis], -1, dim_eval(node->shape.dim[axis], 1) - 1) : at[axis];
         }
         return true;
     case OP_window:
         for (int axis = 0; axis + 1 < rank; axis++)
             into[axis] = at[axis + (axis > attr->window.axis)];
-        into[attr->window.axis] =
-            sum(scaled(at[attr->window.axis], attr->window.stride, 0),
-                scaled(at[attr->window.axis + 1], attr->window.dilation, 0));
+        into[attr->window.axis] = sum(scaled(at[attr->window.axis], attr->window.stride, 0),
+                                      scaled(at[attr->window.axis + 1], attr->window.dilation, 0));
         return true;
     default:
         return false;
@@ -199,7 +200,8 @@ static View walk(Finder *f, const Node *node, const Node *stop) {
 static void cut_digit(Finder *f) {
     int at = f->cut;
     memmove(&f->digit[at + 1], &f->digit[at], sizeof f->digit[0] * (size_t)(f->count++ - at));
-    if (!dim_div(&f->digit[at].extent, f->digit[at].extent, f->part)) bug("a digit is cut unevenly");
+    if (!dim_div(&f->digit[at].extent, f->digit[at].extent, f->part))
+        bug("a digit is cut unevenly");
     f->digit[at + 1].extent = f->part;
 }
 

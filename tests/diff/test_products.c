@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Random matrix products, as lowering makes them: batches of which an operand has a part, sums of
 // blocks, transposed operands, operands behind movements, epilogues, any extent the examples in the
-// batch. Emitted for vectors of 16, 8 and 4 floats, compared with the oracle for the whole batch and
-// for less, with the same bits from 1, 2, 3 and 4 threads.
+// batch. Emitted for vectors of 16, 8 and 4 floats, compared with the oracle for the whole batch
+// and for less, with the same bits from 1, 2, 3 and 4 threads.
 #include "compiled.h"
 #include "random_graph.h"
 #include "random_internal.h"
@@ -24,7 +24,8 @@ static const Node *leaf(RandomGraph *random, Shape shape) {
 }
 
 static const Node *permuted(RandomGraph *random, Shape shape) {
-    static const int8_t perms[][4] = {{1, 0, 2, 3}, {0, 2, 1, 3}, {0, 1, 3, 2}, {2, 3, 0, 1}, {3, 0, 1, 2}};
+    static const int8_t perms[][4] = {
+        {1, 0, 2, 3}, {0, 2, 1, 3}, {0, 1, 3, 2}, {2, 3, 0, 1}, {3, 0, 1, 2}};
     const int8_t *perm = perms[below(random, 5)];
     Shape in = shape;
     for (int axis = 0; axis < 4; axis++)
@@ -58,7 +59,8 @@ static const Node *sliced(RandomGraph *random, Shape shape) {
 // The last axis is outputs and taps of a window, as a convolution's is.
 static const Node *windowed(RandomGraph *random, Shape shape) {
     Dim outputs;
-    int taps = between(random, 2, 3), dilation = between(random, 1, 2), stride = between(random, 1, 2);
+    int taps = between(random, 2, 3), dilation = between(random, 1, 2),
+        stride = between(random, 1, 2);
     if (!dim_is_const(shape.dim[3]) || !dim_div(&outputs, shape.dim[3], dim_const(taps)))
         return sliced(random, shape);
     Shape in = shape;
@@ -84,11 +86,13 @@ static const Node *repeated(RandomGraph *random, Shape shape) {
 }
 
 static const Node *computed(RandomGraph *random, Shape shape) {
-    return node_binary(random->graph, OP_max, leaf(random, shape), node_const(random->graph, DT_F32, 0));
+    return node_binary(random->graph, OP_max, leaf(random, shape),
+                       node_const(random->graph, DT_F32, 0));
 }
 
-static const Node *operand(RandomGraph *random, Dim g, Dim s, Dim rows, Dim columns, bool transposed) {
-    static Behind *const behind[] = {leaf,    leaf,     permuted, permuted, split,
+static const Node *operand(RandomGraph *random, Dim g, Dim s, Dim rows, Dim columns,
+                           bool transposed) {
+    static Behind *const behind[] = {leaf,   leaf,     permuted, permuted, split,
                                      sliced, windowed, flipped,  repeated, computed};
     Dim dim[] = {g, s, transposed ? columns : rows, transposed ? rows : columns};
     return behind[below(random, sizeof behind / sizeof *behind)](random, shape_of(4, dim));
