@@ -219,7 +219,6 @@ static Block dots(const Tiling *tiling, int columns) {
     return block;
 }
 
-// `panel`: which one it is of those that are packed.
 // --- Packing: one panel at a time, in front of the rows that meet it
 
 static void print_pack(Gemm *g, const char *column, int64_t columns) {
