@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // From a module to C source and the program table: lays out the arenas, runs the passes on each
-// function, emits.
+// function, and, when that is what it is to be (budget.c), emits.
 #include "compile.h"
+#include "budget.h"
 #include "emit/emit.h"
 #include "pass/pipeline.h"
 #include "support/hash.h"
@@ -10,7 +11,7 @@
 #include <time.h>
 
 const char *function_name(NncFunctionKind kind) {
-    static const char *const name[NNC_FUNCTIONS] = {"init", "train", "eval", "predict"};
+    static const char *const name[NNC_FUNCTIONS] = {"init", "train", "eval", "predict", "chunk"};
     return name[kind];
 }
 
@@ -26,7 +27,7 @@ static long long aligned(long long bytes) {
 }
 
 static long long bytes_of(const Module *module, DType dtype, const Shape *shape) {
-    return aligned(shape_eval(shape, module->batch) * dtype_size(dtype));
+    return aligned(shape_eval(shape, module->chunk) * dtype_size(dtype));
 }
 
 static bool is_placed(const Layout *layout, const char *name, BufferArena arena) {
@@ -69,7 +70,7 @@ static long long placed_at(const Layout *layout, const char *name, BufferArena a
 static void set_extents(const Module *module, const Shape *shape, int *rank, long long *extent) {
     *rank = shape->rank;
     for (int axis = 0; axis < shape->rank; axis++)
-        extent[axis] = dim_eval(shape->dim[axis], module->batch);
+        extent[axis] = dim_eval(shape->dim[axis], module->chunk);
 }
 
 static void add_tensors(Arena *arena, const Module *module, const Layout *layout,
@@ -131,6 +132,7 @@ static void fill_table(Arena *arena, const Module *module, const Layout *layout,
                             .file = module->source->name,
                             .source = module->source->text,
                             .batch = module->batch,
+                            .chunk = module->chunk,
                             .epochs = module->epochs,
                             .seed = module->seed,
                             .shuffle = module->shuffle,
@@ -163,8 +165,7 @@ static void run_passes(Arena *arena, const Module *module, const Target *target,
     pipeline_run(p, last);
 }
 
-static void compile_function(Arena *arena, const Layout *layout, int kind, Buf *source,
-                             Compiled *compiled) {
+static void plan_function(Arena *arena, const Layout *layout, int kind, Compiled *compiled) {
     NncFunction *function = &compiled->program.function[kind];
     Pipeline p;
     Layout outputs = {0};
@@ -175,7 +176,19 @@ static void compile_function(Arena *arena, const Layout *layout, int kind, Buf *
     function->work_bytes = p.plan->work_bytes;
     function->scratch_bytes = p.plan->scratch_bytes;
     function->scalar_count = p.fusion->scalar.count;
-    emit_function(source, compiled->module, (NncFunctionKind)kind, p.plan);
+}
+
+Compiled *compile_plans(Arena *arena, const Module *module, const Target *target) {
+    Compiled *compiled = ARENA_NEW(arena, Compiled);
+    Layout layout = {0};
+    compiled->module = module;
+    compiled->target = target;
+    lay_out(arena, module, &layout);
+    fill_table(arena, module, &layout, &compiled->program);
+    compiled->program.target = target->name;
+    for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
+        if (module->graph[kind]) plan_function(arena, &layout, kind, compiled);
+    return compiled;
 }
 
 static double now(void) {
@@ -185,7 +198,8 @@ static double now(void) {
 }
 
 // Offsets and indices are ints in emitted code.
-static bool check_sizes(const Module *module, const Compiled *compiled, Diag *diag) {
+static bool check_sizes(const Compiled *compiled, Diag *diag) {
+    const Module *module = compiled->module;
     int before = diag_error_count(diag);
     for (int f = 0; f < NNC_FUNCTIONS; f++)
         for (int i = 0; compiled->plan[f] && i < compiled->plan[f]->fusion->buffer.count; i++) {
@@ -195,7 +209,7 @@ static bool check_sizes(const Module *module, const Compiled *compiled, Diag *di
                        "%s: a tensor of %s has %lld elements; 2147483647 is the most",
                        module->model, function_name((NncFunctionKind)f),
                        (long long)buffer->elements);
-            diag_hint(diag, "a smaller batch than %d makes smaller tensors", module->batch);
+            diag_hint(diag, "a smaller batch than %d makes smaller tensors", module->chunk);
             return false;
         }
     return diag_error_count(diag) == before;
@@ -227,22 +241,17 @@ static uint64_t plan_id(Arena *arena, const Compiled *compiled) {
 
 Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag *diag) {
     double start = now();
-    Compiled *compiled = ARENA_NEW(arena, Compiled);
+    Compiled *compiled = plan_within(arena, module, target, diag);
     Buf source = buf_new(arena);
-    Layout layout = {0};
-    compiled->module = module;
-    compiled->target = target;
-    lay_out(arena, module, &layout);
-    fill_table(arena, module, &layout, &compiled->program);
-    emit_head(&source, module, target);
+    if (!compiled || !check_sizes(compiled, diag)) return NULL;
+    emit_head(&source, compiled->module, target);
     compiled->head = source.length;
     for (int kind = 0; kind < NNC_FUNCTIONS; kind++) {
-        if (module->graph[kind]) compile_function(arena, &layout, kind, &source, compiled);
+        if (compiled->plan[kind])
+            emit_function(&source, compiled->module, (NncFunctionKind)kind, compiled->plan[kind]);
         compiled->end[kind] = source.length;
     }
-    if (!check_sizes(module, compiled, diag)) return NULL;
     compiled->source = source.text;
-    compiled->program.target = target->name;
     compiled->program.plan =
         arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, compiled));
     compiled->seconds = now() - start;

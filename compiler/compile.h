@@ -11,8 +11,13 @@
 
 typedef struct Plan Plan; // pass/plan.h
 
+typedef struct Price { // of a training step
+    long long bytes;   // of all arenas, as budget.h counts them
+    double flops;
+} Price;
+
 typedef struct Compiled {
-    const Module *module;
+    const Module *module; // what was compiled: where a budget made a difference, not the one that was given
     const Target *target;
     const Graph *lowered[NNC_FUNCTIONS]; // NULL where the module has no such function
     const Plan *plan[NNC_FUNCTIONS];
@@ -21,17 +26,21 @@ typedef struct Compiled {
                         // NncFunction: `nnc_run_NAME` and `nnc_scalars_NAME`, NAME from function_name()
                         // (nnc_train itself is the runtime's, and a built program links both)
     size_t head, end[NNC_FUNCTIONS]; // where in the source its head and each function's part end
+    Price without;                   // where a budget made a difference: what a step takes without one
     double seconds;                  // what compile() took
 } Compiled;
 
 // The source of some of the functions: bits 1 << NNC_TRAIN ..
 const char *compiled_source(Arena *arena, const Compiled *compiled, unsigned functions);
 
-// init, train, eval, predict
+// init, train, eval, predict, chunk
 const char *function_name(NncFunctionKind kind);
 
 // Runs every pass on every graph of the module and emits C. NULL after an error (reported in diag).
 Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag *diag);
+
+// The same without the source: no more than what it takes to know how much memory there will be.
+Compiled *compile_plans(Arena *arena, const Module *module, const Target *target);
 
 // The C text of the program table, for `nnc build` and `nnc emit`:
 //     #include "nnc.h" ... const NncProgram nnc_program = {...};

@@ -80,11 +80,19 @@ static NncStatus fill_slot(NncLoader *loader, char *batch, long long slot, long 
     return NNC_OK;
 }
 
-// How many examples batch `number` has, and the first of them.
-static long long batch_range(const NncLoader *loader, long long number, long long *first) {
-    *first = loader->loading.position + number * loader->program->batch;
-    long long left = loader->count - *first;
-    return left <= 0 ? 0 : left < loader->program->batch ? left : loader->program->batch;
+static long long least(long long a, long long b) { return a < b ? a : b; }
+
+// The examples of batch `number`, without the examples themselves: of a step, its next chunk.
+static NncBatch batch_range(const NncLoader *loader, long long number) {
+    const NncProgram *program = loader->program;
+    long long chunks = (program->batch + program->chunk - 1) / program->chunk;
+    long long start = loader->loading.position + number / chunks * program->batch;
+    NncBatch batch = {.first = number % chunks * program->chunk,
+                      .of = least(loader->count - start, program->batch)};
+    batch.count = least(batch.of - batch.first, program->chunk);
+    if (batch.count < 0) batch.count = 0;
+    batch.end = start + batch.first + batch.count;
+    return batch;
 }
 
 static char *batch_place(const NncLoader *loader, long long number) {
@@ -92,9 +100,10 @@ static char *batch_place(const NncLoader *loader, long long number) {
 }
 
 static NncStatus fill_batch(NncLoader *loader, long long number, NncError *error) {
-    long long first, count = batch_range(loader, number, &first);
-    for (long long slot = 0; slot < count; slot++) {
-        long long example = loader->order ? loader->order[first + slot] : first + slot;
+    NncBatch batch = batch_range(loader, number);
+    for (long long slot = 0; slot < batch.count; slot++) {
+        long long example = batch.end - batch.count + slot;
+        if (loader->order) example = loader->order[example];
         NncStatus status = fill_slot(loader, batch_place(loader, number), slot, example, error);
         if (status) return status;
     }
@@ -103,8 +112,7 @@ static NncStatus fill_batch(NncLoader *loader, long long number, NncError *error
 
 static void *fill(void *argument) {
     NncLoader *loader = argument;
-    long long first;
-    for (long long number = 0; batch_range(loader, number, &first); number++) {
+    for (long long number = 0; batch_range(loader, number).count; number++) {
         pthread_mutex_lock(&loader->lock);
         while (number >= loader->released + NNC_LOADER_BATCHES && !loader->stop)
             pthread_cond_wait(&loader->changed, &loader->lock);
@@ -134,8 +142,8 @@ NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error) {
         loader->held = false;
         pthread_cond_broadcast(&loader->changed);
     }
-    long long first, number = loader->released;
-    *batch = (NncBatch){.count = batch_range(loader, number, &first)};
+    long long number = loader->released;
+    *batch = batch_range(loader, number);
     while (batch->count && loader->filled <= number && !loader->status)
         pthread_cond_wait(&loader->changed, &loader->lock);
     // Batches that were filled before an error are handed out first, so that a run always ends at
@@ -145,7 +153,6 @@ NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error) {
     loader->held = batch->count && !status;
     pthread_mutex_unlock(&loader->lock);
     batch->input = batch_place(loader, number);
-    batch->end = first + batch->count;
     return status;
 }
 

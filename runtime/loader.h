@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Batches of one epoch, put together ahead of time by a thread of their own.
+// Batches of one epoch, or their chunks, put together ahead of time by a thread of their own.
 //
 //     NncLoader *loader = nnc_loader_new(program, source, &(NncLoading){.split = NNC_SPLIT_TRAIN,
 //     ..}, error); while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) ...
@@ -23,11 +23,10 @@ typedef struct NncBatch {
     const char *input; // valid until the next one is asked for
     long long count;   // 0: the epoch is over
     long long end;     // examples of the epoch up to here
+    long long first, of; // where a step takes several: the examples before these, and of all of them
 } NncBatch;
 
 typedef struct NncLoader NncLoader;
-
-enum { NNC_LOADER_BATCHES = 4 }; // that are there at the same time, each of program->input_bytes
 
 // The source must outlive the loader. Columns and augmentations were checked before.
 NncLoader *nnc_loader_new(const NncProgram *program, const NncSource *source,

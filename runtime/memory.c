@@ -11,6 +11,26 @@ static const size_t small_page = 4096, large_page = 2 << 20;
 
 static size_t whole_pages(size_t size) { return (size + small_page - 1) & ~(small_page - 1); }
 
+static long long aligned(long long bytes) {
+    return (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+}
+
+static long long most(long long a, long long b) { return a > b ? a : b; }
+
+NncArenas nnc_arenas(const NncProgram *program, int threads) {
+    NncArenas arenas = {.state = aligned(program->state_bytes),
+                        .input = aligned(program->input_bytes)};
+    for (int i = 0; i < NNC_FUNCTIONS; i++) {
+        const NncFunction *function = &program->function[i];
+        arenas.output = most(arenas.output, aligned(function->output_bytes));
+        arenas.work = most(arenas.work, aligned(function->work_bytes));
+        arenas.scratch = most(arenas.scratch, aligned(function->scratch_bytes));
+    }
+    arenas.all = arenas.state + arenas.input * NNC_LOADER_BATCHES + arenas.output + arenas.work +
+                 arenas.scratch * threads;
+    return arenas;
+}
+
 void *nnc_memory_new(size_t size) {
     size_t whole = whole_pages(size), apart = whole >= large_page ? large_page : 0;
     char *mapped =

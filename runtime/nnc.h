@@ -56,14 +56,15 @@ typedef struct NncColumn { // an input in the batch arena, or an output in the o
     const char *name;
     NncType type;
     int rank;                       // axes, the first of an input being N
-    long long extent[NNC_MAX_RANK]; // with N = the program's batch
+    long long extent[NNC_MAX_RANK]; // with N = the program's chunk
     long long offset;               // bytes
     long long classes;              // > 0: an index, 0 .. classes - 1
     bool is_target;                 // not needed to predict
     bool per_example;               // its first axis is N (an output: else it is a value of the batch)
 } NncColumn;
 
-typedef enum NncFunctionKind { NNC_INIT, NNC_TRAIN, NNC_EVAL, NNC_PREDICT, NNC_FUNCTIONS } NncFunctionKind;
+// CHUNK: where a step takes its batch in chunks, what is done for each; TRAIN is the rest then.
+typedef enum NncFunctionKind { NNC_INIT, NNC_TRAIN, NNC_EVAL, NNC_PREDICT, NNC_CHUNK, NNC_FUNCTIONS } NncFunctionKind;
 
 typedef struct NncFunction {
     void (*run)(NncCtx *);
@@ -103,6 +104,7 @@ typedef struct NncProgram {
     const char *jit;          // native, tcc
     const char *target;       // what its functions were emitted for: x86-64-v4, armv8-a, library
     int batch, epochs;
+    int chunk; // examples that are taken at a time, and that the arenas have room for: the batch, or fewer
     long long seed;
     bool shuffle;
     long long state_bytes, input_bytes;
@@ -172,6 +174,17 @@ void nnc_pool_free(NncPool *);
 int nnc_pool_threads(const NncPool *); // NULL: 1
 
 // --- Memory (runtime/memory.c)
+
+enum { NNC_LOADER_BATCHES = 4 }; // that are there at the same time, each of program->input_bytes
+
+// The arenas of a run, in bytes as they are allocated. A run has those of all of the program's functions: of each
+// the largest.
+typedef struct NncArenas {
+    long long state, input, output, work, scratch; // input: of one batch; scratch: of one thread
+    long long all;
+} NncArenas;
+
+NncArenas nnc_arenas(const NncProgram *, int threads);
 
 // Zeroed, aligned to a page at least; size > 0. NULL where there is none. For pieces that are large and few.
 void *nnc_memory_new(size_t size);

@@ -8,7 +8,8 @@ typedef struct NncCtx {
     char *scratch;       // of thread t: scratch + t * scratch_bytes; what one call of a kernel needs for itself
     long long scratch_bytes;
     const float *scalar; // what the function's scalar function gave for this step
-    long long n;         // examples in this batch, 1 .. the program's batch
+    long long n;         // examples in this batch, or in this chunk of it
+    long long first;     // examples of the step before these
     unsigned seed_low, seed_high; // of random numbers
     unsigned step;       // likewise; steps done before this one
     struct NncPool *pool; // NULL: one thread

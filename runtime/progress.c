@@ -133,6 +133,8 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
         fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s, %s), %d thread%s",
                 program->model, parameters, (double)arena_bytes / 1e6, jit, target, threads,
                 threads == 1 ? "" : "s");
+        if (program->chunk < program->batch)
+            fprintf(progress->out, "; batch %d in chunks of %d", program->batch, program->chunk);
         end_line(progress);
     } else if (progress->mode == NNC_REPORT_JSON) {
         json_begin(progress, "start");
@@ -143,6 +145,8 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
         json_text(progress, "target", target);
         json_text(progress, "plan", program->plan);
         json_integer(progress, "threads", threads);
+        json_integer(progress, "batch", program->batch);
+        json_integer(progress, "chunk", program->chunk);
         json_integer(progress, "arena_bytes", arena_bytes);
         json_end(progress);
     }

@@ -4,7 +4,6 @@
 #include "session.h"
 #include "columns.h"
 #include "file.h"
-#include "loader.h"
 #include <math.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -17,44 +16,32 @@ static int processors(void) {
     return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }
 
-static long long at_least(long long a, long long b) { return a > b ? a : b; }
-
-static long long aligned(long long bytes) {
-    return (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
-}
-
 // All arenas lie in one piece of memory, apart by a line, so that no end is another's start.
 static bool map_arenas(NncSession *session, const long long bytes[], char **const arena[],
                        int count) {
     long long total = 0;
     for (int i = 0; i < count; i++)
-        total += aligned(bytes[i]) + NNC_ALIGN;
+        total += bytes[i] + NNC_ALIGN;
     session->memory_size = (size_t)total;
     char *at = session->memory = nnc_memory_new(session->memory_size);
     for (int i = 0; at && i < count; i++) {
         *arena[i] = at;
-        at += aligned(bytes[i]) + NNC_ALIGN;
+        at += bytes[i] + NNC_ALIGN;
     }
     return at != NULL;
 }
 
 static bool allocate(NncSession *session) {
     const NncProgram *program = session->program;
-    long long work = 0, output = 0, scratch = 0, scalars = 0;
-    for (int i = 0; i < NNC_FUNCTIONS; i++) {
-        const NncFunction *function = &program->function[i];
-        work = at_least(work, function->work_bytes);
-        output = at_least(output, function->output_bytes);
-        scratch = at_least(scratch, function->scratch_bytes);
-        scalars = at_least(scalars, function->scalar_count);
-    }
-    session->scratch_bytes = aligned(scratch);
-    const long long bytes[] = {program->state_bytes, work, output,
-                               session->scratch_bytes * nnc_pool_threads(session->pool)};
+    int threads = nnc_pool_threads(session->pool), scalars = 0;
+    const NncArenas arenas = nnc_arenas(program, threads);
+    for (int i = 0; i < NNC_FUNCTIONS; i++)
+        if (program->function[i].scalar_count > scalars)
+            scalars = program->function[i].scalar_count;
+    session->scratch_bytes = arenas.scratch;
+    session->arena_bytes = arenas.all;
+    const long long bytes[] = {arenas.state, arenas.work, arenas.output, arenas.scratch * threads};
     char **const arena[] = {&session->state, &session->work, &session->output, &session->scratch};
-    session->arena_bytes = program->input_bytes * NNC_LOADER_BATCHES;
-    for (int i = 0; i < 4; i++)
-        session->arena_bytes += bytes[i];
     session->scalar = calloc((size_t)scalars + 1, sizeof *session->scalar);
     session->checkpoint.hyper = calloc((size_t)program->hyper_count + 1, sizeof(double));
     return map_arenas(session, bytes, arena, 4) && session->scalar && session->checkpoint.hyper;
@@ -189,6 +176,19 @@ NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *in
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
     NncCtx ctx = nnc_session_ctx(session, kind, input, n);
     session->program->function[kind].run(&ctx);
+}
+
+bool nnc_session_step(NncSession *session, const NncBatch *batch) {
+    void (*run_chunk)(NncCtx *) = session->program->function[NNC_CHUNK].run;
+    bool done = batch->first + batch->count == batch->of;
+    if (run_chunk) {
+        NncCtx ctx = nnc_session_ctx(session, NNC_CHUNK, batch->input, batch->of);
+        ctx.n = batch->count;
+        ctx.first = batch->first;
+        run_chunk(&ctx);
+    }
+    if (done) nnc_session_run(session, NNC_TRAIN, batch->input, batch->of);
+    return done;
 }
 
 double nnc_session_output(const NncSession *session, const NncColumn *column) {

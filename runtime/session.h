@@ -6,6 +6,7 @@
 
 #include "checkpoint.h"
 #include "file.h"
+#include "loader.h"
 #include "progress.h"
 #include "source.h"
 #include <signal.h>
@@ -39,6 +40,8 @@ NncStatus nnc_session_set_hypers(NncSession *session, NncError *error);
 
 // What a function is called with for a batch of n examples; the step's scalars are computed.
 NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *input, long long n);
+// Takes the next examples of a step; true when they were its last and it is done.
+bool nnc_session_step(NncSession *session, const NncBatch *batch);
 // Runs one function on a batch of n examples; its outputs are in session->output.
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 double nnc_session_output(const NncSession *session, const NncColumn *column); // one of rank 0

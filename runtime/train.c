@@ -6,7 +6,6 @@
 // was not.
 #include "augment.h"
 #include "file.h"
-#include "loader.h"
 #include "session.h"
 #include <math.h>
 #include <string.h>
@@ -96,20 +95,19 @@ static NncStatus resume(Training *training, NncError *error) {
 
 // --- Steps
 
-static NncStatus run_step(Training *training, const NncBatch *batch, NncError *error) {
+static NncStatus finish_step(Training *training, const NncBatch *batch, NncError *error) {
     NncSession *session = &training->session;
     NncPosition *at = &session->checkpoint.at;
-    nnc_session_run(session, NNC_TRAIN, batch->input, batch->count);
     double loss = nnc_session_output(session, &session->program->function[NNC_TRAIN].output[0]);
     at->step++;
     at->position = batch->end;
-    at->loss_sum += loss * (double)batch->count;
+    at->loss_sum += loss * (double)batch->of;
     if (!isfinite(loss))
         return nnc_error(
             error, NNC_ERROR_NUMBER,
             "the loss is %s at step %lld, in epoch %lld; a smaller learning rate may help",
             isnan(loss) ? "not a number" : "infinite", at->step, at->epoch + 1);
-    nnc_progress_step(&training->progress, at->step, loss, batch->count);
+    nnc_progress_step(&training->progress, at->step, loss, batch->of);
     return NNC_OK;
 }
 
@@ -133,10 +131,12 @@ static NncStatus run_steps(Training *training, NncError *error) {
     NncLoader *loader = nnc_loader_new(session->program, &session->source, &loading, error);
     if (!loader) return error->status;
     NncStatus status = NNC_OK;
-    while (!status && !interrupted && !is_last_step(training)) {
+    bool amid = false; // a step that has begun is finished
+    while (!status && (amid || (!interrupted && !is_last_step(training)))) {
         status = nnc_loader_next(loader, &batch, error);
         if (status || !batch.count) break;
-        status = run_step(training, &batch, error);
+        amid = !nnc_session_step(session, &batch);
+        if (!amid) status = finish_step(training, &batch, error);
     }
     nnc_loader_free(loader);
     return status;

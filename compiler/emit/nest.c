@@ -90,6 +90,24 @@ static void print_pointer(Buf *out, const Loops *loops, const Buffer *buffer, in
                buffer->name);
 }
 
+// Keys of a random tensor and where in it the batch at hand begins.
+static void print_random(Buf *out, const Value *value, int depth) {
+    const Shape *shape = &value->node->shape;
+    for (int word = 0; word < 2; word++) {
+        print_indent(out, depth);
+        buf_printf(out,
+                   "const unsigned key%d_%c = nnc_random_key(ctx->seed_low, "
+                   "ctx->seed_high, %uu, ctx->step, %d);\n",
+                   value->id, "ab"[word], nnc_random_stream(value->stream), word);
+    }
+    print_indent(out, depth);
+    buf_printf(out, "const unsigned at%d = ", value->id);
+    if (shape->rank > 0 && !dim_is_const(shape->dim[0]))
+        buf_printf(out, "(unsigned)ctx->first * %lldu;\n", (long long)shape_eval(shape, 1));
+    else
+        buf_add(out, "0;\n");
+}
+
 void nest_print_locals(Buf *out, const Loops *loops, int depth) {
     Printer p = printer_new(out, loops, 1);
     int scalars = 0; // slots below it are declared, where they are used
@@ -107,13 +125,7 @@ void nest_print_locals(Buf *out, const Loops *loops, int depth) {
         }
         if (value && value->kind == VALUE_SCALAR && value->slot >= scalars)
             scalars = value->slot + 1;
-        for (int word = 0; value && value->kind == VALUE_RANDOM && word < 2; word++) {
-            print_indent(out, depth);
-            buf_printf(out,
-                       "const unsigned key%d_%c = nnc_random_key(ctx->seed_low, "
-                       "ctx->seed_high, %uu, ctx->step, %d);\n",
-                       value->id, "ab"[word], nnc_random_stream(value->stream), word);
-        }
+        if (value && value->kind == VALUE_RANDOM) print_random(out, value, depth);
     }
     for (int slot = 0; slot < scalars; slot++)
         for (int i = 0; i < loops->value.count; i++) {

@@ -183,8 +183,8 @@ static const char *plain_text(Printer *p, const Value *value) {
         buf_printf(&text, "s%d", value->slot);
         break;
     case VALUE_RANDOM:
-        buf_printf(&text, "nnc_random_unit(key%d_a, key%d_b, (unsigned)(%s))", value->id, value->id,
-                   printer_index(p, &value->index));
+        buf_printf(&text, "nnc_random_unit(key%d_a, key%d_b, at%d + (unsigned)(%s))", value->id,
+                   value->id, value->id, printer_index(p, &value->index));
         break;
     case VALUE_GUARD:
     case VALUE_REDUCE:

@@ -124,8 +124,10 @@ static void print_program(Buf *out, const NncProgram *p) {
     print_field(out, "plan", p->plan);
     print_field(out, "jit", "native");
     print_field(out, "target", p->target);
-    buf_printf(out, "    .batch = %d,\n    .epochs = %d,\n    .seed = %lld,\n    .shuffle = %d,\n",
-               p->batch, p->epochs, p->seed, p->shuffle);
+    buf_printf(out,
+               "    .batch = %d,\n    .epochs = %d,\n    .chunk = %d,\n    .seed = %lld,\n"
+               "    .shuffle = %d,\n",
+               p->batch, p->epochs, p->chunk, p->seed, p->shuffle);
     buf_printf(out, "    .state_bytes = %lld,\n    .input_bytes = %lld,\n", p->state_bytes,
                p->input_bytes);
     buf_printf(out, "    .tensor = tensors,\n    .tensor_count = %d,\n", p->tensor_count);

@@ -248,6 +248,7 @@ Graph *graph_read(Arena *arena, const Source *text, Diag *diag); // NULL after a
 // Every value is row-major doubles of shape_eval(shape, n) elements (bool 0 or 1, i32 as a number).
 typedef struct Interp {
     int64_t n;                     // examples in the batch
+    int64_t first, of;             // examples of the step before these, and of the whole step (0: n)
     double step, epoch;
     uint64_t seed;                 // of random nodes
     const double *const *leaf;     // by node id: the values of input, param and state nodes; hyper: NULL = default

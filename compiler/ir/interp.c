@@ -58,7 +58,7 @@ static void eval_step(const Eval *eval) { eval->out[0] = eval->with->step; }
 static void eval_epoch(const Eval *eval) { eval->out[0] = eval->with->epoch; }
 
 static void eval_size(const Eval *eval) {
-    eval->out[0] = (double)dim_eval(eval->node->attr->extent, eval->with->n);
+    eval->out[0] = (double)dim_eval(eval->node->attr->extent, eval->with->of ? eval->with->of : eval->with->n);
 }
 
 static void eval_iota(const Eval *eval) {
@@ -74,8 +74,11 @@ static void eval_random(const Eval *eval) {
     unsigned stream = nnc_random_stream(eval->node->attr->name);
     unsigned key_a = nnc_random_key(low, high, stream, step, 0);
     unsigned key_b = nnc_random_key(low, high, stream, step, 1);
+    const Shape *shape = &eval->node->shape;
+    bool by_example = shape->rank > 0 && !dim_is_const(shape->dim[0]);
+    int64_t before = by_example ? with->first * shape_eval(shape, 1) : 0;
     for (int64_t i = 0; i < eval->shape.size; i++)
-        eval->out[i] = nnc_random_unit(key_a, key_b, (unsigned)i);
+        eval->out[i] = nnc_random_unit(key_a, key_b, (unsigned)(before + i));
 }
 
 // --- Element by element

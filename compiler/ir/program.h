@@ -37,6 +37,9 @@ typedef struct Module {
     const char *model;
     const Source *source;
     int batch, epochs;
+    int chunk;         // examples that a step takes at a time: the batch, or fewer of them
+    int64_t budget;    // bytes that training may take; 0: any number
+    Span budget_span;
     int64_t seed;
     bool shuffle;
     Graph *graph[NNC_FUNCTIONS]; // NULL where there is none (no data or train block: TRAIN; no loss: EVAL)

@@ -11,11 +11,11 @@ static void run_elab(Pipeline *p) { p->graph = p->module->graph[p->function]; }
 static void run_simplify(Pipeline *p) { p->graph = simplify(p->arena, p->graph); }
 static void run_tidy(Pipeline *p) { run_simplify(p); }
 static void run_lower(Pipeline *p) {
-    p->graph = lower(p->arena, p->graph, p->module->batch, LEAST_PRODUCT, p->target);
+    p->graph = lower(p->arena, p->graph, p->module->chunk, LEAST_PRODUCT, p->target);
 }
 static void run_layout(Pipeline *p) { p->graph = simplify(p->arena, layout(p->arena, p->graph)); }
 static void run_fuse(Pipeline *p) {
-    p->fusion = fuse(p->arena, p->graph, p->module->batch, p->target, p->placement, p->placements);
+    p->fusion = fuse(p->arena, p->graph, p->module->chunk, p->target, p->placement, p->placements);
 }
 static void run_plan(Pipeline *p) { p->plan = plan_make(p->arena, p->fusion, WAKING_TIME); }
 

@@ -175,10 +175,12 @@ static int run_bench(Bench *bench) {
 
 int command_bench(const Settings *settings) {
     Bench bench = {.settings = settings};
-    Settings baseline = *settings;
+    Settings whole = *settings; // a budget may split the two in different ways
+    whole.elab.no_budget = true;
+    Settings baseline = whole;
     int status = EXIT_USER;
     baseline.baseline = true;
-    bench.net[0] = trainer_open(settings);
+    bench.net[0] = trainer_open(&whole);
     if (bench.net[0] && !bench.net[0]->compiled->module->graph[NNC_TRAIN])
         report("%s: there is nothing to train: no `train` block (with its data)", settings->file);
     else if (bench.net[0] && (bench.net[1] = trainer_open(&baseline)))

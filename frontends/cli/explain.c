@@ -12,18 +12,13 @@
 // and that of its traffic at the rate of a copy that reaches as far.
 #include "cli/profile.h"
 
+#include "budget.h"
 #include "cli/machine.h"
 #include "json.h"
-#include "loader.h"
 #include <math.h>
 #include <string.h>
 
 enum { PROFILE_SECONDS = 2, LINES_SHOWN = 3, OPERATORS_SHOWN = 12 };
-
-typedef struct Memory {                            // bytes, as the runtime allocates them
-    long long state, input, output, work, scratch; // input: a batch; scratch: a thread
-    long long all;
-} Memory;
 
 typedef struct Explain {
     const Settings *settings;
@@ -32,7 +27,7 @@ typedef struct Explain {
     const Fusion *fusion;
     Machine *machine;
     Profile *profile;
-    Memory memory;
+    NncArenas memory;
     int threads;
     double kernel_seconds; // of all kernels
     Cost cost;             // of all kernels
@@ -40,21 +35,6 @@ typedef struct Explain {
 } Explain;
 
 static double most(double a, double b) { return a > b ? a : b; }
-
-// A training run has the arenas of all of its functions: of each the largest.
-static Memory predict_memory(const NncProgram *program, int threads) {
-    Memory memory = {.state = program->state_bytes, .input = program->input_bytes};
-    for (int i = 0; i < NNC_FUNCTIONS; i++) {
-        const NncFunction *function = &program->function[i];
-        memory.output = (long long)most(memory.output, function->output_bytes);
-        memory.work = (long long)most(memory.work, function->work_bytes);
-        memory.scratch = (long long)most(memory.scratch, function->scratch_bytes);
-    }
-    memory.scratch = (memory.scratch + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
-    memory.all = memory.state + memory.input * NNC_LOADER_BATCHES + memory.output + memory.work +
-                 memory.scratch * threads;
-    return memory;
-}
 
 // --- Figures of one kernel
 
@@ -154,11 +134,26 @@ static const char *duration(Arena *arena, double seconds) {
                            : arena_printf(arena, "%.1f us", 1e6 * seconds);
 }
 
+// What a budget made of the step, and what that takes.
+static void print_budget(const Explain *explain) {
+    Arena *arena = explain->net->settings.arena;
+    const Compiled *compiled = explain->net->compiled;
+    const NncProgram *program = &compiled->program;
+    if (compiled->without.bytes == 0) return;
+    double more = compiled_price(compiled).flops - compiled->without.flops;
+    printf("  budget   %s: %d chunks of %d examples; the whole batch at once would take %s "
+           "(%d threads), and %s less\n",
+           number(arena, (double)compiled->module->budget, "B"),
+           (program->batch + program->chunk - 1) / program->chunk, program->chunk,
+           number(arena, (double)compiled->without.bytes, "B"), BUDGET_THREADS,
+           number(arena, most(more, 0), "FLOP"));
+}
+
 static void print_head(const Explain *explain) {
     Arena *arena = explain->net->settings.arena;
     const NncProgram *program = &explain->net->compiled->program;
     const Machine *machine = explain->machine;
-    const Memory *memory = &explain->memory;
+    const NncArenas *memory = &explain->memory;
     printf("%s of %s: %s, batch %d, %d thread%s, %s code for %s\n", program->model, program->file,
            function_name(explain->function), program->batch, explain->threads,
            explain->threads == 1 ? "" : "s", program->jit, explain->net->compiled->target->name);
@@ -168,6 +163,7 @@ static void print_head(const Explain *explain) {
            NNC_LOADER_BATCHES, number(arena, (double)memory->input, "B"),
            number(arena, (double)memory->output, "B"), number(arena, (double)memory->work, "B"),
            explain->threads, number(arena, (double)memory->scratch, "B"));
+    print_budget(explain);
     printf("  machine  ");
     if (machine->flops > 0)
         printf("%s/s in multiply-adds; ", number(arena, machine->flops, "FLOP"));
@@ -260,23 +256,30 @@ static void json_number(const char *name, double value) {
 }
 
 static void json_head(const Explain *explain) {
-    const NncProgram *program = &explain->net->compiled->program;
-    const Memory *memory = &explain->memory;
+    const Compiled *compiled = explain->net->compiled;
+    const NncProgram *program = &compiled->program;
+    const NncArenas *memory = &explain->memory;
     printf("{\"event\":\"explain\"");
     json_text("model", program->model);
     json_text("file", program->file);
     json_text("function", function_name(explain->function));
     json_text("jit", program->jit);
-    json_text("target", explain->net->compiled->target->name);
+    json_text("target", compiled->target->name);
     json_count("batch", program->batch);
+    json_count("chunk", program->chunk);
     json_count("threads", explain->threads);
-    json_count("parameters", module_parameters(explain->net->compiled->module));
+    json_count("parameters", module_parameters(compiled->module));
     json_count("state_bytes", memory->state);
     json_count("input_bytes", memory->input);
     json_count("output_bytes", memory->output);
     json_count("work_bytes", memory->work);
     json_count("scratch_bytes", memory->scratch);
     json_count("arena_bytes", memory->all);
+    if (compiled->without.bytes) {
+        json_count("budget", compiled->module->budget);
+        json_count("bytes_without_budget", compiled->without.bytes);
+        json_number("flops_without_budget", compiled->without.flops);
+    }
     json_number("peak_flops", explain->machine->flops);
     json_number("copy_bytes_per_second", machine_copy_rate(explain->machine, 1 << 28));
     printf("}\n");
@@ -336,11 +339,10 @@ static void print_json(const Explain *explain) {
 
 static void measure(Explain *explain) {
     Trainer *net = explain->net;
-    explain->threads = nnc_pool_threads(net->session.pool);
-    explain->memory = predict_memory(&net->compiled->program, explain->threads);
     explain->fusion = net->compiled->plan[explain->function]->fusion;
-    explain->machine = machine_measure(&net->settings, net->compiled->target, net->session.pool);
     explain->profile = profile_run(net, explain->function, PROFILE_SECONDS);
+    explain->cost = (Cost){0};
+    explain->kernel_seconds = explain->limit_seconds = 0;
     for (int k = 0; k < explain->fusion->kernel.count; k++) {
         Cost cost = explain->profile->cost[k];
         explain->kernel_seconds += sample_median(&explain->profile->kernel[k]);
@@ -350,20 +352,32 @@ static void measure(Explain *explain) {
     }
 }
 
+static void explain_function(Explain *explain, NncFunctionKind function) {
+    explain->function = function;
+    measure(explain);
+    if (explain->settings->run.json)
+        print_json(explain);
+    else
+        print_text(explain);
+}
+
 int command_explain(const Settings *settings) {
     Explain explain = {.settings = settings, .net = trainer_open(settings)};
-    if (!explain.net) return EXIT_USER;
-    const Module *module = explain.net->compiled->module;
-    explain.function = chosen_function(settings, module);
-    bool exists = module->graph[explain.function] != NULL;
-    if (!exists) report("%s has nothing to %s", settings->file, function_name(explain.function));
+    Trainer *net = explain.net;
+    if (!net) return EXIT_USER;
+    const Module *module = net->compiled->module;
+    NncFunctionKind function = chosen_function(settings, module);
+    bool exists = module->graph[function] != NULL;
     if (exists) {
-        measure(&explain);
-        if (settings->run.json)
-            print_json(&explain);
-        else
-            print_text(&explain);
+        explain.threads = nnc_pool_threads(net->session.pool);
+        explain.memory = nnc_arenas(&net->compiled->program, explain.threads);
+        explain.machine = machine_measure(&net->settings, net->compiled->target, net->session.pool);
+        if (!settings->function && module->graph[NNC_CHUNK]) // a step is both
+            explain_function(&explain, NNC_CHUNK);
+        explain_function(&explain, function);
+    } else {
+        report("%s has nothing to %s", settings->file, function_name(function));
     }
-    trainer_free(explain.net);
+    trainer_free(net);
     return exists ? EXIT_DONE : EXIT_USER;
 }

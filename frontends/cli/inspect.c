@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // nnc check, graph: what the compiler made of a file.
+#include "budget.h"
 #include "cli/cli.h"
 
 #include "jit/internal.h"
@@ -146,19 +147,28 @@ static int write_out(const Settings *settings, const Buf *text) {
     return EXIT_DONE;
 }
 
+// What a budget makes of a module; without one, itself.
+static const Module *fit_module(const Settings *settings, const Module *module,
+                                const Target *target) {
+    if (module->budget == 0) return module;
+    Diag *diag = diag_new(settings->arena);
+    const Compiled *compiled = plan_within(settings->arena, module, target, diag);
+    diag_print(diag, stderr, isatty(2));
+    return compiled ? compiled->module : NULL;
+}
+
 int command_graph(const Settings *settings) {
     int stages;
     const StageInfo *stage = stage_list(&stages);
     const char *name = settings->stage ? settings->stage : stage[0].name;
     const char *format = settings->format ? settings->format : "text";
-    Module *module = load_module(settings);
-    if (!module) return EXIT_USER;
+    const Module *module = load_module(settings);
+    const Target *target = module ? load_target(settings) : NULL;
+    if (!target || !(module = fit_module(settings, module, target))) return EXIT_USER;
     NncFunctionKind function = chosen_function(settings, module);
     Buf text = buf_new(settings->arena);
     if (!module->graph[function])
         return report("%s has nothing to %s", settings->file, function_name(function));
-    const Target *target = load_target(settings);
-    if (!target) return EXIT_USER;
     if (!stage_dump(&text, module, target, function, name))
         return report("there is nothing to show of %s after '%s'", function_name(function), name);
     if (strcmp(format, "text") == 0) return write_out(settings, &text);

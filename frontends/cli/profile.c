@@ -89,8 +89,8 @@ static Walk walk_new(Trainer *net, NncFunctionKind function, Profile *profile) {
 }
 
 static void time_kernels(Walk *walk, Trainer *net, NncFunctionKind function) {
-    const NncProgram *program = &net->compiled->program;
-    walk->ctx = nnc_session_ctx(&net->session, function, net->batch, program->batch);
+    walk->ctx =
+        nnc_session_ctx(&net->session, function, net->batch, trainer_examples(net, function));
     memset(walk->total, 0, sizeof(double) * (size_t)walk->kernels);
     run_plan(walk, walk->profile->plan->root);
     net->session.checkpoint.at.step += function == NNC_TRAIN;

@@ -40,7 +40,7 @@ static bool open_program(Trainer *net) {
     net->batch = arena_alloc(net->settings.arena, (size_t)program->input_bytes + NNC_ALIGN);
     net->batch += (NNC_ALIGN - (uintptr_t)net->batch % NNC_ALIGN) % NNC_ALIGN;
     for (int i = 0; i < program->input_count; i++)
-        fill_column(net->batch, &program->input[i], program->batch);
+        fill_column(net->batch, &program->input[i], program->chunk);
     return true;
 }
 
@@ -66,16 +66,28 @@ void trainer_free(Trainer *net) {
 
 void trainer_start(Trainer *net) {
     net->session.checkpoint.at.step = 0;
-    nnc_session_run(&net->session, NNC_INIT, NULL, net->compiled->program.batch);
+    nnc_session_run(&net->session, NNC_INIT, NULL, net->compiled->program.chunk);
+}
+
+long long trainer_examples(const Trainer *net, NncFunctionKind function) {
+    const NncProgram *program = &net->compiled->program;
+    return function == NNC_TRAIN ? program->batch : program->chunk;
 }
 
 void trainer_run(Trainer *net, NncFunctionKind function) {
-    nnc_session_run(&net->session, function, net->batch, net->compiled->program.batch);
+    nnc_session_run(&net->session, function, net->batch, trainer_examples(net, function));
     net->session.checkpoint.at.step += function == NNC_TRAIN;
 }
 
 double trainer_step(Trainer *net) {
-    trainer_run(net, NNC_TRAIN);
+    const NncProgram *program = &net->compiled->program;
+    NncBatch batch = {.input = net->batch, .of = program->batch};
+    for (bool done = false; !done; batch.first += batch.count) {
+        long long left = batch.of - batch.first;
+        batch.count = left < program->chunk ? left : program->chunk;
+        done = nnc_session_step(&net->session, &batch);
+    }
+    net->session.checkpoint.at.step++;
     return nnc_session_output(&net->session, &net->compiled->program.function[NNC_TRAIN].output[0]);
 }
 

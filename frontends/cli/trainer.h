@@ -27,7 +27,8 @@ void trainer_free(Trainer *net);
 
 void trainer_start(Trainer *net);
 void trainer_run(Trainer *net, NncFunctionKind function); // a step is counted for NNC_TRAIN
-double trainer_step(Trainer *net);                        // the loss before it
+long long trainer_examples(const Trainer *net, NncFunctionKind function); // of such a run
+double trainer_step(Trainer *net); // the loss before it; all chunks have the same examples
 
 // A tensor of the state by its name, conv2d_1.weight or adam.m/conv2d_1.weight, with `count`
 // elements. One that the program has not, or not of this size, is a bug().

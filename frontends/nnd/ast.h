@@ -60,6 +60,8 @@ typedef struct Stmt {
     IndexName *index;  // INDEXED
     Type *type;        // PARAM, STATE (may be NULL), INPUT, TARGET
     Expr *value;       // PARAM: the initialiser; IF: the condition; MINIMIZE: the optimizer's call
+    const char *unit;  // LET in train: of a number, 256 MB; or NULL
+    Span unit_span;
     const char *pattern;
     struct Stmt **body;
     int body_count;

@@ -100,6 +100,7 @@ static void print_statement(Printer *p, const Stmt *stmt) {
         }
         print_named(out, "", stmt);
         print_assigned(out, " = ", stmt);
+        if (stmt->unit) buf_printf(out, " %s", stmt->unit);
         return;
     case STMT_INDEXED:
         buf_add(out, stmt->name);

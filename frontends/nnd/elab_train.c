@@ -15,9 +15,12 @@
 
 // --- Keys
 
-static const char *const train_keys[] = {"batch", "epochs",    "shuffle",  "seed",
+static const char *const train_keys[] = {"batch", "epochs",    "shuffle",  "seed", "budget",
                                          "clip",  "optimizer", "minimize", "group"};
 enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
+
+static const char *const units[] = {"kB", "MB", "GB", "TB"};
+enum { UNITS = sizeof units / sizeof *units };
 
 static bool integer_key(Elab *e, Scope *scope, const Stmt *stmt, int64_t least, int64_t most,
                         int64_t *value) {
@@ -32,9 +35,41 @@ static bool integer_key(Elab *e, Scope *scope, const Stmt *stmt, int64_t least, 
     return true;
 }
 
+// Bytes, in the units of 1000 of them in which memory is reported.
+static void budget_key(Elab *e, const Stmt *stmt, Module *module) {
+    double bytes = stmt->value->number;
+    int unit = 0;
+    if (!stmt->unit || stmt->value->kind != EXPR_NUMBER) {
+        elab_error(e, stmt->value->span, "budget is an amount of memory: 256 MB");
+        return;
+    }
+    while (unit < UNITS && strcmp(stmt->unit, units[unit]))
+        unit++;
+    if (unit == UNITS) {
+        elab_unknown(e, stmt->unit_span, "unit of memory", stmt->unit, units, UNITS);
+        return;
+    }
+    for (int i = 0; i <= unit; i++)
+        bytes *= 1000;
+    if (bytes < 1 || bytes >= 0x1p62)
+        elab_error(e, span_join(stmt->value->span, stmt->unit_span),
+                   "no training has its memory in %g %s", stmt->value->number, stmt->unit);
+    else
+        module->budget = (int64_t)bytes;
+    module->budget_span = stmt->span;
+}
+
 static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
     int64_t value;
     bool flag;
+    if (!strcmp(stmt->name, "budget")) {
+        budget_key(e, stmt, module);
+        return;
+    }
+    if (stmt->unit) {
+        elab_error(e, stmt->unit_span, "%s has no unit", stmt->name);
+        return;
+    }
     if (!strcmp(stmt->name, "batch")) {
         if (integer_key(e, scope, stmt, 1, 1 << 20, &value)) module->batch = (int)value;
     } else if (!strcmp(stmt->name, "epochs")) {
@@ -73,6 +108,8 @@ void elab_train_keys(Elab *e, const Decl *train, Module *module) {
         map_put(seen, stmt->name, (void *)stmt);
     }
     if (e->options->batch > 0) module->batch = e->options->batch;
+    if (e->options->no_budget) module->budget = 0;
+    module->chunk = module->batch;
     if (e->options->epochs > 0) module->epochs = e->options->epochs;
     if (e->options->has_seed) module->seed = e->options->seed;
 }

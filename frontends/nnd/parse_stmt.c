@@ -248,7 +248,19 @@ static bool begins_indexed(Parser *p) {
            behind->kind == TOKEN_PUNCT && strcmp(behind->text, "=") == 0;
 }
 
-// let = NAME "=" expr          next = NAME "'" "=" expr          result = expr
+// The unit of a number in a train block: a word that does not begin the next statement.
+static void take_unit(Parser *p, Stmt *stmt) {
+    const Token *unit = lexer_peek(p->lexer);
+    const Expr *value = stmt->value->kind == EXPR_UNARY ? stmt->value->in[0] : stmt->value;
+    if (p->place != PLACE_TRAIN || value->kind != EXPR_NUMBER || unit->kind != TOKEN_NAME ||
+        second_is(p, "="))
+        return;
+    stmt->unit = unit->text;
+    stmt->unit_span = unit->span;
+    lexer_next(p->lexer);
+}
+
+// let = NAME "=" expr [ NAME ]          next = NAME "'" "=" expr          result = expr
 static bool parse_plain(Parser *p, Stmt *stmt) {
     Expr *left = parse_value(p);
     stmt->kind = STMT_LET;
@@ -269,7 +281,9 @@ static bool parse_plain(Parser *p, Stmt *stmt) {
         diag_error(p->diag, left->span, "a next value belongs in a layer, a model or an optimizer");
         diag_hint(p->diag, "the prime behind a name stands for a state's next value");
     }
-    return (stmt->value = parse_value(p)) != NULL;
+    if (!(stmt->value = parse_value(p))) return false;
+    take_unit(p, stmt);
+    return true;
 }
 
 // statement = param | state | use | input | target | output | loss | metric | each | augment

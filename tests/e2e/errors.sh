@@ -45,6 +45,22 @@ syntax_errors() {
 }
 ok "parsing goes on after an error" syntax_errors
 
+# --- The memory that training may take
+budget() { edit "s/batch = 16/budget = $1; batch = 16/"; }
+place='edited.nnd:[0-9]+:[0-9]+: error:'
+ok "a budget without a unit" fails 1 "$place budget is an amount of memory" "$nnc" check "$(budget 256)"
+ok "of nothing" fails 1 "$place no training has its memory in 0 MB" "$nnc" check "$(budget '0 MB')"
+ok "below nothing" fails 1 "$place budget is an amount of memory" "$nnc" check "$(budget '-3 MB')"
+ok "of more than can be counted" fails 1 "$place no training" "$nnc" check "$(budget '1e30 TB')"
+ok "a unit that is none" fails 1 'did you mean MB' "$nnc" check "$(budget '256 mb')"
+ok "less than the parameters" fails 1 "$place training Tiny takes [0-9.]+ MB at least" \
+    "$nnc" train "$(budget '4 kB')"
+normed() { sed -i 's/|> global_avg_pool/|> batch_norm |> global_avg_pool/' "$1" && echo "$1"; }
+ok "examples that need one another are no chunks" fails 1 'needs what is computed from all of them' \
+    "$nnc" check "$(normed "$(budget '200 kB')")"
+ok "then there is a batch that fits" fails 1 'batch = [0-9]+ is the largest that fits' \
+    "$nnc" check "$(normed "$(budget '600 kB')")"
+
 # --- Data and checkpoints
 folder_model() { edit "s|shapes(.*)|cifar10(\"$1\")|"; }
 ok "a data folder that is not there" fails 1 'no-data' \

@@ -64,6 +64,20 @@ explain() {
     "$nnc" explain "$tiny" --jit tcc >explain.txt && grep -q '^ *stored: it is kept$' explain.txt &&
         grep -q '^all kernels .* 100.0 %' explain.txt
 }
+sed 's/batch = 16/batch = 16; budget = 1200 kB/' "$tiny" >budget.nnd
+budget() {
+    "$nnc" explain budget.nnd --threads 4 --jit tcc --json >budget.json || return 1
+    for function in chunk train; do
+        grep -q "\"event\":\"explain\".*\"function\":\"$function\"" budget.json || return 1
+    done
+    "$nnc" train budget.nnd --threads 4 --jit tcc --json --steps 3 --out budget >train.json &&
+        [ "$(field budget.json explain arena_bytes)" = "$(field train.json start arena_bytes)" ] &&
+        less "$(field train.json start arena_bytes)" 1200001 &&
+        less 1200000 "$(field budget.json explain bytes_without_budget)" &&
+        less "$(field train.json start chunk)" 16
+}
+ok "a budget is kept, and explained" budget
+ok "a budget's chunk is a function of its own" says '^graph chunk ' "$nnc" graph budget.nnd --function chunk
 ok "explain says why a kernel ends, and adds them up" explain
 ok "explain has a kernel for each of the plan" same_kernels
 ok "explain predicts the memory that training allocates" same_memory

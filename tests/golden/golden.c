@@ -49,7 +49,7 @@ static Subject subject_of_graph(const Input *input, Graph *graph) {
         if (!strcmp(function_name((NncFunctionKind)i), graph->name)) function = (NncFunctionKind)i;
     module->model = "golden";
     module->source = input->source;
-    module->batch = 4;
+    module->batch = module->chunk = 4;
     module->graph[function] = graph;
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];

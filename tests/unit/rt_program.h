@@ -169,6 +169,7 @@ static inline NncProgram rt_program(const char *folder) {
         .target = "x86-64-v2",
         .jit = "native",
         .batch = RT_BATCH,
+        .chunk = RT_BATCH,
         .epochs = 3,
         .seed = 7,
         .shuffle = true,

@@ -86,6 +86,33 @@ Test(rt_data, batches_hold_the_examples_in_order_and_the_last_is_smaller) {
     }
 }
 
+// A step that begins amid an epoch, in chunks that do not come out even, and the epoch's last.
+Test(rt_data, chunks_are_those_of_each_batch) {
+    static const struct {
+        int count, first, of;
+    } wanted[] = {{3, 0, 8}, {3, 3, 8}, {2, 6, 8}, {3, 0, 8}, {3, 3, 8}, {2, 6, 8}, {3, 0, 5}, {2, 3, 5}};
+    NncError error;
+    NncBatch batch;
+    open_ok("idx", folder);
+    Epoch whole = load(&(NncLoading){.split = NNC_SPLIT_TRAIN});
+    program.chunk = 3;
+    NncLoading loading = {.split = NNC_SPLIT_TRAIN, .position = 8, .limit = 8 + 8 + 8 + 5};
+    Epoch chunks = load(&loading);
+    cr_assert_eq(chunks.examples, 21);
+    for (int i = 0; i < chunks.examples; i++)
+        cr_assert_eq(chunks.first_pixel[i], whole.first_pixel[8 + i]);
+    NncLoader *loader = nnc_loader_new(&program, &source, &loading, &error);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        cr_assert_eq(nnc_loader_next(loader, &batch, &error), NNC_OK);
+        cr_expect(batch.count == wanted[i].count && batch.first == wanted[i].first &&
+                      batch.of == wanted[i].of,
+                  "chunk %d: %lld examples from %lld of %lld", (int)i, batch.count, batch.first,
+                  batch.of);
+    }
+    cr_expect(nnc_loader_next(loader, &batch, &error) == NNC_OK && batch.count == 0);
+    nnc_loader_free(loader);
+}
+
 static int by_value(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);

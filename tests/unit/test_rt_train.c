@@ -53,7 +53,7 @@ Test(rt_train, learns_and_reports_as_json) {
     cr_assert(strstr(text, "{\"event\":\"start\",\"model\":\"Soft\",\"parameters\":51,\"device\":"
                            "\"cpu\",\"jit\":\"native\",\"target\":\"x86-64-v2\","
                            "\"plan\":\"0123456789abcdef\","
-                           "\"threads\":2,\"arena_bytes\":") == text,
+                           "\"threads\":2,\"batch\":8,\"chunk\":8,\"arena_bytes\":") == text,
               "%s", text);
     cr_assert(strstr(text, "{\"event\":\"step\",\"epoch\":1,\"step\":5,\"loss\":"));
     cr_assert(strstr(text, "\"event\":\"step\",\"epoch\":3,\"step\":30,"));

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// How a step that takes too much memory is made to fit: its batch is taken in chunks, as few of
+// them as will do. Each try plans all functions, which is quick beside compiling them.
+#include "budget.h"
+#include "pass/chunk.h"
+#include "pass/cost.h"
+#include "pass/simplify.h"
+
+static long long bytes_of(const Compiled *compiled) {
+    return nnc_arenas(&compiled->program, BUDGET_THREADS).all;
+}
+
+static double function_flops(Arena *arena, const Compiled *compiled, NncFunctionKind kind) {
+    const Plan *plan = compiled->plan[kind];
+    double flops = 0;
+    for (int k = 0; plan && k < plan->fusion->kernel.count; k++)
+        flops += kernel_cost(arena, plan->fusion, plan->fusion->kernel.at[k]).flops;
+    return flops;
+}
+
+Price compiled_price(const Compiled *compiled) {
+    Arena *arena = arena_new();
+    const NncProgram *program = &compiled->program;
+    int chunks = (program->batch + program->chunk - 1) / program->chunk;
+    Price price = {.bytes = bytes_of(compiled)};
+    price.flops = function_flops(arena, compiled, NNC_TRAIN) +
+                  chunks * function_flops(arena, compiled, NNC_CHUNK);
+    arena_free(arena);
+    return price;
+}
+
+static long long planned_bytes(const Module *module, const Target *target) {
+    Arena *arena = arena_new();
+    long long bytes = bytes_of(compile_plans(arena, module, target));
+    arena_free(arena);
+    return bytes;
+}
+
+// --- Sizes to try: as many examples at a time as fit
+
+typedef Module Resized(const Module *module, int examples);
+
+static Module in_chunks(const Module *split, int examples) {
+    Module module = *split;
+    module.chunk = examples;
+    return module;
+}
+
+static Module with_batch(const Module *whole, int examples) {
+    Module module = *whole;
+    module.batch = module.chunk = examples;
+    return module;
+}
+
+// The most of 1 .. below - 1 that fit; 0: not even one. *least: what one takes.
+static int most_that_fit(const Module *module, const Target *target, Resized *resized, int below,
+                         long long *least) {
+    int fits = 0, too_many = below;
+    for (int examples = 1; too_many - fits > 1; examples = fits + (too_many - fits) / 2) {
+        Module trial = resized(module, examples);
+        long long bytes = planned_bytes(&trial, target);
+        if (examples == 1) *least = bytes;
+        if (bytes > module->budget && examples == 1) return 0;
+        if (bytes > module->budget)
+            too_many = examples;
+        else
+            fits = examples;
+    }
+    return fits;
+}
+
+// As many chunks, but all of about the same size, if that fits as well.
+static int evened(const Module *split, const Target *target, int most) {
+    int chunks = (split->batch + most - 1) / most, even = (split->batch + chunks - 1) / chunks;
+    Module trial = in_chunks(split, even);
+    return even < most && planned_bytes(&trial, target) <= split->budget ? even : most;
+}
+
+// --- What does not fit
+
+static const char *megabytes(Arena *arena, long long bytes) { // no less than there are
+    return arena_printf(arena, "%.1f MB", (double)((bytes + 99999) / 100000) / 10);
+}
+
+static void report(Arena *arena, const Module *module, const Target *target, const Chunks *chunks,
+                   long long whole, long long least, Diag *diag) {
+    long long one = 0;
+    int batch = most_that_fit(module, target, with_batch, module->batch, &one);
+    if (!chunks->chunk || least > whole) least = whole;
+    diag_error(diag, module->budget_span, "training %s takes %s at least", module->model,
+               megabytes(arena, least));
+    if (!chunks->chunk)
+        diag_note(diag, chunks->where, "its batch cannot be taken in chunks: %s", chunks->why);
+    else
+        diag_hint(diag, "its batch of %d as a whole takes %s, in chunks of 1 example %s",
+                  module->batch, megabytes(arena, whole), megabytes(arena, least));
+    if (batch > 0)
+        diag_hint(diag, "batch = %d is the largest that fits", batch);
+    else if (module->batch > 1)
+        diag_hint(diag, "no smaller batch fits: one of 1 takes %s", megabytes(arena, one));
+}
+
+// --- The whole
+
+static Module *split_module(Arena *arena, const Module *module, const Chunks *chunks) {
+    Module *split = ARENA_NEW(arena, Module);
+    *split = *module;
+    split->graph[NNC_TRAIN] = chunks->rest;
+    split->graph[NNC_CHUNK] = chunks->chunk;
+    return split;
+}
+
+Compiled *plan_within(Arena *arena, const Module *module, const Target *target, Diag *diag) {
+    Compiled *compiled = compile_plans(arena, module, target);
+    long long whole = bytes_of(compiled), least = whole;
+    if (module->budget == 0 || whole <= module->budget || !module->graph[NNC_TRAIN])
+        return compiled;
+    Chunks chunks = chunk_split(arena, simplify(arena, module->graph[NNC_TRAIN]));
+    Module *split = chunks.chunk ? split_module(arena, module, &chunks) : NULL;
+    int fit = split ? most_that_fit(split, target, in_chunks, module->batch, &least) : 0;
+    if (fit == 0) {
+        report(arena, module, target, &chunks, whole, least, diag);
+        return NULL;
+    }
+    split->chunk = evened(split, target, fit);
+    Compiled *fitting = compile_plans(arena, split, target);
+    fitting->without = compiled_price(compiled);
+    return fitting;
+}
