@@ -34,6 +34,26 @@ ok "and gives other bits" differ whole other
 ok "with libtcc" train tcc --jit tcc --threads 2
 ok "a second run comes from the cache" sh -c "'$nnc' train '$tiny' --steps 1 --out cached | grep -q 'from the cache'"
 
+# --- With less memory
+sed 's/batch = 16/batch = 16; budget = 1200 kB/; s/train = 640/train = 650/' "$tiny" >small.nnd
+small() { # OUT OPTION...: 650 examples, so that the last batch is smaller
+    out=$1
+    shift
+    "$nnc" train small.nnd --json --out "$out" --jit tcc "$@" >"$out.json"
+}
+ok "trains in chunks" small small --threads 2
+ok "which are smaller than the batch" less "$(field small.json start chunk)" 16
+sed 's/budget = 1200 kB//' small.nnd >large.nnd
+near_losses() {
+    "$nnc" train large.nnd --json --jit tcc --out large >large.json &&
+        near "$(field small.json epoch loss)" "$(field large.json epoch loss)" 1e-4
+}
+ok "with the same losses but for rounding" near_losses
+ok "and the same bits from one thread, stopped and resumed" sh -c \
+    "'$nnc' train small.nnd --jit tcc --threads 1 --steps 17 --out again &&
+     '$nnc' train small.nnd --jit tcc --threads 1 --resume --out again && cmp small/*.safetensors again/*.safetensors"
+ok "a built program too" sh -c "'$nnc' build small.nnd -o program && ./program train --steps 2 --out program.out"
+
 # --- Stopping and going on
 ok "stops after 25 steps, amid an epoch" train parts --threads 2 --steps 25
 ok "resumes" train parts --threads 1 --resume
