@@ -14,7 +14,7 @@
 // tree at the end.
 #include "emit/gemm.h"
 #include "emit/nest.h"
-#include "support/hash.h"
+#include "emit/shared.h"
 
 #include <string.h>
 
@@ -108,16 +108,31 @@ static void print_outer_step(const Printer *p, int at, int depth) {
     }
 }
 
-static void print_store(const Printer *p, int row, int i) {
-    int lanes = p->block->piece[i].lanes;
-    int64_t step = p->column[SIDE_C];
-    int64_t at = row_at(p, row, SIDE_C) + p->block->piece[i].column * step;
-    if (step == 1 || lanes == 1)
-        buf_printf(p->out, "    *(nnc_v%d *)(c + %lld) = c%d_%d;\n", lanes, (long long)at, row, i);
-    else
-        for (int lane = 0; lane < lanes; lane++)
-            buf_printf(p->out, "    c[%lld] = c%d_%d[%d];\n", (long long)(at + lane * step), row, i,
-                       lane);
+// To array[row * width + column], an array where rows are `width` apart; to the output where that
+// is 0.
+static void print_stores(const Printer *p, const char *array, int width) {
+    for (int row = 0; row < p->block->rows; row++)
+        for (int i = 0; i < p->block->pieces; i++) {
+            const Piece *piece = &p->block->piece[i];
+            int64_t at = piece->column + (width ? row * width : row_at(p, row, SIDE_C));
+            buf_printf(p->out, "    *(nnc_v%d *)(%s + %lld) = c%d_%d;\n", piece->lanes, array,
+                       (long long)at, row, i);
+        }
+}
+
+// The output's columns lie apart: a loop over them, rather than as many statements.
+static void print_scatter(const Printer *p) {
+    const Block *block = p->block;
+    const Piece *last = &block->piece[block->pieces - 1];
+    int width = last->column + last->lanes;
+    buf_printf(p->out, "    float all[%d];\n", block->rows * width);
+    print_stores(p, "all", width);
+    buf_printf(p->out, "#pragma GCC unroll 1\n    for (int i = 0; i < %d; i++, c += %lld) {\n",
+               width, (long long)p->column[SIDE_C]);
+    for (int row = 0; row < block->rows; row++)
+        buf_printf(p->out, "        c[%lld] = all[%d + i];\n", (long long)row_at(p, row, SIDE_C),
+                   row * width);
+    buf_add(p->out, "    }\n");
 }
 
 // Of the steps before, if there were any.
@@ -132,14 +147,14 @@ static void print_sums_so_far(const Printer *p) {
 }
 
 static void print_outer(const Printer *p) {
-    const Block *block = p->block;
     int at = open_sum(p, -1);
     print_outer_step(p, at, at + 2);
     for (int i = at; i >= 0; i--)
         close_sum(p, i + 1);
-    for (int row = 0; row < block->rows; row++)
-        for (int i = 0; i < block->pieces; i++)
-            print_store(p, row, i);
+    if (p->column[SIDE_C] == 1)
+        print_stores(p, "c", 0);
+    else
+        print_scatter(p);
 }
 
 // --- Dot form: rows of a meet rows of b's transpose
@@ -312,17 +327,18 @@ static void print_pack_rows(Buf *out, const Tiling *tiling) {
 
 // --- Functions
 
-static const char *define_function(Buf *define, Arena *arena, const char *kind,
-                                   const char *arguments, const Buf *body) {
-    const char *name = arena_printf(arena, "%s_%016llx", kind,
-                                    (unsigned long long)hash64(body->text, body->length));
-    if (!define) return name;
-    buf_printf(define, "#ifndef %s_\n#define %s_\n", name, name);
-    buf_printf(define,
-               "static NNC_FUSED void %s(%s, const int n) {\n    NNC_FUSED_BODY\n    (void)n;\n",
-               name, arguments);
-    buf_add_n(define, body->text, body->length);
-    buf_add(define, "}\n#endif\n\n");
+static const char *define_function(Buf *define, const char *kind, const char *arguments, bool fused,
+                                   const Buf *body) {
+    Arena *arena = body->arena;
+    const char *name = shared_name(arena, kind, body);
+    if (define)
+        shared_define(define, &(SharedFunction){
+                                  .name = name,
+                                  .arguments = arena_printf(arena, "%s, const int n", arguments),
+                                  .fused = fused,
+                                  .before = "",
+                                  .body = arena_printf(arena, "    (void)n;\n%s", body->text),
+                              });
     return name;
 }
 
@@ -356,22 +372,22 @@ const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Bl
     if (tiling->stepwise) print_sums_so_far(&p);
     tiling->dot ? print_dot(&p) : print_outer(&p);
     return define_function(
-        define, arena, "block",
+        define, "block",
         tiling->stepwise ? "const float *a0, const float *b0, float *restrict c, const int more"
                          : "const float *a0, const float *b0, float *restrict c",
-        &body);
+        true, &body);
 }
 
 const char *pack_rows_name(Arena *arena, Buf *define, const Tiling *tiling) {
     Buf body = buf_new(arena);
     print_pack_rows(&body, tiling);
-    return define_function(define, arena, "rows",
+    return define_function(define, "rows",
                            "const float *a0, float *restrict c, const int first, const int last",
-                           &body);
+                           false, &body);
 }
 
 const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns) {
     Buf body = buf_new(arena);
     print_pack(&body, tiling, columns);
-    return define_function(define, arena, "pack", "const float *b0, float *restrict c", &body);
+    return define_function(define, "pack", "const float *b0, float *restrict c", false, &body);
 }

@@ -16,11 +16,10 @@ void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const P
 void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel);
 // The body of a product's kernel (emit/product.c).
 void emit_product(Buf *out, const Fusion *fusion, const Kernel *kernel);
-// A transform of Winograd's (emit/wino.c): the functions that it calls, which stand before it; its
+// A transform of Winograd's (emit/wino.c): the function that it calls, which stands before it; its
 // body.
-void emit_wino_functions(Buf *out, const char *function, const Fusion *fusion,
-                         const Kernel *kernel);
-void emit_wino(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel);
+void emit_wino_function(Buf *out, const Fusion *fusion, const Kernel *kernel);
+void emit_wino(Buf *out, const Fusion *fusion, const Kernel *kernel);
 // Where a kernel comes from: comment lines with the places in the .nnd file, and a #line directive.
 void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel);
 // double x = ..; of hyper-parameters, step, epoch and n: what the nodes in fusion->scalar are.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Register blocks of products: the functions that emitted products are made of.
 //
-//     static NNC_FUSED void block_3f2a90c1d5e8b746(const float *a, const float *b, float *c, int n)
+//     NNC_SHARED void block_3f2a90c1d5e8b746(const float *a, const float *b, float *c, int n)
 //     { ... }
 //
 // adds up one block of the output, all of its sum, and stores it. Its strides are constants; blocks

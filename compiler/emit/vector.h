@@ -8,10 +8,11 @@ typedef int nnc_m4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int nnc_m8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int nnc_m16 __attribute__((vector_size(64), aligned(4), may_alias));
 
-// In a function that begins `static NNC_FUSED void f(..) { NNC_FUSED_BODY`, a * b + c is one rounding
-// where the processor has that. gcc is told before the function, clang in its body.
+// In a function that begins `NNC_FUSED void f(..) { NNC_FUSED_BODY`, a * b + c is one rounding
+// where the processor has that. gcc is told before the function, clang in its body. What is to be a vector
+// is one already.
 #ifndef __clang__
-#define NNC_FUSED __attribute__((optimize("fp-contract=fast")))
+#define NNC_FUSED __attribute__((optimize("fp-contract=fast", "no-tree-vectorize")))
 #define NNC_FUSED_BODY
 #else
 #ifdef __x86_64__
@@ -20,6 +21,14 @@ typedef int nnc_m16 __attribute__((vector_size(64), aligned(4), may_alias));
 #define NNC_FUSED
 #endif
 #define NNC_FUSED_BODY _Pragma("clang fp contract(fast)")
+#endif
+
+// A function that kernels in several objects of a program call. It does enough that a call is little
+// beside it: gcc is not to make copies of it, by its callers.
+#ifndef __clang__
+#define NNC_SHARED __attribute__((visibility("hidden"), noinline, noclone))
+#else
+#define NNC_SHARED __attribute__((visibility("hidden"), noinline))
 #endif
 
 // The sums of four vectors' lanes. Each group of four lanes is added up as (0 + 2) + (1 + 3), then the
@@ -58,7 +67,7 @@ static inline NNC_FUSED nnc_v4 nnc_sums16(nnc_v16 p, nnc_v16 q, nnc_v16 r, nnc_v
 }
 
 // Four rows of four, `step` apart, become four columns, `width` apart.
-static inline NNC_FUSED void nnc_transpose4(const float *from, long long step, float *to, long long width) {
+static inline void nnc_transpose4(const float *from, long long step, float *to, long long width) {
     const nnc_v4 p = *(const nnc_v4 *)from, q = *(const nnc_v4 *)(from + step);
     const nnc_v4 r = *(const nnc_v4 *)(from + 2 * step), s = *(const nnc_v4 *)(from + 3 * step);
     const nnc_v4 pq = NNC_LANES(nnc_m4, p, q, 0, 4, 1, 5), rs = NNC_LANES(nnc_m4, r, s, 0, 4, 1, 5);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Source that comes in units (JIT_UNIT_MARKER) cut into pieces, so that several C compilers work on
 // it at the same time. They are the slowest station of the whole way, and units need nothing of
-// each other but declarations.
+// each other but declarations. What several of them define behind the same guard is compiled once.
 //
 // Units are dealt out by what a compiler is thought to need for them. The estimates are rough, so
 // there are more pieces than processors, and the largest are begun with.
-#define _GNU_SOURCE
 #include "jit/internal.h"
 
 #include <stdlib.h>
@@ -17,31 +16,27 @@ static const double loop_cost = 12, text_cost = 5, start_cost = 30;
 
 enum { FOR_EACH_PROCESSOR = 2 }; // pieces, at most
 
-typedef struct Shared { // what may stand in several units, and counts once in a piece
-    const char *line;   // the `#ifndef` that it stands behind
-    size_t length;      // of that line
-    double cost;
-} Shared;
-
 typedef struct Unit {
     double cost;
     const char *text;
     size_t length;
-    VEC(Shared) shared;
 } Unit;
 
 typedef VEC(Unit) Units;
 
-static bool is_marker(const char *line, const char *marker) {
-    return strncmp(line, marker, strlen(marker)) == 0;
+static bool is_line(const char *line, const char *start) {
+    return strncmp(line, start, strlen(start)) == 0;
+}
+
+static const char *next_line(const char *line) {
+    line += strcspn(line, "\n");
+    return line + (*line == '\n');
 }
 
 // The start of the first marker line from `text` on, or the end of the text.
 static const char *find_marker(const char *text) {
-    while (*text && !is_marker(text, JIT_UNIT_MARKER)) {
-        text += strcspn(text, "\n");
-        text += *text == '\n';
-    }
+    while (*text && !is_line(text, JIT_UNIT_MARKER))
+        text = next_line(text);
     return text;
 }
 
@@ -52,34 +47,11 @@ static double line_cost(const char *line, size_t length) {
     return text_cost / 1000 * (double)(length - indent) + (is_loop ? loop_cost : 0);
 }
 
-// Fills in the cost, and what of it is shared.
-static void estimate(Arena *arena, Unit *unit) {
-    const char *end = unit->text + unit->length;
-    double before = 0;
-    bool inside = false;
-    for (const char *line = unit->text; line < end;) {
-        size_t length = strcspn(line, "\n");
-        if (is_marker(line, "#ifndef ")) {
-            VEC_PUSH(arena, unit->shared, ((Shared){line, length + 1, 0}));
-            before = unit->cost;
-            inside = true;
-        }
-        unit->cost += line_cost(line, length);
-        if (inside && is_marker(line, "#endif")) {
-            unit->shared.at[unit->shared.count - 1].cost = unit->cost - before;
-            inside = false;
-        }
-        line += length + (line[length] == '\n');
-    }
-}
-
-// What the unit adds to a piece.
-static double cost_in(const Unit *unit, const Piece *piece) {
-    double cost = unit->cost;
-    for (int i = 0; i < unit->shared.count; i++) {
-        const Shared *shared = &unit->shared.at[i];
-        if (memmem(piece->text.text, piece->text.length, shared->line, shared->length))
-            cost -= shared->cost;
+static double cost_of(const char *text, size_t length) {
+    double cost = 0;
+    for (const char *line = text; line < text + length;) {
+        cost += line_cost(line, strcspn(line, "\n"));
+        line = next_line(line);
     }
     return cost;
 }
@@ -110,10 +82,39 @@ static void deal(Arena *arena, const char *head, Units units, bool once, int cou
         const Unit *unit = &units.at[i];
         Piece *to = &pieces->at[first];
         for (Piece *other = to; other < pieces->at + pieces->count; other++)
-            if (other->cost + cost_in(unit, other) < to->cost + cost_in(unit, to)) to = other;
-        to->cost += cost_in(unit, to);
+            if (other->cost < to->cost) to = other;
+        to->cost += unit->cost;
         buf_add_n(&to->text, unit->text, unit->length);
     }
+}
+
+static void add_unit(Arena *arena, Units *units, const char *text, size_t length) {
+    VEC_PUSH(arena, *units, ((Unit){cost_of(text, length), text, length}));
+}
+
+static bool has_text(const Units *units, const char *text, size_t length) {
+    for (int i = 0; i < units->count; i++)
+        if (units->at[i].length == length && !memcmp(units->at[i].text, text, length)) return true;
+    return false;
+}
+
+// Takes what stands behind guards out of a unit's text (emit/shared.h), each a unit of its own: the
+// first of those that are equal. What is left is declarations and their users.
+static const char *take_shared(Arena *arena, Units *shared, const char *text, size_t length) {
+    const char *end = text + length, *at = text;
+    Buf rest = buf_new(arena);
+    while (at < end) {
+        const char *line = at;
+        while (line < end && !is_line(line, "#ifndef "))
+            line = next_line(line);
+        buf_add_n(&rest, at, (size_t)(line - at));
+        for (at = line; at < end && !is_line(at, "#endif");)
+            at = next_line(at);
+        if (at < end) at = next_line(at);
+        if (at > line && !has_text(shared, line, (size_t)(at - line)))
+            add_unit(arena, shared, line, (size_t)(at - line));
+    }
+    return rest.text;
 }
 
 Pieces source_pieces(Arena *arena, const char *source) {
@@ -123,16 +124,13 @@ Pieces source_pieces(Arena *arena, const char *source) {
     const char *at = find_marker(source);
     const char *head = arena_strndup(arena, source, (size_t)(at - source));
     for (const char *next; *at; at = next) {
-        next = find_marker(at + 1);
-        Unit unit = {.text = at, .length = (size_t)(next - at)};
-        estimate(arena, &unit);
-        if (is_marker(at, JIT_ONCE_MARKER)) {
-            VEC_PUSH(arena, once, unit);
-        } else {
-            VEC_PUSH(arena, often, unit);
-            cost += unit.cost;
-        }
+        next = find_marker(next_line(at));
+        bool is_once = is_line(at, JIT_ONCE_MARKER);
+        const char *text = take_shared(arena, &often, at, (size_t)(next - at));
+        add_unit(arena, is_once ? &once : &often, text, strlen(text));
     }
+    for (int i = 0; i < often.count; i++)
+        cost += often.at[i].cost;
     deal(arena, head, once, true, once.count > 0, &pieces);
     deal(arena, head, often, false, once.count && !often.count ? 0 : pieces_for(cost), &pieces);
     qsort(pieces.at, (size_t)pieces.count, sizeof *pieces.at, by_cost);
