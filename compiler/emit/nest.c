@@ -59,6 +59,7 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
     int mark[MAX_RANK], count = loops->loop_count - (row ? 1 : 0);
     for (int i = 0; i < count; i++) {
         if (!row) hoist_all(&p);
+        if (i > 0) printer_stores(&p); // of a row
         bool tile = i == 1 && first;
         mark[i] = printer_open_loop(&p, loops->loop[i],
                                     i == 0 ? low

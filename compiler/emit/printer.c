@@ -170,6 +170,7 @@ static const char *plain_text(Printer *p, const Value *value) {
         break;
     case VALUE_LOAD:
     case VALUE_CARRY:
+        if (value->in_count) printer_value(p, value->in[0]); // keeps it
         buf_printf(&text, "b%d[%s]", value->buffer->id, printer_index(p, &value->index));
         break;
     case VALUE_POINT:
@@ -193,8 +194,7 @@ static const char *plain_text(Printer *p, const Value *value) {
     return text.text;
 }
 
-const char *printer_value(Printer *p, const Value *value) {
-    if (p->name[value->id]) return p->name[value->id];
+static const char *fresh_value(Printer *p, const Value *value) {
     if (value->kind == VALUE_GUARD) return guard_text(p, value);
     if (value->kind == VALUE_REDUCE) {
         printer_reduce(p, value);
@@ -203,7 +203,19 @@ const char *printer_value(Printer *p, const Value *value) {
     const char *text = plain_text(p, value);
     bool trivial =
         value->kind == VALUE_CONST || value->kind == VALUE_SCALAR || value->kind == VALUE_INDEX;
-    return trivial || p->uses[value->id] <= 1 ? text : printer_declare(p, value, text);
+    bool once = p->uses[value->id] <= 1 && !value->kept;
+    return trivial || once ? text : printer_declare(p, value, text);
+}
+
+const char *printer_value(Printer *p, const Value *value) {
+    if (p->name[value->id]) return p->name[value->id];
+    const char *text = fresh_value(p, value);
+    if (value->kept) {
+        const char *index = printer_index(p, &value->kept_index);
+        printer_line(p);
+        buf_printf(p->out, "b%d[%s] = %s;\n", value->kept->id, index, text);
+    }
+    return text;
 }
 
 // Declares, before a loop is opened, what does not depend on it.
@@ -236,18 +248,31 @@ const char *printer_extent(Printer *p, int var) {
     return text.text;
 }
 
-void printer_stores(Printer *p) {
-    const char *text[8];
+// Those that are not stored yet and can be: their loops are open.
+static uint64_t stores_due(const Printer *p) {
+    uint64_t due = 0;
     for (int i = 0; i < p->loops->store.count; i++)
-        text[i] = printer_value(p, p->loops->store.at[i].value);
+        if (!(p->stored >> i & 1) &&
+            (index_deps(p->loops, &p->loops->store.at[i].index) & ~p->open) == 0)
+            due |= 1ull << i;
+    return due;
+}
+
+void printer_stores(Printer *p) {
+    const char *text[64] = {0};
+    uint64_t due = stores_due(p);
+    for (int i = 0; i < p->loops->store.count; i++)
+        if (due >> i & 1) text[i] = printer_value(p, p->loops->store.at[i].value);
     // All is computed before anything is written: a state's old value may lie where its next one
     // goes.
     if (p->loops->store.count > 1)
         for (int i = 0; i < p->loops->store.count; i++)
-            if (!p->name[p->loops->store.at[i].value->id])
+            if (due >> i & 1 && !p->name[p->loops->store.at[i].value->id])
                 text[i] = printer_declare(p, p->loops->store.at[i].value, text[i]);
+    p->stored |= due;
     for (int i = 0; i < p->loops->store.count; i++) {
         const Store *store = &p->loops->store.at[i];
+        if (!(due >> i & 1)) continue;
         const char *index = printer_index(p, &store->index);
         printer_line(p);
         buf_printf(p->out, "b%d[%s] = %s;\n", store->buffer->id, index, text[i]);

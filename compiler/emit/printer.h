@@ -14,6 +14,7 @@ typedef struct Printer {
     Arena *arena;
     int depth;
     uint64_t open;     // variables whose loops are open, or LETs that are printed
+    uint64_t stored;   // stores that are printed
     uint64_t *deps;    // by value id: the variables it depends on
     int *uses;         // by value id
     const char **name; // by value id: its local, where it is printed and in scope
@@ -40,7 +41,8 @@ const char *printer_value(Printer *p, const Value *value);
 const char *printer_declare(Printer *p, const Value *value, const char *text);
 // Declares what a value needs and what does not depend on loops yet to be opened.
 void printer_hoist(Printer *p, const Value *value);
-void printer_stores(Printer *p); // computes all results, then stores them
+// Computes all results whose loops are open, then stores them; each once.
+void printer_stores(Printer *p);
 
 uint64_t index_deps(const Loops *loops, const Index *index); // variables, LETs followed
 uint64_t index_var_deps(const Loops *loops, int var);

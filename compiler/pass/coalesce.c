@@ -17,7 +17,9 @@ static bool can_merge(const Loops *loops, int u, int v) {
             return false;
     for (int i = 0; i < loops->value.count; i++) {
         const Value *value = loops->value.at[i];
-        if (!walks_as_one(&value->index, u, v, extent)) return false;
+        if (!walks_as_one(&value->index, u, v, extent) ||
+            !walks_as_one(&value->kept_index, u, v, extent))
+            return false;
         for (int c = 0; c < value->condition_count; c++)
             if (!walks_as_one(&value->condition[c].index, u, v, extent)) return false;
     }
@@ -40,6 +42,7 @@ static bool merge(Loops *loops, int u, int v) {
     for (int i = 0; i < loops->value.count; i++) {
         Value *value = loops->value.at[i];
         value->index = without(&value->index, u);
+        value->kept_index = without(&value->kept_index, u);
         for (int c = 0; c < value->condition_count; c++)
             value->condition[c].index = without(&value->condition[c].index, u);
     }

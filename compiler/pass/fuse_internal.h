@@ -5,6 +5,7 @@
 
 #include "pass/plan.h"
 
+enum { MOST_RESULTS = 8 }; // of a kernel
 enum { CROWDED = 16 }; // index variables in a kernel, beside those of its loops
 
 typedef struct Users {

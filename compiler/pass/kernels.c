@@ -8,6 +8,7 @@
 // states change together.
 #include "pass/fuse_internal.h"
 #include "pass/index.h"
+#include "pass/rows.h"
 #include "pass/tiling.h"
 
 #include <string.h>
@@ -226,41 +227,111 @@ static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted,
     return false;
 }
 
-static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel *wanted) {
-    if (kernel->kind != KERNEL_LOOPS || kernel->core || kernel->result.count >= 8) return false;
-    if (!shape_equal(&kernel->space, &wanted->space)) return false;
+static bool is_crowded(const Maker *m, const Kernel *kernel, const Kernel *wanted) {
     int variables = m->f->variables[wanted->result.at[0].value->id];
     for (int i = 0; i < kernel->result.count; i++)
         variables += m->f->variables[kernel->result.at[i].value->id];
-    if (variables > CROWDED) return false;
+    return variables > CROWDED || kernel->result.count >= MOST_RESULTS;
+}
+
+// Is all there that `wanted` reads when `kernel` runs, and do they share something of at least
+// `least` elements?
+static bool can_share(const Maker *m, const Kernel *kernel, int at, const Kernel *wanted,
+                      int64_t least) {
     bool shared = false; // a concat that the kernel writes a part of is read where it lies: no
     for (int i = 0; i < wanted->reads.count; i++) {
-        int made_at = m->made_at[wanted->reads.at[i]->id];
-        if (made_at > at || (made_at == at && !computes(kernel, wanted->reads.at[i]))) return false;
+        const Node *read = wanted->reads.at[i];
+        int made_at = m->made_at[read->id];
+        if (made_at > at || (made_at == at && !computes(kernel, read))) return false;
         shared |= made_at == at;
         for (int k = 0; k < kernel->reads.count; k++)
-            shared |= kernel->reads.at[k] == wanted->reads.at[i];
+            shared |= kernel->reads.at[k] == read && shape_eval(&read->shape, m->batch) >= least;
     }
+    return shared;
+}
+
+static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel *wanted) {
+    if (kernel->kind != KERNEL_LOOPS || kernel->core || wanted->core) return false;
+    if (!shape_equal(&kernel->space, &wanted->space) || is_crowded(m, kernel, wanted)) return false;
+    bool shared = can_share(m, kernel, at, wanted, 0);
     uint8_t *seen = ARENA_ARRAY(m->arena, uint8_t, m->fusion->graph->node.count);
     const Node *value = wanted->result.at[0].value;
     return shared && !uses_moved(m, kernel, value, value, false, seen);
+}
+
+static bool join_rows(const Maker *m, Kernel *kernel, int at, const Kernel *wanted) {
+    Rows rows;
+    if (!rows_common(m->fusion, kernel, wanted, &rows) || is_crowded(m, kernel, wanted) ||
+        !can_share(m, kernel, at, wanted, shape_eval(&rows.space, m->batch)) ||
+        !rows_read_own(m->arena, m->fusion, kernel, wanted, &rows))
+        return false;
+    kernel->rows = rows.rank;
+    kernel->row_space = rows.space;
+    kernel->core = NULL;
+    if (wanted->space.rank > kernel->space.rank) kernel->space = wanted->space;
+    return true;
 }
 
 // Moves the last kernel's only result into an earlier kernel, if there is one that takes it.
 static int join(Maker *m) {
     Kernel *last = m->fusion->kernel.at[m->fusion->kernel.count - 1];
     bool separate = m->fusion->target->separate;
-    if (separate || last->core || last->kind != KERNEL_LOOPS || last->space.rank == 0)
+    if (separate || last->kind != KERNEL_LOOPS || last->space.rank == 0)
         return m->fusion->kernel.count - 1;
     for (int at = m->fusion->kernel.count - 2; at >= 0 && at > m->fusion->kernel.count - 66; at--) {
         Kernel *kernel = m->fusion->kernel.at[at];
-        if (!can_join(m, kernel, at, last)) continue;
+        if (!can_join(m, kernel, at, last) && !join_rows(m, kernel, at, last)) continue;
         VEC_PUSH(m->arena, kernel->result, last->result.at[0]);
         m->fusion->kernel.count--;
         set_reads(m, kernel);
         return at;
     }
     return m->fusion->kernel.count - 1;
+}
+
+// --- Rows: what a kernel over rows makes for itself alone
+
+static bool is_read_outside(const Maker *m, const Kernel *own, const Buffer *buffer) {
+    bool outside = buffer->arena != ARENA_WORK;
+    for (int i = 0; i < m->fusion->graph->root.count; i++)
+        outside |= m->fusion->storage[m->fusion->graph->root.at[i].value->id].buffer == buffer;
+    for (int k = 0; k < m->fusion->kernel.count && !outside; k++)
+        for (int i = 0; i < m->fusion->kernel.at[k]->reads.count; i++)
+            outside |= m->fusion->kernel.at[k] != own &&
+                       m->fusion->storage[m->fusion->kernel.at[k]->reads.at[i]->id].buffer == buffer;
+    return outside;
+}
+
+// It is stored no more. A row of it lies in scratch memory; one value of a row nowhere.
+static void move_inside(Maker *m, Kernel *kernel, Result result, int64_t *at) {
+    const Buffer *old = result.to.buffer;
+    const Shape *shape = &result.value->shape;
+    int64_t row = 1;
+    for (int id = 0; id < m->fusion->graph->node.count; id++)
+        if (m->fusion->storage[id].buffer == old) m->fusion->storage[id] = (Storage){0};
+    m->f->stored[result.value->id] = false;
+    for (int axis = kernel->rows; axis < shape->rank; axis++)
+        row *= dim_eval(shape->dim[axis], m->batch);
+    result.to = (Storage){0};
+    if (shape->rank > kernel->rows) {
+        result.to.buffer = new_buffer(m, ARENA_SCRATCH, result.value->dtype, row, NULL);
+        place_scratch(result.to.buffer, at);
+    }
+    VEC_PUSH(m->arena, kernel->inside, result);
+}
+
+static void keep_inside(Maker *m, Kernel *kernel) {
+    int kept = 0;
+    int64_t at = 0;
+    for (int i = 0; i < kernel->result.count; i++) {
+        Result result = kernel->result.at[i];
+        if (is_read_outside(m, kernel, result.to.buffer))
+            kernel->result.at[kept++] = result;
+        else
+            move_inside(m, kernel, result, &at);
+    }
+    kernel->result.count = kept;
+    set_reads(m, kernel);
 }
 
 // --- Concats
@@ -326,6 +397,8 @@ static void make_stored(Maker *m) {
         add_kernel(m, (Result){node, m->fusion->storage[id], {0}}, m->f->core[id]);
         m->made_at[id] = join(m);
     }
+    for (int k = 0; k < m->fusion->kernel.count; k++)
+        if (m->fusion->kernel.at[k]->rows) keep_inside(m, m->fusion->kernel.at[k]);
 }
 
 // --- Roots

@@ -11,7 +11,14 @@ typedef struct Builder {
     const Fusion *fusion;
     const Kernel *kernel;
     Map *memo; // (node, index) -> Value
+    Value *reduction;         // the outermost one that is open, or NULL
+    struct Kept *kept;        // of each of kernel->inside
 } Builder;
+
+typedef struct Kept {
+    const Value *from; // the reduction in which the row is computed and kept,
+    Value *after;      // which it is there behind
+} Kept;
 
 typedef struct Place { // an element of a tensor
     Index at[MAX_RANK];
@@ -107,6 +114,7 @@ static Value *pad_at(Builder *b, const Node *node, const Place *place) {
     Condition condition[MAX_RANK];
     Place inner;
     int count = 0;
+    memset(&inner, 0, sizeof inner);
     for (int axis = 0; axis < node->shape.rank; axis++) {
         const PadAxis *pad = &node->attr->pad[axis];
         int64_t step = pad->interior + 1;
@@ -178,11 +186,22 @@ static Value *close_reduction(Builder *b, Value *value, Value *body) {
     return add_value(b, value);
 }
 
+// What the reduction has kept of a row can be read behind it.
+static Value *close_keeping(Builder *b, Value *value, Value *body) {
+    Value *closed = close_reduction(b, value, body);
+    if (b->reduction != value) return closed;
+    for (int i = 0; i < b->kernel->inside.count; i++)
+        if (b->kept[i].from == value) b->kept[i].after = closed;
+    b->reduction = NULL;
+    return closed;
+}
+
 static Value *reduce_at(Builder *b, const Node *node, const Place *place) {
     const Node *in = node->in[0];
     Value *value = open_reduction(b, node, node->op);
     Place inner;
     int kept = 0;
+    if (!b->reduction) b->reduction = value;
     value->index = index_const(0);
     for (int axis = 0; axis < in->shape.rank; axis++) {
         if (!(node->attr->axes >> axis & 1)) {
@@ -193,7 +212,7 @@ static Value *reduce_at(Builder *b, const Node *node, const Place *place) {
         value->index =
             index_add(index_times(b->loops, value->index, in->shape.dim[axis]), inner.at[axis]);
     }
-    return close_reduction(b, value, value_at(b, in, &inner));
+    return close_keeping(b, value, value_at(b, in, &inner));
 }
 
 static Value *fold_at(Builder *b, const Node *node, const Place *place) {
@@ -403,6 +422,58 @@ static bool is_result(const Builder *b, const Node *node) {
     return false;
 }
 
+// --- Rows (pass/rows.c)
+
+// Of the axes behind the rows' alone.
+static Index index_in_row(const Builder *b, const Shape *shape, const Place *place) {
+    Index linear = index_const(0);
+    for (int axis = b->kernel->rows; axis < shape->rank; axis++)
+        linear = index_add(index_scale(linear, dim_eval(shape->dim[axis], b->loops->batch)),
+                           place->at[axis]);
+    return linear;
+}
+
+// Do the variables of the open reduction come by each element of the row?
+static bool covers_row(const Builder *b, const Shape *shape, const Place *place) {
+    for (int axis = b->kernel->rows; axis < shape->rank; axis++) {
+        const Index *at = &place->at[axis];
+        if (dim_is_one(shape->dim[axis])) continue;
+        if (at->count != 1 || at->constant != 0 || at->term[0].coef != 1) return false;
+        const Var *var = &b->loops->var[at->term[0].var];
+        if (var->kind != VAR_REDUCE || !dim_equal(var->extent, shape->dim[axis])) return false;
+    }
+    return b->reduction != NULL;
+}
+
+// A row that is computed once and read again: the first reduction over it keeps it.
+static Value *kept_at(Builder *b, const Result *inside, Kept *kept, const Place *place) {
+    const Node *node = inside->value;
+    if (kept->after) {
+        Value *value = new_value(b, VALUE_LOAD, node);
+        value->buffer = inside->to.buffer;
+        value->index = index_in_row(b, &node->shape, place);
+        value->in_count = 1;
+        value->in[0] = kept->after;
+        return add_value(b, value);
+    }
+    Value *value = compute(b, node, place);
+    if (kept->from || value->kind == VALUE_LOAD || !covers_row(b, &node->shape, place))
+        return value;
+    kept->from = b->reduction;
+    value->kept = inside->to.buffer;
+    value->kept_index = index_in_row(b, &node->shape, place);
+    return value;
+}
+
+static Value *new_value_at(Builder *b, const Node *node, const Place *place) {
+    Storage from = b->fusion->storage[node->id];
+    for (int i = 0; i < b->kernel->inside.count; i++)
+        if (b->kernel->inside.at[i].value == node && b->kernel->inside.at[i].to.buffer)
+            return kept_at(b, &b->kernel->inside.at[i], &b->kept[i], place);
+    return from.buffer && !is_result(b, node) ? load(b, node, from, place)
+                                              : compute(b, node, place);
+}
+
 static Value *value_at(Builder *b, const Node *node, const Place *place) {
     struct {
         const Node *node;
@@ -414,9 +485,7 @@ static Value *value_at(Builder *b, const Node *node, const Place *place) {
         key.at[axis] = place->at[axis];
     Value *value = map_get_bytes(b->memo, &key, sizeof key);
     if (value) return value;
-    Storage from = b->fusion->storage[node->id];
-    value =
-        from.buffer && !is_result(b, node) ? load(b, node, from, place) : compute(b, node, place);
+    value = new_value_at(b, node, place);
     map_put_bytes(b->memo, &key, sizeof key, value);
     return value;
 }
@@ -431,9 +500,10 @@ static void add_store(Builder *b, const Result *result, const Place *place) {
 
 Loops *loops_build(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
     Loops *loops = ARENA_NEW(arena, Loops);
-    Builder b = {loops, fusion, kernel, map_new(arena)};
+    Builder b = {.loops = loops, .fusion = fusion, .kernel = kernel, .memo = map_new(arena)};
     Place place;
     memset(&place, 0, sizeof place);
+    b.kept = ARENA_ARRAY(arena, Kept, kernel->inside.count + 1);
     loops->kernel = kernel;
     loops->arena = arena;
     loops->batch = fusion->batch;
@@ -447,6 +517,8 @@ Loops *loops_build(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
     }
     if (loops->loop_count == 0)
         loops->loop[loops->loop_count++] = loops_add_var(loops, VAR_LOOP, dim_const(1));
+    for (int i = 0; i < kernel->inside.count; i++) // those of a row before what asks for elements
+        if (!kernel->inside.at[i].to.buffer) value_at(&b, kernel->inside.at[i].value, &place);
     for (int i = 0; i < kernel->result.count; i++)
         add_store(&b, &kernel->result.at[i], &place);
     loops->outer = loops->var[loops->loop[0]].extent;
@@ -463,7 +535,7 @@ Loops *loops_build_part(Arena *arena, const Fusion *fusion, const Node *operand,
                         const char *first, const char *low) {
     Loops *loops = ARENA_NEW(arena, Loops);
     Kernel *kernel = ARENA_NEW(arena, Kernel);
-    Builder b = {loops, fusion, kernel, map_new(arena)};
+    Builder b = {.loops = loops, .fusion = fusion, .kernel = kernel, .memo = map_new(arena)};
     Place place;
     memset(&place, 0, sizeof place);
     *loops = (Loops){.kernel = kernel, .arena = arena, .batch = fusion->batch, .lanes = fusion->target->lanes, .outer_unit = 1};

@@ -71,10 +71,12 @@ typedef struct Value {
     Index index; // LOAD, CARRY, INDEX, RANDOM; REDUCE of argmax: the flat index over its axes
     Index first; // LOAD: along the node's first axis that is not 1, before loops_coalesce
     int64_t start; // LOAD: where the node lies in the buffer, in elements
+    const Buffer *kept; // where it is stored as soon as it is computed, for later loads of the row
+    Index kept_index;
     int slot;
     const char *stream;
     int in_count;
-    struct Value *in[3];
+    struct Value *in[3]; // LOAD of what was kept: the reduction that keeps it
     int condition_count;
     Condition *condition;
     int var_count;

@@ -65,8 +65,12 @@ typedef struct Kernel {
     KernelKind kind;
     const char *name;        // k3_conv2d_1: a C identifier
     const Node *core;        // PRODUCT, WINO, SCATTER: that node
-    Shape space;             // of every result
+    Shape space;             // of every result; ROWS: the results' are this or its first axes
     VEC(Result) result;      // PRODUCT: one
+    int rows; // > 0: so many first axes are rows, and the rest of them lies in the cache (rows.h)
+    Shape row_space;    // ROWS: rows, and the axes along which they are reduced
+    VEC(Result) inside; // ROWS: what nobody else reads, in order: of each row one element, without
+                        // a buffer, or as many as a row has, in scratch memory
     VEC(const Node *) reads; // stored nodes that it reads
     Buffer *product; // PRODUCT: where the product lies if its result is computed from it by moving
                      // elements (folds); NULL: in the result's own place

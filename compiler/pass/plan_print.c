@@ -40,6 +40,12 @@ static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
         if (result->from.buffer) buf_add(out, " from "), print_storage(out, result->from);
         buf_add(out, "\n");
     }
+    for (int i = 0; i < kernel->inside.count; i++) {
+        const Result *inside = &kernel->inside.at[i];
+        buf_printf(out, "  inside %%%u %s", inside->value->id, op_info(inside->value->op)->name);
+        if (inside->to.buffer) buf_printf(out, " kept in %s", inside->to.buffer->name);
+        buf_add(out, "\n");
+    }
     if (kernel->core && kernel->core != kernel->result.at[0].value)
         buf_printf(out, "  core %%%u %s\n", kernel->core->id, op_info(kernel->core->op)->name);
     for (int i = 0; i < kernel->reads.count; i++) {

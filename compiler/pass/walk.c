@@ -114,7 +114,7 @@ static double nest_time(const Fusion *fusion, const Loops *loops) {
         turns *= (double)dim_eval(loops->var[loops->loop[i]].extent, fusion->batch);
     for (int i = 0; i < loops->value.count; i++) {
         const Value *value = loops->value.at[i];
-        for (int v = 0; v < value->var_count; v++)
+        for (int v = 0; v < value->var_count && !loops->kernel->rows; v++)
             turns *= (double)dim_eval(loops->var[value->var[v]].extent, fusion->batch);
         cost += value->kind == VALUE_LOAD    ? 1
                 : value->kind == VALUE_GUARD ? 4
