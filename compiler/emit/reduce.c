@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A reduction as statements in front of its user. Where its innermost index is long, it runs
-// through 16 accumulators (lanes) that are added in a fixed tree: on every processor alike, and in
-// vectors where there are any.
+// through 16 accumulators (lanes), or 64, that are added in a fixed tree: on every processor alike,
+// and in vectors where there are any.
 #include "emit/printer.h"
 
-enum { LANES = REDUCE_LANES };
+enum { LANES = REDUCE_LANES, LONG = 256, LONG_LANES = 4 * LANES };
 
 const char *reduce_identity(const Value *value) {
     bool real = value->dtype == DT_F32;
@@ -18,6 +18,16 @@ static const char *combine(Printer *p, const Value *value, const char *a, const 
     if (value->op == OP_reduce_sum) return arena_printf(p->arena, "%s + %s", a, b);
     return arena_printf(p->arena, "nnc_%s%s(%s, %s)", value->op == OP_reduce_max ? "max" : "min",
                         suffix, a, b);
+}
+
+static const char *reduction_name(const Value *value) {
+    return value->op == OP_reduce_sum ? "sum" : value->op == OP_reduce_max ? "max" : "min";
+}
+
+// Of vectors.
+static const char *combine_lanes(Printer *p, const Value *value, const char *a, const char *b) {
+    if (value->op == OP_reduce_sum) return arena_printf(p->arena, "%s + %s", a, b);
+    return arena_printf(p->arena, "nnc_%s16(%s, %s)", reduction_name(value), a, b);
 }
 
 bool printer_is_open(const Printer *p, const Condition *condition) {
@@ -78,44 +88,163 @@ void printer_accumulate(Printer *p, const Value *value, const char *to) {
     buf_printf(p->out, "%s = %s;\n", to, combine(p, value, to, body));
 }
 
+// --- Lanes
+
 // A C compiler makes a vector instruction of a short loop, but not of what is left of it when it is
-// written out first.
+// written out first. No turn of it reads what another one writes.
 static void keep_rolled(Printer *p) {
-    if (p->loops->lanes) buf_add(p->out, "#pragma GCC unroll 1\n");
+    if (p->loops->lanes) buf_add(p->out, "#pragma GCC ivdep\n#pragma GCC unroll 1\n");
 }
 
-// The innermost loop through 16 accumulators: lane = index % 16.
-static void lane_loops(Printer *p, const Value *value, int var, const char *name) {
-    const char *index = printer_var(p, var), *extent = printer_extent(p, var);
+static int64_t innermost_extent(const Printer *p, const Value *value) {
+    return dim_eval(p->loops->var[value->var[value->var_count - 1]].extent, p->loops->batch);
+}
+
+// How many accumulators: as many as keep a processor busy, where a sum is long. 0: one.
+static int lanes_of(const Printer *p, const Value *value) {
+    if (value->op == OP_argmax || value->var_count == 0) return 0;
+    int64_t extent = innermost_extent(p, value);
+    return extent >= LONG ? LONG_LANES : extent >= LANES ? LANES : 0;
+}
+
+// Are the lanes vectors, 16 in each? Otherwise they are an array.
+static bool in_vectors(const Printer *p, const Value *value) {
+    return p->loops->lanes && value->dtype == DT_F32 && value->condition_count == 0;
+}
+
+static void declare_lanes(Printer *p, const Value *value, int lanes, const char *name) {
+    const char *identity = reduce_identity(value);
+    if (in_vectors(p, value)) {
+        for (int i = 0; i < lanes / 16; i++) {
+            printer_line(p);
+            buf_printf(p->out, "nnc_v16 %s_%d = %s + (nnc_v16){0};\n", name, i, identity);
+        }
+        return;
+    }
+    printer_line(p);
+    buf_printf(p->out, "%s %s_lane[%d];\n", c_type(value->dtype), name, lanes);
+    printer_line(p);
+    buf_printf(p->out, "for (int lane = 0; lane < %d; lane++)\n", lanes);
+    print_indent(p->out, p->depth + 1);
+    buf_printf(p->out, "%s_lane[lane] = %s;\n", name, identity);
+}
+
+// Sixteen lanes and more, from `first` of the block to the C expression `end`.
+static void lane_loop(Printer *p, const Value *value, int var, const char *name, int first,
+                      const char *end) {
+    const char *index = printer_var(p, var),
+               *start = first ? arena_printf(p->arena, " + %d", first) : "";
+    keep_rolled(p);
+    printer_line(p);
+    buf_printf(p->out, "for (int lane = 0; lane < %s; lane++) {\n", end);
+    int mark = printer_enter(p);
+    printer_line(p);
+    buf_printf(p->out, "const int %s = %s_block%s + lane;\n", index, name, start);
+    p->open |= 1ull << var;
+    VEC_PUSH(p->arena, p->named, -1 - var);
+    printer_ask(p, value, var);
+    if (in_vectors(p, value)) {
+        const char *body = printer_value(p, value->in[0]);
+        printer_line(p);
+        buf_printf(p->out, "%s_sixteen[lane] = %s;\n", name, body);
+    } else {
+        printer_accumulate(p, value, arena_printf(p->arena, "%s_lane[lane]", name));
+    }
+    printer_leave(p, mark);
+}
+
+// Is what is summed sixteen neighbours in memory?
+static bool is_loaded(const Value *body, int var) {
+    return body->kind == VALUE_LOAD && body->dtype == DT_F32 && !body->kept &&
+           index_coefficient(&body->index, var) == 1;
+}
+
+static const char *loaded(Printer *p, const Value *value, int var, const char *name, int first) {
+    const Value *body = value->in[0];
+    printer_line(p);
+    buf_printf(p->out, "const int %s = %s_block + %d;\n", printer_var(p, var), name, first);
+    p->open |= 1ull << var;
+    VEC_PUSH(p->arena, p->named, -1 - var);
+    return arena_printf(p->arena, "*(const nnc_v16 *)(b%d + %s)", body->buffer->id,
+                        printer_index(p, &body->index));
+}
+
+// Sixteen lanes, computed to memory that never gets there, and added to vector number `which`.
+// `rest`: how many there are, where they are not sixteen.
+static void add_sixteen(Printer *p, const Value *value, int var, const char *name, int which,
+                        const char *rest) {
+    const char *to = arena_printf(p->arena, "%s_%d", name, which), *from;
+    printer_line(p);
+    buf_add(p->out, "{\n");
+    int mark = printer_enter(p);
+    if (!rest && is_loaded(value->in[0], var)) {
+        from = loaded(p, value, var, name, 16 * which);
+    } else {
+        printer_line(p);
+        buf_printf(p->out, "float %s_sixteen[16] __attribute__((aligned(64)));\n", name);
+        if (rest) {
+            printer_line(p);
+            buf_add(p->out, "for (int lane = 0; lane < 16; lane++)\n");
+            print_indent(p->out, p->depth + 1);
+            buf_printf(p->out, "%s_sixteen[lane] = %s;\n", name, reduce_identity(value));
+        }
+        lane_loop(p, value, var, name, 16 * which, rest ? rest : "16");
+        from = arena_printf(p->arena, "*(const nnc_v16 *)%s_sixteen", name);
+    }
+    printer_line(p);
+    buf_printf(p->out, "%s = %s;\n", to, combine_lanes(p, value, to, from));
+    printer_leave(p, mark);
+}
+
+// What is left of blocks of vectors: sixteen at a time, to one vector after the other.
+static void add_rest(Printer *p, const Value *value, int var, int lanes, const char *name,
+                     const char *extent) {
+    for (int i = 0; i < lanes / 16; i++) {
+        const char *rest = arena_printf(p->arena, "%s - %s_block - %d", extent, name, 16 * i);
+        printer_line(p);
+        buf_printf(p->out, "if (%s > 0) {\n", rest);
+        int mark = printer_enter(p);
+        const char *some =
+            i + 1 < lanes / 16 ? arena_printf(p->arena, "(%s < 16 ? %s : 16)", rest, rest) : rest;
+        add_sixteen(p, value, var, name, i, some);
+        printer_leave(p, mark);
+    }
+}
+
+// The innermost loop in blocks of so many lanes: lane = index % lanes.
+static void lane_loops(Printer *p, const Value *value, int var, int lanes, const char *name) {
+    const char *extent = printer_extent(p, var);
+    bool vectors = in_vectors(p, value);
+    Dim dim = p->loops->var[var].extent;
     printer_hoist(p, value->in[0]);
     printer_line(p);
     buf_printf(p->out, "int %s_block = 0;\n", name);
     printer_line(p);
-    buf_printf(p->out, "for (; %s_block + %d <= %s; %s_block += %d) {\n", name, LANES, extent, name,
-               LANES);
-    int outer = printer_enter(p);
-    for (int tail = 0; tail < 2; tail++) {
-        keep_rolled(p);
-        printer_line(p);
-        if (tail)
-            buf_printf(p->out, "for (int lane = 0; lane < %s - %s_block; lane++) {\n", extent,
-                       name);
-        else
-            buf_printf(p->out, "for (int lane = 0; lane < %d; lane++) {\n", LANES);
-        int inner = printer_enter(p);
-        printer_line(p);
-        buf_printf(p->out, "const int %s = %s_block + lane;\n", index, name);
-        p->open |= 1ull << var;
-        VEC_PUSH(p->arena, p->named, -1 - var);
-        printer_ask(p, value, var);
-        printer_accumulate(p, value, arena_printf(p->arena, "%s_lane[lane]", name));
-        printer_leave(p, inner);
-        if (!tail) printer_leave(p, outer);
-    }
+    buf_printf(p->out, "for (; %s_block + %d <= %s; %s_block += %d) {\n", name, lanes, extent, name,
+               lanes);
+    int mark = printer_enter(p);
+    for (int i = 0; i < lanes / 16 && vectors; i++)
+        add_sixteen(p, value, var, name, i, NULL);
+    if (!vectors) lane_loop(p, value, var, name, 0, arena_printf(p->arena, "%d", lanes));
+    printer_leave(p, mark);
+    if (dim_is_const(dim) && dim.c[0] % lanes == 0) return;
+    if (vectors)
+        add_rest(p, value, var, lanes, name, extent);
+    else
+        lane_loop(p, value, var, name, 0,
+                  arena_printf(p->arena, "%s - %s_block", extent, name));
 }
 
-static void sum_lanes(Printer *p, const Value *value, const char *name) {
-    for (int width = LANES / 2; width > 0; width /= 2) {
+static void sum_lanes(Printer *p, const Value *value, int lanes, const char *name) {
+    bool vectors = in_vectors(p, value);
+    for (int width = lanes / 2; width >= (vectors ? 16 : 1); width /= 2) {
+        for (int i = 0; i < width / 16 && vectors; i++) {
+            const char *low = arena_printf(p->arena, "%s_%d", name, i);
+            const char *high = arena_printf(p->arena, "%s_%d", name, i + width / 16);
+            printer_line(p);
+            buf_printf(p->out, "%s = %s;\n", low, combine_lanes(p, value, low, high));
+        }
+        if (vectors) continue;
         const char *low = arena_printf(p->arena, "%s_lane[lane]", name);
         const char *high = arena_printf(p->arena, "%s_lane[lane + %d]", name, width);
         printer_line(p);
@@ -124,13 +253,11 @@ static void sum_lanes(Printer *p, const Value *value, const char *name) {
         buf_printf(p->out, "%s = %s;\n", low, combine(p, value, low, high));
     }
     printer_line(p);
-    buf_printf(p->out, "const %s %s = %s_lane[0];\n", c_type(value->dtype), name, name);
-}
-
-static bool runs_in_lanes(const Printer *p, const Value *value) {
-    if (value->op == OP_argmax || value->var_count == 0) return false;
-    return dim_eval(p->loops->var[value->var[value->var_count - 1]].extent, p->loops->batch) >=
-           LANES;
+    if (vectors)
+        buf_printf(p->out, "const float %s = nnc_%s_of16(%s_0);\n", name, reduction_name(value),
+                   name);
+    else
+        buf_printf(p->out, "const %s %s = %s_lane[0];\n", c_type(value->dtype), name, name);
 }
 
 int printer_open_if(Printer *p, const Value *value) {
@@ -144,17 +271,10 @@ int printer_open_if(Printer *p, const Value *value) {
 
 void printer_reduce(Printer *p, const Value *value) {
     const char *name = arena_printf(p->arena, "v%d", value->id);
-    int mark[2 * MAX_RANK], loops = value->var_count;
-    bool lanes = runs_in_lanes(p, value);
+    int mark[2 * MAX_RANK], loops = value->var_count, lanes = lanes_of(p, value);
     if (lanes) {
         loops--;
-        printer_line(p);
-        buf_printf(p->out, "%s %s_lane[%d];\n", c_type(value->dtype), name, LANES);
-        keep_rolled(p);
-        printer_line(p);
-        buf_printf(p->out, "for (int lane = 0; lane < %d; lane++)\n", LANES);
-        print_indent(p->out, p->depth + 1);
-        buf_printf(p->out, "%s_lane[lane] = %s;\n", name, reduce_identity(value));
+        declare_lanes(p, value, lanes, name);
     }
     if (value->op == OP_argmax) {
         argmax_loops(p, value, name);
@@ -167,13 +287,13 @@ void printer_reduce(Printer *p, const Value *value) {
             printer_ask(p, value, value->var[i]);
         }
         if (lanes)
-            lane_loops(p, value, value->var[loops], name);
+            lane_loops(p, value, value->var[loops], lanes, name);
         else
             printer_accumulate(p, value, name);
         for (int i = loops - 1; i >= 0; i--)
             printer_leave(p, mark[i]);
         if (all >= 0) printer_leave(p, all);
-        if (lanes) sum_lanes(p, value, name);
+        if (lanes) sum_lanes(p, value, lanes, name);
     }
     p->name[value->id] = name;
     VEC_PUSH(p->arena, p->named, value->id);

@@ -77,3 +77,34 @@ static inline void nnc_transpose4(const float *from, long long step, float *to, 
     *(nnc_v4 *)(to + 2 * width) = NNC_LANES(nnc_m4, pq2, rs2, 0, 1, 4, 5);
     *(nnc_v4 *)(to + 3 * width) = NNC_LANES(nnc_m4, pq2, rs2, 2, 3, 6, 7);
 }
+
+// Sixteen lanes of a reduction. As nnc_max and nnc_min: a tie gives a, NaN wins.
+#define NNC_SELECT16(m, a, b) ((nnc_v16)(((m) & (nnc_m16)(a)) | (~(m) & (nnc_m16)(b))))
+static inline nnc_v16 nnc_max16(nnc_v16 a, nnc_v16 b) {
+    const nnc_m16 first = (nnc_m16)(a >= b) | (nnc_m16)(a != a);
+    return NNC_SELECT16(first, a, b);
+}
+static inline nnc_v16 nnc_min16(nnc_v16 a, nnc_v16 b) {
+    const nnc_m16 first = (nnc_m16)(a <= b) | (nnc_m16)(a != a);
+    return NNC_SELECT16(first, a, b);
+}
+
+// All of them together: halves, quarters ..
+#define NNC_HIGH16(a) NNC_LANES(nnc_m16, a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define NNC_TURN4(a)  NNC_LANES(nnc_m16, a, a, 4, 5, 6, 7, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7)
+#define NNC_TURN2(a)  NNC_LANES(nnc_m16, a, a, 2, 3, 0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)
+#define NNC_TURN1(a)  NNC_LANES(nnc_m16, a, a, 1, 0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)
+static inline float nnc_sum_of16(nnc_v16 a) {
+    a += NNC_HIGH16(a), a += NNC_TURN4(a), a += NNC_TURN2(a), a += NNC_TURN1(a);
+    return a[0];
+}
+static inline float nnc_max_of16(nnc_v16 a) {
+    a = nnc_max16(a, NNC_HIGH16(a)), a = nnc_max16(a, NNC_TURN4(a));
+    a = nnc_max16(a, NNC_TURN2(a)), a = nnc_max16(a, NNC_TURN1(a));
+    return a[0];
+}
+static inline float nnc_min_of16(nnc_v16 a) {
+    a = nnc_min16(a, NNC_HIGH16(a)), a = nnc_min16(a, NNC_TURN4(a));
+    a = nnc_min16(a, NNC_TURN2(a)), a = nnc_min16(a, NNC_TURN1(a));
+    return a[0];
+}
