@@ -113,11 +113,8 @@ NNC_MATH float nnc_expm1_poly(float r) {
 
 // a * 2^n for n = -252 .. 254, in two steps, so that the result may be denormal or infinite.
 NNC_MATH float nnc_scale(float a, float shifted) {
-    unsigned n = nnc_bits(shifted) - nnc_bits(NNC_ROUND);
-    unsigned half = (unsigned)((int)n >> 1);
-    float first = nnc_from_bits((half << 23) + 0x3f800000u);
-    float second = nnc_from_bits(((n - half) << 23) + 0x3f800000u);
-    return a * first * second;
+    unsigned all = nnc_bits(shifted) << 23, half = nnc_bits(shifted) >> 1 << 23; // of NNC_ROUND: 0
+    return a * nnc_from_bits(half + 0x3f800000u) * nnc_from_bits(all - half + 0x3f800000u);
 }
 
 // Outside of -104 .. 104 every result is 0 or infinite. (One comparison, since two take longer than
