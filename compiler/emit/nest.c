@@ -5,6 +5,8 @@
 #include "emit/printer.h"
 #include "rng.h"
 
+#include <string.h>
+
 static void mark_value(Printer *p, const Value *value);
 
 // Marks the values that an index is made of, and returns all variables that it depends on.
@@ -48,6 +50,61 @@ static void hoist_all(Printer *p) {
         printer_hoist(p, p->loops->store.at[i].value);
 }
 
+// --- Streams: the innermost loop in blocks, which are computed in the cache and then written past
+// it.
+
+enum { STREAM_BLOCK = 1024 };
+
+static bool can_stream(const Loops *loops) {
+    if (loops->kernel->kind != KERNEL_LOOPS || !loops->target->lanes) return false;
+    for (int i = 0; i < loops->store.count && !strcmp(loops->target->architecture, "x86-64"); i++)
+        if (printer_streams(loops, &loops->store.at[i])) return true;
+    return false;
+}
+
+// `high`: NULL: all of the loop.
+static void stream_loop(Printer *p, const char *low, const char *high) {
+    const Loops *loops = p->loops;
+    int var = loops->loop[loops->loop_count - 1];
+    const char *index = printer_var(p, var);
+    Dim extent = loops->var[var].extent;
+    bool whole = !high && dim_is_const(extent) && extent.c[0] <= STREAM_BLOCK;
+    hoist_all(p);
+    if (loops->loop_count > 1) printer_stores(p);
+    if (!high) high = printer_extent(p, var);
+    printer_line(p);
+    buf_printf(p->out, "for (int first = %s; first < %s; first += %d) {\n", low, high, STREAM_BLOCK);
+    int block = printer_enter(p);
+    printer_line(p);
+    if (whole)
+        buf_printf(p->out, "const int last = %s;\n", high);
+    else
+        buf_printf(p->out, "const int last = first + %d < %s ? first + %d : %s;\n", STREAM_BLOCK,
+                   high, STREAM_BLOCK, high);
+    for (int i = 0; i < loops->store.count; i++)
+        if (printer_streams(loops, &loops->store.at[i])) {
+            printer_line(p);
+            buf_printf(p->out, "float b%d_%d_near[%d] __attribute__((aligned(64)));\n",
+                       loops->store.at[i].buffer->id, i, STREAM_BLOCK);
+        }
+    int inner = printer_open_loop(p, var, "first", "last");
+    printer_stores(p);
+    printer_leave(p, inner);
+    printer_line(p);
+    buf_printf(p->out, "const int %s = first;\n", index);
+    p->open |= 1ull << var;
+    VEC_PUSH(p->arena, p->named, -1 - var);
+    for (int i = 0; i < loops->store.count; i++) {
+        const Store *store = &loops->store.at[i];
+        if (!printer_streams(loops, store)) continue;
+        const char *at = printer_index(p, &store->index);
+        printer_line(p);
+        buf_printf(p->out, "nnc_stream(b%d + %s, b%d_%d_near, last - first);\n", store->buffer->id,
+                   at, store->buffer->id, i);
+    }
+    printer_leave(p, block);
+}
+
 void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth) {
     nest_print_tile(out, loops, low, high, NULL, NULL, depth);
 }
@@ -56,7 +113,8 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
                      const char *first, const char *last, int depth) {
     Printer p = printer_new(out, loops, depth);
     const Value *row = first ? NULL : printer_row_reduction(&p);
-    int mark[MAX_RANK], count = loops->loop_count - (row ? 1 : 0);
+    p.streams = !row && !first && can_stream(loops);
+    int mark[MAX_RANK], count = loops->loop_count - (row || p.streams ? 1 : 0);
     for (int i = 0; i < count; i++) {
         if (!row) hoist_all(&p);
         if (i > 0) printer_stores(&p); // of a row
@@ -72,11 +130,17 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
     if (row) {
         int last = loops->loop[loops->loop_count - 1];
         printer_row(&p, row, count == 0 ? low : "0", count == 0 ? high : printer_extent(&p, last));
+    } else if (p.streams) {
+        stream_loop(&p, count == 0 ? low : "0", count == 0 ? high : NULL);
     } else {
         printer_stores(&p);
     }
     for (int i = count - 1; i >= 0; i--)
         printer_leave(&p, mark[i]);
+    if (p.streams) {
+        printer_line(&p);
+        buf_add(out, "nnc_streamed();\n");
+    }
 }
 
 // --- Locals

@@ -248,6 +248,11 @@ const char *printer_extent(Printer *p, int var) {
     return text.text;
 }
 
+bool printer_streams(const Loops *loops, const Store *store) {
+    int var = loops->loop[loops->loop_count - 1];
+    return store->buffer->streamed && index_coefficient(&store->index, var) == 1;
+}
+
 // Those that are not stored yet and can be: their loops are open.
 static uint64_t stores_due(const Printer *p) {
     uint64_t due = 0;
@@ -275,6 +280,10 @@ void printer_stores(Printer *p) {
         if (!(due >> i & 1)) continue;
         const char *index = printer_index(p, &store->index);
         printer_line(p);
-        buf_printf(p->out, "b%d[%s] = %s;\n", store->buffer->id, index, text[i]);
+        if (p->streams && printer_streams(p->loops, store))
+            buf_printf(p->out, "b%d_%d_near[%s - first] = %s;\n", store->buffer->id, i,
+                       printer_var(p, p->loops->loop[p->loops->loop_count - 1]), text[i]);
+        else
+            buf_printf(p->out, "b%d[%s] = %s;\n", store->buffer->id, index, text[i]);
     }
 }

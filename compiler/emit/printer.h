@@ -15,6 +15,7 @@ typedef struct Printer {
     int depth;
     uint64_t open;     // variables whose loops are open, or LETs that are printed
     uint64_t stored;   // stores that are printed
+    bool streams;      // the innermost loop is one of blocks, from `first`
     uint64_t *deps;    // by value id: the variables it depends on
     int *uses;         // by value id
     const char **name; // by value id: its local, where it is printed and in scope
@@ -43,6 +44,9 @@ const char *printer_declare(Printer *p, const Value *value, const char *text);
 void printer_hoist(Printer *p, const Value *value);
 // Computes all results whose loops are open, then stores them; each once.
 void printer_stores(Printer *p);
+
+// Are the store's neighbours along the innermost loop to be written past the caches?
+bool printer_streams(const Loops *loops, const Store *store);
 
 uint64_t index_deps(const Loops *loops, const Index *index); // variables, LETs followed
 uint64_t index_var_deps(const Loops *loops, int var);

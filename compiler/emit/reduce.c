@@ -3,6 +3,7 @@
 // through 16 accumulators (lanes), or 64, that are added in a fixed tree: on every processor alike,
 // and in vectors where there are any.
 #include "emit/printer.h"
+#include "pass/index.h"
 
 enum { LANES = REDUCE_LANES, LONG = 256, LONG_LANES = 4 * LANES };
 
@@ -26,7 +27,6 @@ static const char *reduction_name(const Value *value) {
 
 // Of vectors.
 static const char *combine_lanes(Printer *p, const Value *value, const char *a, const char *b) {
-    if (value->op == OP_reduce_sum) return arena_printf(p->arena, "%s + %s", a, b);
     return arena_printf(p->arena, "nnc_%s16(%s, %s)", reduction_name(value), a, b);
 }
 
@@ -93,7 +93,7 @@ void printer_accumulate(Printer *p, const Value *value, const char *to) {
 // A C compiler makes a vector instruction of a short loop, but not of what is left of it when it is
 // written out first. No turn of it reads what another one writes.
 static void keep_rolled(Printer *p) {
-    if (p->loops->lanes) buf_add(p->out, "#pragma GCC ivdep\n#pragma GCC unroll 1\n");
+    if (p->loops->target->lanes) buf_add(p->out, "#pragma GCC ivdep\n#pragma GCC unroll 1\n");
 }
 
 static int64_t innermost_extent(const Printer *p, const Value *value) {
@@ -109,7 +109,7 @@ static int lanes_of(const Printer *p, const Value *value) {
 
 // Are the lanes vectors, 16 in each? Otherwise they are an array.
 static bool in_vectors(const Printer *p, const Value *value) {
-    return p->loops->lanes && value->dtype == DT_F32 && value->condition_count == 0;
+    return p->loops->target->lanes && value->dtype == DT_F32 && value->condition_count == 0;
 }
 
 static void declare_lanes(Printer *p, const Value *value, int lanes, const char *name) {
@@ -169,6 +169,37 @@ static const char *loaded(Printer *p, const Value *value, int var, const char *n
                         printer_index(p, &body->index));
 }
 
+// --- The next row is fetched from memory by the last reduction of the one at hand, while there is
+// something to compute.
+
+enum { FAR_BYTES = 1 << 20 };
+
+static bool is_last(const Printer *p, const Value *value) {
+    for (int i = value->id + 1; i < p->loops->value.count; i++)
+        if (p->loops->value.at[i]->kind == VALUE_REDUCE && p->uses[i] > 0) return false;
+    return p->loops->kernel->rows > 0;
+}
+
+static void fetch_next(Printer *p, const Value *value, const Value *body, int var, int first) {
+    if (!is_last(p, value)) return;
+    for (int i = 0; i < body->in_count; i++)
+        fetch_next(p, value, body->in[i], var, first);
+    if (body->kind != VALUE_LOAD || index_coefficient(&body->index, var) != 1 ||
+        body->buffer->elements * dtype_size(body->buffer->dtype) < FAR_BYTES)
+        return;
+    int64_t row = 0;
+    for (int i = 0; i < p->loops->loop_count; i++) // the innermost one of rows
+        if (p->deps[value->id] >> p->loops->loop[i] & 1)
+            row = index_coefficient(&body->index, p->loops->loop[i]);
+    if (row == 0) return;
+    Index next = index_add(body->index, index_const(row + first));
+    next = index_add(next, index_scale(index_var(var), -1));
+    const char *index = printer_index(p, &next);
+    printer_line(p);
+    buf_printf(p->out, "__builtin_prefetch(b%d + %s + %s_block);\n", body->buffer->id, index,
+               arena_printf(p->arena, "v%d", value->id));
+}
+
 // Sixteen lanes, computed to memory that never gets there, and added to vector number `which`.
 // `rest`: how many there are, where they are not sixteen.
 static void add_sixteen(Printer *p, const Value *value, int var, const char *name, int which,
@@ -177,6 +208,7 @@ static void add_sixteen(Printer *p, const Value *value, int var, const char *nam
     printer_line(p);
     buf_add(p->out, "{\n");
     int mark = printer_enter(p);
+    if (!rest) fetch_next(p, value, value->in[0], var, 16 * which);
     if (!rest && is_loaded(value->in[0], var)) {
         from = loaded(p, value, var, name, 16 * which);
     } else {
@@ -254,7 +286,7 @@ static void sum_lanes(Printer *p, const Value *value, int lanes, const char *nam
     }
     printer_line(p);
     if (vectors)
-        buf_printf(p->out, "const float %s = nnc_%s_of16(%s_0);\n", name, reduction_name(value),
+        buf_printf(p->out, "const float %s = nnc_%s_of16(&%s_0);\n", name, reduction_name(value),
                    name);
     else
         buf_printf(p->out, "const %s %s = %s_lane[0];\n", c_type(value->dtype), name, name);

@@ -79,32 +79,61 @@ static inline void nnc_transpose4(const float *from, long long step, float *to, 
 }
 
 // Sixteen lanes of a reduction. As nnc_max and nnc_min: a tie gives a, NaN wins.
-#define NNC_SELECT16(m, a, b) ((nnc_v16)(((m) & (nnc_m16)(a)) | (~(m) & (nnc_m16)(b))))
-static inline nnc_v16 nnc_max16(nnc_v16 a, nnc_v16 b) {
-    const nnc_m16 first = (nnc_m16)(a >= b) | (nnc_m16)(a != a);
-    return NNC_SELECT16(first, a, b);
-}
-static inline nnc_v16 nnc_min16(nnc_v16 a, nnc_v16 b) {
-    const nnc_m16 first = (nnc_m16)(a <= b) | (nnc_m16)(a != a);
-    return NNC_SELECT16(first, a, b);
-}
+#define NNC_FIRST16(m, a, b) ((nnc_v16)(((m) & (nnc_m16)(a)) | (~(m) & (nnc_m16)(b))))
+#define nnc_max16(a, b)      NNC_FIRST16((nnc_m16)((a) >= (b)) | (nnc_m16)((a) != (a)), a, b)
+#define nnc_min16(a, b)      NNC_FIRST16((nnc_m16)((a) <= (b)) | (nnc_m16)((a) != (a)), a, b)
+#define nnc_sum16(a, b)      ((a) + (b))
 
 // All of them together: halves, quarters ..
-#define NNC_HIGH16(a) NNC_LANES(nnc_m16, a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
-#define NNC_TURN4(a)  NNC_LANES(nnc_m16, a, a, 4, 5, 6, 7, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7)
-#define NNC_TURN2(a)  NNC_LANES(nnc_m16, a, a, 2, 3, 0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)
-#define NNC_TURN1(a)  NNC_LANES(nnc_m16, a, a, 1, 0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)
-static inline float nnc_sum_of16(nnc_v16 a) {
-    a += NNC_HIGH16(a), a += NNC_TURN4(a), a += NNC_TURN2(a), a += NNC_TURN1(a);
-    return a[0];
+#define NNC_HALF16(a) NNC_LANES(nnc_m16, a, a, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
+#define NNC_HALF8(a)  NNC_LANES(nnc_m16, a, a, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7)
+#define NNC_HALF4(a)  NNC_LANES(nnc_m16, a, a, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3)
+#define NNC_HALF2(a)  NNC_LANES(nnc_m16, a, a, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+#define NNC_ALL16(name, combine)                                                                   \
+    static inline float name(const nnc_v16 *lanes) {                                               \
+        nnc_v16 a = *lanes;                                                                        \
+        a = combine(a, NNC_HALF16(a));                                                             \
+        a = combine(a, NNC_HALF8(a));                                                              \
+        a = combine(a, NNC_HALF4(a));                                                              \
+        a = combine(a, NNC_HALF2(a));                                                              \
+        return a[0];                                                                               \
+    }
+NNC_ALL16(nnc_sum_of16, nnc_sum16)
+NNC_ALL16(nnc_max_of16, nnc_max16)
+NNC_ALL16(nnc_min_of16, nnc_min16)
+
+// Past the caches, into memory: a line of a cache that is written as a whole is not read before.
+// Other processors see it from nnc_streamed() on.
+#ifdef __x86_64__
+#if defined(__AVX512F__)
+enum { NNC_STREAM = 16 };
+typedef nnc_v16 nnc_some;
+typedef float nnc_line __attribute__((vector_size(64)));
+#define NNC_MOVNT __builtin_ia32_movntps512
+#elif defined(__AVX__)
+enum { NNC_STREAM = 8 };
+typedef nnc_v8 nnc_some;
+typedef float nnc_line __attribute__((vector_size(32)));
+#define NNC_MOVNT __builtin_ia32_movntps256
+#else
+enum { NNC_STREAM = 4 };
+typedef nnc_v4 nnc_some;
+typedef float nnc_line __attribute__((vector_size(16)));
+#define NNC_MOVNT __builtin_ia32_movntps
+#endif
+#ifdef __clang__
+#undef NNC_MOVNT
+#define NNC_MOVNT(to, from) __builtin_nontemporal_store(from, (nnc_line *)(to))
+#endif
+static inline void nnc_stream(float *to, const float *from, int count) {
+    int i = 0;
+    for (; i < count && ((unsigned long long)(to + i) & 63); i++)
+        to[i] = from[i];
+    for (; i + 16 <= count; i += 16)
+        for (int k = 0; k < 16; k += NNC_STREAM)
+            NNC_MOVNT(to + i + k, *(const nnc_some *)(from + i + k));
+    for (; i < count; i++)
+        to[i] = from[i];
 }
-static inline float nnc_max_of16(nnc_v16 a) {
-    a = nnc_max16(a, NNC_HIGH16(a)), a = nnc_max16(a, NNC_TURN4(a));
-    a = nnc_max16(a, NNC_TURN2(a)), a = nnc_max16(a, NNC_TURN1(a));
-    return a[0];
-}
-static inline float nnc_min_of16(nnc_v16 a) {
-    a = nnc_min16(a, NNC_HIGH16(a)), a = nnc_min16(a, NNC_TURN4(a));
-    a = nnc_min16(a, NNC_TURN2(a)), a = nnc_min16(a, NNC_TURN1(a));
-    return a[0];
-}
+static inline void nnc_streamed(void) { __builtin_ia32_sfence(); }
+#endif

@@ -507,7 +507,7 @@ Loops *loops_build(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
     loops->kernel = kernel;
     loops->arena = arena;
     loops->batch = fusion->batch;
-    loops->lanes = fusion->target->lanes;
+    loops->target = fusion->target;
     loops->outer_unit = 1;
     for (int axis = 0; axis < kernel->space.rank; axis++) {
         if (dim_is_one(kernel->space.dim[axis])) continue;
@@ -538,7 +538,7 @@ Loops *loops_build_part(Arena *arena, const Fusion *fusion, const Node *operand,
     Builder b = {.loops = loops, .fusion = fusion, .kernel = kernel, .memo = map_new(arena)};
     Place place;
     memset(&place, 0, sizeof place);
-    *loops = (Loops){.kernel = kernel, .arena = arena, .batch = fusion->batch, .lanes = fusion->target->lanes, .outer_unit = 1};
+    *loops = (Loops){.kernel = kernel, .arena = arena, .batch = fusion->batch, .target = fusion->target, .outer_unit = 1};
     place.at[0] = outside_var(loops, first, operand->shape.dim[0]);
     for (int axis = 1; axis < operand->shape.rank; axis++) {
         int var = loops_add_var(loops, VAR_LOOP, operand->shape.dim[axis]);

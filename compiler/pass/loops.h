@@ -93,7 +93,7 @@ typedef struct Loops {
     const Kernel *kernel;
     Arena *arena;
     int64_t batch;
-    int lanes; // of the target
+    const Target *target;
     int var_count;
     Var var[LOOP_VARS];
     int loop_count;

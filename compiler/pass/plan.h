@@ -29,6 +29,7 @@ typedef struct Buffer {
     int64_t offset;   // bytes from the arena's start; multiple of NNC_ALIGN
     int64_t part;     // > 0: of a thread's part, this many elements to an index; elements: a part's
     int first, last;  // the first and the last child of the plan's root that touch it
+    bool streamed;    // written past the caches: too large for them, and not read again soon
 } Buffer;
 
 typedef struct Buffers {

@@ -64,9 +64,35 @@ static int64_t keep_in_strand(Arena *arena, Fusion *fusion, const Strand *strand
     return base + bytes;
 }
 
+// --- What is written past the caches
+
+enum { STREAM_BYTES = 32 << 20 }; // as much as a large last cache
+
+static int touches(const Strand *strand, const Buffer *buffer) {
+    int count = 0;
+    for (int w = 0; w < strand->walk.count; w++)
+        for (int t = 0; t < strand->walk.at[w]->touch.count; t++)
+            count += strand->walk.at[w]->touch.at[t].buffer == buffer;
+    return count;
+}
+
+// Streamed, if each strand that touches it does so once. (One that writes a part of it and reads
+// this part again has it in the cache.)
+static void find_streams(const Fusion *fusion, const Groups *groups) {
+    for (int i = 0; i < fusion->buffer.count; i++) {
+        Buffer *buffer = fusion->buffer.at[i];
+        buffer->streamed = buffer->dtype == DT_F32 && buffer->arena != ARENA_SCRATCH &&
+                           buffer->elements * dtype_size(DT_F32) >= STREAM_BYTES;
+        for (int l = 0; l < groups->level.count && buffer->streamed; l++)
+            for (int s = 0; s < groups->level.at[l]->strand.count; s++)
+                if (touches(groups->level.at[l]->strand.at[s], buffer) > 1) buffer->streamed = false;
+    }
+}
+
 int64_t scope_buffers(Arena *arena, Fusion *fusion, const Groups *groups, int64_t scratch) {
     const Use *use = find_uses(arena, fusion, groups);
     int64_t most = scratch;
+    find_streams(fusion, groups);
     for (int l = 0; l < groups->level.count; l++)
         for (int s = 0; s < groups->level.at[l]->strand.count; s++) {
             const Strand *strand = groups->level.at[l]->strand.at[s];
