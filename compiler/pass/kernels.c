@@ -289,7 +289,7 @@ static int join(Maker *m) {
     return m->fusion->kernel.count - 1;
 }
 
-// --- Rows: what a kernel over rows makes for itself alone
+// --- What a kernel of several results makes for itself alone
 
 static bool is_read_outside(const Maker *m, const Kernel *own, const Buffer *buffer) {
     bool outside = buffer->arena != ARENA_WORK;
@@ -302,7 +302,8 @@ static bool is_read_outside(const Maker *m, const Kernel *own, const Buffer *buf
     return outside;
 }
 
-// It is stored no more. A row of it lies in scratch memory; one value of a row nowhere.
+// It is stored no more. Of what a kernel over rows makes, a row lies in scratch memory; everything
+// else is computed in passing.
 static void move_inside(Maker *m, Kernel *kernel, Result result, int64_t *at) {
     const Buffer *old = result.to.buffer;
     const Shape *shape = &result.value->shape;
@@ -310,6 +311,7 @@ static void move_inside(Maker *m, Kernel *kernel, Result result, int64_t *at) {
     for (int id = 0; id < m->fusion->graph->node.count; id++)
         if (m->fusion->storage[id].buffer == old) m->fusion->storage[id] = (Storage){0};
     m->f->stored[result.value->id] = false;
+    if (!kernel->rows) return;
     for (int axis = kernel->rows; axis < shape->rank; axis++)
         row *= dim_eval(shape->dim[axis], m->batch);
     result.to = (Storage){0};
@@ -398,7 +400,7 @@ static void make_stored(Maker *m) {
         m->made_at[id] = join(m);
     }
     for (int k = 0; k < m->fusion->kernel.count; k++)
-        if (m->fusion->kernel.at[k]->rows) keep_inside(m, m->fusion->kernel.at[k]);
+        if (m->fusion->kernel.at[k]->result.count > 1) keep_inside(m, m->fusion->kernel.at[k]);
 }
 
 // --- Roots
