@@ -13,6 +13,8 @@
 #include "pass/lower.h"
 #include "pass/lower_internal.h"
 
+#include <string.h>
+
 // --- Accesses
 
 static bool access_is_plain(const Access *access) {
@@ -45,6 +47,7 @@ static int count_uses(const Access *access, int rank, int index) {
 static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access *own, int own_rank,
                       const Access *other, int other_rank) {
     if (access->index[1] < 0 || l->fold_count == MAX_RANK / 2) return false;
+    if (l->target->lanes && access->divisor == 1) return false;
     for (int first = 0; first < 2; first++) {
         int p = access->index[first], r = access->index[!first];
         if (access->coef[first] != 1 || access->coef[!first] >= 0) continue;
@@ -102,59 +105,93 @@ static const Node *flip_axis(Graph *g, const Node *node, int axis) {
     return node_flip(g, node, 1u << axis);
 }
 
-// Makes axis `axis` of the operand, read by `access`, one plain axis or (for two indices) two.
-// Returns the number of axes it became, 0 where it cannot be had.
+// How an axis is read that is not plain: at low + ci*i + cj*j, with positive coefficients.
+typedef struct Read {
+    int i, j; // j -1: at one index alone
+    int64_t ni, nj, ci, cj, low, high;
+    bool flip_i, flip_j;
+} Read;
+
+// False where it cannot be had.
+static bool read_axis(const Lowering *l, const Node *node, int axis, const Access *access,
+                      Read *read) {
+    *read = (Read){.i = access->index[0], .j = access->index[1], .ni = 1, .nj = 1};
+    if (read->i < 0 || !dim_is_const(node->shape.dim[axis])) return false;
+    if (!dim_is_const(l->index[read->i].extent)) return false;
+    if (read->j >= 0 && !dim_is_const(l->index[read->j].extent)) return false;
+    read->ni = dim_eval(l->index[read->i].extent, 1), read->ci = access->coef[0];
+    if (read->j >= 0) read->nj = dim_eval(l->index[read->j].extent, 1), read->cj = access->coef[1];
+    if (read->ni < 1 || read->nj < 1 || read->ci == 0 || (read->j >= 0 && read->cj == 0))
+        return false;
+    // A negative coefficient counts from the other end; the new axis is flipped behind.
+    read->flip_i = read->ci < 0, read->flip_j = read->cj < 0;
+    read->low = access->offset + (read->flip_i ? read->ci * (read->ni - 1) : 0) +
+                (read->flip_j ? read->cj * (read->nj - 1) : 0);
+    if (read->flip_i) read->ci = -read->ci;
+    if (read->flip_j) read->cj = -read->cj;
+    read->high = read->low + read->ci * (read->ni - 1) + read->cj * (read->nj - 1);
+    return true;
+}
+
+// Pads and crops all axes to what is read of them, zeros included, before any is read through a
+// window: so what has to be copied is small.
+static bool crop_to_reads(const Lowering *l, Operand *operand, const Access *access, int rank) {
+    for (int axis = 0; axis < rank; axis++) {
+        Read read;
+        if (access_is_plain(&access[axis])) continue;
+        if (!read_axis(l, operand->node, axis, &access[axis], &read)) return false;
+        operand->node = pad_axis(l->graph, operand->node, axis, 0, 0, access[axis].divisor - 1);
+        operand->node = crop_axis(l->graph, operand->node, axis, read.low, read.high);
+    }
+    return true;
+}
+
+// Makes axis `axis` of the cropped operand, read by `access`, one plain axis or (for two indices)
+// two. Returns the number of axes it became, 0 where it cannot be had.
 static int make_axis_plain(Lowering *l, Operand *operand, int axis, const Access *access) {
     Graph *g = l->graph;
+    Read read;
     if (access_is_plain(access)) {
         if (!dim_equal(operand->node->shape.dim[axis], l->index[access->index[0]].extent)) return 0;
         operand->index[axis] = access->index[0];
         return 1;
     }
-    int i = access->index[0], j = access->index[1];
-    if (i < 0 || !dim_is_const(operand->node->shape.dim[axis])) return 0;
-    if (!dim_is_const(l->index[i].extent) || (j >= 0 && !dim_is_const(l->index[j].extent)))
-        return 0;
-    int64_t ni = dim_eval(l->index[i].extent, 1), nj = j >= 0 ? dim_eval(l->index[j].extent, 1) : 1;
-    int64_t ci = access->coef[0], cj = j >= 0 ? access->coef[1] : 0, first = access->offset;
-    if (ni < 1 || nj < 1 || ci == 0 || (j >= 0 && cj == 0)) return 0;
-    const Node *node = pad_axis(g, operand->node, axis, 0, 0, access->divisor - 1);
-    // A negative coefficient counts from the other end; the new axis is flipped behind.
-    bool flip_i = ci < 0, flip_j = cj < 0;
-    first += (flip_i ? ci * (ni - 1) : 0) + (flip_j ? cj * (nj - 1) : 0);
-    if (flip_i) ci = -ci;
-    if (flip_j) cj = -cj;
-    node = crop_axis(g, node, axis, first, first + ci * (ni - 1) + cj * (nj - 1));
-    if (j < 0) {
-        node = slice_axis(g, node, axis, 0, ci, ni);
-        operand->node = flip_i ? flip_axis(g, node, axis) : node;
-        operand->index[axis] = i;
-        operand->free_order = true;
+    if (!read_axis(l, operand->node, axis, access, &read)) return 0;
+    const Node *node = operand->node;
+    operand->free_order = true;
+    if (read.j < 0) {
+        node = slice_axis(g, node, axis, 0, read.ci, read.ni);
+        operand->node = read.flip_i ? flip_axis(g, node, axis) : node;
+        operand->index[axis] = (int8_t)read.i;
         return 1;
     }
     if (node->shape.rank == MAX_RANK) return 0;
-    if (ni < nj) { // the longer index counts outputs, the shorter one taps
-        int index = i;
-        int64_t n = ni, c = ci;
-        bool flip = flip_i;
-        i = j, ni = nj, ci = cj, flip_i = flip_j;
-        j = index, nj = n, cj = c, flip_j = flip;
-    }
-    node = node_window(g, node, axis, dim_const(ni), (int32_t)nj, (int32_t)ci, (int32_t)cj);
-    if (flip_i) node = flip_axis(g, node, axis);
-    if (flip_j) node = flip_axis(g, node, axis + 1);
+    if (read.ni < read.nj) // the longer index counts outputs, the shorter one taps
+        read = (Read){.i = read.j,
+                      .j = read.i,
+                      .ni = read.nj,
+                      .nj = read.ni,
+                      .ci = read.cj,
+                      .cj = read.ci,
+                      .flip_i = read.flip_j,
+                      .flip_j = read.flip_i};
+    node = node_window(g, node, axis, dim_const(read.ni), (int32_t)read.nj, (int32_t)read.ci,
+                       (int32_t)read.cj);
+    if (read.flip_i) node = flip_axis(g, node, axis);
+    if (read.flip_j) node = flip_axis(g, node, axis + 1);
     for (int k = MAX_RANK - 1; k > axis + 1; k--)
         operand->index[k] = operand->index[k - 1];
-    operand->index[axis] = i;
-    operand->index[axis + 1] = j;
+    operand->index[axis] = (int8_t)read.i;
+    operand->index[axis + 1] = (int8_t)read.j;
     operand->node = node;
-    operand->free_order = true;
-    l->index[i].window_output = true;
+    l->index[read.i].window_output = true;
+    l->index[read.j].tap = true;
     return 2;
 }
 
 static bool make_plain(Lowering *l, Operand *operand, const Access *access, int rank) {
     int at = 0;
+    if (!crop_to_reads(l, operand, access, rank)) return false;
     for (int axis = 0; axis < rank; axis++) {
         int made = make_axis_plain(l, operand, at, &access[axis]);
         if (made == 0) return false;
@@ -265,6 +302,34 @@ static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out,
                         .in_out = i < out->rank && !(summed >> i & 1)};
 }
 
+// Moves what is in `set` to the end, in the order that it has.
+static void move_last(int8_t *order, int count, unsigned set) {
+    int8_t moved[2 * MAX_RANK];
+    int kept = 0, last = 0;
+    for (int i = 0; i < count; i++)
+        if (set >> order[i] & 1)
+            moved[last++] = order[i];
+        else
+            order[kept++] = order[i];
+    memcpy(order + kept, moved, (size_t)last);
+}
+
+// Vectors run along channels: for the gradient of a filter, behind the taps of the operand with the
+// windows, where there are enough of them.
+static void channels_behind_taps(const Lowering *l, const Operand *x, const Operand *y,
+                                 int8_t *order, int count) {
+    unsigned taps = 0, own = x->has & ~y->has;
+    double channels = 1;
+    for (int i = 0; i < count; i++) {
+        if (!(own >> order[i] & 1)) continue;
+        if (l->index[order[i]].tap)
+            taps |= 1u << order[i];
+        else
+            channels *= (double)dim_eval(l->index[order[i]].extent, l->batch);
+    }
+    if (taps && channels >= l->target->lanes) move_last(order, count, own & ~taps);
+}
+
 // Output order of the product: the contraction's, but with folds taps and their outputs last.
 static int output_order(const Lowering *l, unsigned has, int8_t *order) {
     uint32_t folded = 0;
@@ -300,12 +365,11 @@ typedef struct Lower { // the pass
 
 // The lowered form, summed over some axes of its output; or NULL where the contraction stays as it
 // is.
-static const Node *lower_contract(const Lower *pass, const Node *node, uint32_t summed) {
+static const Node *lower_contract(const Lower *pass, const Node *node, ContractAttr access,
+                                  const Shape *out, uint32_t summed) {
     Graph *g = pass->to;
     const Node *a = pass->map[node->in[0]->id], *b = pass->map[node->in[1]->id];
-    const Shape *out = &node->shape;
     Lowering l = {.graph = g, .batch = pass->batch, .target = pass->target};
-    ContractAttr access = *node->attr->contract;
     set_indices(&l, &access, out, summed);
     if (multiplications(&l) < pass->least) return NULL;
     const Node *winograd =
@@ -327,12 +391,34 @@ static const Node *lower_contract(const Lower *pass, const Node *node, uint32_t 
     int8_t want[2 * MAX_RANK], got[2 * MAX_RANK];
     int count = output_order(&l, x.has | y.has, want);
     if (count > MAX_RANK) return NULL;
+    if (l.target->lanes && l.fold_count == 0) {
+        channels_behind_taps(&l, &x, &y, want, count);
+        channels_behind_taps(&l, &y, &x, want, count);
+    }
     const Node *product = lower_product(&l, &x, &y, want, count, got);
     return product ? finish(&l, product, got, count, out) : NULL;
 }
 
-// Is each of these axes of a contraction an index of an operand? Along another it is the same, and a
-// sum over that is as many times as much.
+// What a slice leaves of a contraction that nothing else uses is computed alone: the gradient of a
+// padded image, without its border.
+static const Node *lower_crop(const Lower *pass, const Node *node) {
+    const Node *whole = node->in[0];
+    if (whole->op != OP_contract || pass->users[whole->id] != 1) return NULL;
+    ContractAttr attr = *whole->attr->contract;
+    for (int axis = 0; axis < node->shape.rank; axis++)
+        if (node->attr->slice[axis].step != 1) return NULL;
+    for (int operand = 0; operand < 2; operand++)
+        for (int axis = 0; axis < whole->in[operand]->shape.rank; axis++) {
+            Access *at = operand ? &attr.b[axis] : &attr.a[axis];
+            for (int i = 0; i < 2; i++)
+                if (at->index[i] >= 0 && at->index[i] < node->shape.rank)
+                    at->offset += at->coef[i] * node->attr->slice[at->index[i]].start;
+        }
+    return lower_contract(pass, whole, attr, &node->shape, 0);
+}
+
+// Is each of these axes of a contraction an index of an operand? Along another it is the same, and
+// a sum over that is as many times as much.
 static bool has_operands_along(const Node *node, uint32_t axes) {
     for (int operand = 0; operand < 2; operand++)
         for (int axis = 0; axis < node->in[operand]->shape.rank; axis++) {
@@ -350,7 +436,9 @@ static bool has_operands_along(const Node *node, uint32_t axes) {
 static const Node *lower_sum(const Lower *pass, const Node *node, uint32_t axes) {
     if (pass->users[node->id] != 1) return NULL;
     if (node->op == OP_contract)
-        return has_operands_along(node, axes) ? lower_contract(pass, node, axes) : NULL;
+        return has_operands_along(node, axes)
+                   ? lower_contract(pass, node, *node->attr->contract, &node->shape, axes)
+                   : NULL;
     if (node->op != OP_add && node->op != OP_sub) return NULL;
     for (int i = 0; i < 2; i++) {
         const Node *other = pass->map[node->in[!i]->id], *in[2];
@@ -384,7 +472,9 @@ static const Node *lower_node(const Lower *pass, const Node *node) {
     for (int i = 0; i < node->in_count; i++)
         in[i] = pass->map[node->in[i]->id];
     if (node->op == OP_contract)
-        lowered = lower_contract(pass, node, 0);
+        lowered = lower_contract(pass, node, *node->attr->contract, &node->shape, 0);
+    else if (node->op == OP_slice)
+        lowered = lower_crop(pass, node);
     else if (node->op == OP_reduce_sum)
         lowered = lower_sum(pass, node->in[0], node->attr->axes);
     if (!lowered && node->op == OP_reduce_sum) lowered = sum_by_example(pass, node, in[0]);

@@ -9,7 +9,8 @@
 typedef struct LoopIndex {
     Dim extent;
     bool in_out;        // indexes the product's output
-    bool window_output; // counts the outputs of a window, not its taps
+    bool window_output; // counts the outputs of a window
+    bool tap;           // counts its taps
 } LoopIndex;
 
 typedef struct Fold { // out[p] = sum over q, r with p = stride*q + dilation*r - offset
