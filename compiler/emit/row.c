@@ -13,7 +13,7 @@ enum { ROW = 256 };
 // own?
 static bool runs_along(const Printer *p, const Value *value, int var, int own, int *along,
                        int *across) {
-    if (value->kind == VALUE_LOAD) {
+    if (value->kind == VALUE_LOAD || value->kind == VALUE_CARRY) {
         *along += index_coefficient(&value->index, var) == 1;
         *across += own >= 0 && index_coefficient(&value->index, own) == 1 &&
                    index_coefficient(&value->index, var) != 1;

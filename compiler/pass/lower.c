@@ -63,7 +63,8 @@ static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access
                                           .dilation = -access->coef[!first],
                                           .offset = access->offset};
         l->index[p].extent = axis_extent; // p now counts the operand's own axis
-        l->index[r].in_out = true;
+        l->index[p].window_output = true;
+        l->index[r].in_out = l->index[r].tap = true;
         *access = (Access){.index = {(int8_t)p, -1}, .coef = {1, 0}, .divisor = 1};
         return true;
     }
@@ -258,20 +259,34 @@ static const Node *fold_axis(Lowering *l, const Node *node, int axis, const Fold
                      fold->offset + dim_eval(fold->outputs, 1) - 1);
 }
 
+// Moves what is in `set` to the end, in the order that it has.
+static void move_last(int8_t *order, int count, unsigned set) {
+    int8_t moved[2 * MAX_RANK];
+    int kept = 0, last = 0;
+    for (int i = 0; i < count; i++)
+        if (set >> order[i] & 1)
+            moved[last++] = order[i];
+        else
+            order[kept++] = order[i];
+    memcpy(order + kept, moved, (size_t)last);
+}
+
 // `node` has one axis for each of order[0 .. count); makes it the contraction's output, without the
 // axes that are summed behind it. An index that no operand has is broadcast; taps stand behind
-// their outputs until they are folded.
+// their outputs until they are folded, `channels` behind all others.
 static const Node *finish(Lowering *l, const Node *node, const int8_t *order, int count,
-                          const Shape *out) {
-    int8_t perm[MAX_RANK], axes[MAX_RANK];
+                          unsigned channels) {
+    int8_t perm[MAX_RANK] = {0}, axes[MAX_RANK], indices[MAX_RANK], back[MAX_RANK] = {0};
     Shape full = {0};
     uint32_t missing = 0;
-    int kept = 0;
-    for (int axis = 0; axis < out->rank; axis++) {
-        if (!l->index[axis].in_out) continue;
-        axes[full.rank++] = (int8_t)axis;
+    int kept = 0, outputs = 0;
+    for (int i = 0; i < l->outputs; i++)
+        if (l->index[i].in_out) indices[outputs++] = (int8_t)i;
+    move_last(indices, outputs, channels);
+    for (int i = 0; i < outputs; i++) {
+        axes[full.rank++] = indices[i];
         for (int f = 0; f < l->fold_count; f++)
-            if (l->fold[f].p == axis) axes[full.rank++] = (int8_t)l->fold[f].r;
+            if (l->fold[f].p == indices[i]) axes[full.rank++] = (int8_t)l->fold[f].r;
     }
     for (int i = 0; i < full.rank; i++) {
         int at = 0;
@@ -285,16 +300,21 @@ static const Node *finish(Lowering *l, const Node *node, const int8_t *order, in
     }
     node = node_permute(l->graph, node, perm);
     if (missing) node = node_broadcast(l->graph, node, missing, full);
-    for (int axis = 0, at = 0; axis < out->rank; axis++) {
-        if (!l->index[axis].in_out) continue;
+    for (int at = 0; at < outputs; at++)
         for (int f = 0; f < l->fold_count; f++)
-            if (l->fold[f].p == axis) node = fold_axis(l, node, at, &l->fold[f]);
-        at++;
+            if (l->fold[f].p == indices[at]) node = fold_axis(l, node, at, &l->fold[f]);
+    if (!channels) return node;
+    for (int i = 0; i < outputs; i++) {
+        int place = 0;
+        for (int k = 0; k < outputs; k++)
+            place += indices[k] < indices[i];
+        back[place] = (int8_t)i;
     }
-    return node;
+    return node_permute(l->graph, node, back);
 }
 
 static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out, uint32_t summed) {
+    l->outputs = out->rank;
     l->index_count = out->rank + attr->summed;
     for (int i = 0; i < l->index_count; i++)
         l->index[i] =
@@ -302,47 +322,41 @@ static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out,
                         .in_out = i < out->rank && !(summed >> i & 1)};
 }
 
-// Moves what is in `set` to the end, in the order that it has.
-static void move_last(int8_t *order, int count, unsigned set) {
-    int8_t moved[2 * MAX_RANK];
-    int kept = 0, last = 0;
-    for (int i = 0; i < count; i++)
-        if (set >> order[i] & 1)
-            moved[last++] = order[i];
-        else
-            order[kept++] = order[i];
-    memcpy(order + kept, moved, (size_t)last);
-}
-
-// Vectors run along channels: for the gradient of a filter, behind the taps of the operand with the
-// windows, where there are enough of them.
-static void channels_behind_taps(const Lowering *l, const Operand *x, const Operand *y,
-                                 int8_t *order, int count) {
-    unsigned taps = 0, own = x->has & ~y->has;
-    double channels = 1;
-    for (int i = 0; i < count; i++) {
-        if (!(own >> order[i] & 1)) continue;
-        if (l->index[order[i]].tap)
-            taps |= 1u << order[i];
-        else
-            channels *= (double)dim_eval(l->index[order[i]].extent, l->batch);
+// The output's indices along which vectors run best, where an operand has taps: its own others, if
+// they are enough of them. They stand last.
+static unsigned find_channels(const Lowering *l, const Operand *x, const Operand *y) {
+    unsigned own = x->has & ~y->has, channels = 0;
+    bool taps = false;
+    double count = 1;
+    for (int i = 0; i < l->index_count; i++) {
+        if (!(own >> i & 1) || !l->index[i].in_out) continue;
+        taps |= l->index[i].tap;
+        if (l->index[i].tap || l->index[i].window_output) continue;
+        count *= (double)dim_eval(l->index[i].extent, l->batch);
+        channels |= 1u << i;
     }
-    if (taps && channels >= l->target->lanes) move_last(order, count, own & ~taps);
+    return l->target->lanes && taps && count >= l->target->lanes ? channels : 0;
 }
 
-// Output order of the product: the contraction's, but with folds taps and their outputs last.
-static int output_order(const Lowering *l, unsigned has, int8_t *order) {
-    uint32_t folded = 0;
+// Output order of the product: the contraction's, but with folds taps and their outputs last, and
+// channels behind them.
+static int output_order(const Lowering *l, unsigned has, unsigned channels, int8_t *order) {
+    unsigned taps = 0, places = 0;
     int count = 0;
-    for (int f = 0; f < l->fold_count; f++)
-        folded |= 1u << l->fold[f].p | 1u << l->fold[f].r;
     for (int i = 0; i < l->index_count; i++)
-        if (l->index[i].in_out && (has & 1u << i) && !(folded & 1u << i))
-            order[count++] = (int8_t)i;
+        if (l->index[i].in_out && (has >> i & 1)) order[count++] = (int8_t)i;
     for (int f = 0; f < l->fold_count; f++)
-        if (has >> l->fold[f].r & 1) order[count++] = (int8_t)l->fold[f].r;
-    for (int f = 0; f < l->fold_count; f++)
-        if (has >> l->fold[f].p & 1) order[count++] = (int8_t)l->fold[f].p;
+        taps |= 1u << l->fold[f].r, places |= 1u << l->fold[f].p;
+    if (channels) {
+        move_last(order, count, places);
+        for (int i = 0; i < l->index_count; i++)
+            if (l->index[i].tap) taps |= 1u << i;
+        move_last(order, count, taps);
+    } else {
+        move_last(order, count, taps);
+        move_last(order, count, places);
+    }
+    move_last(order, count, channels);
     return count;
 }
 
@@ -389,14 +403,11 @@ static const Node *lower_contract(const Lower *pass, const Node *node, ContractA
     sum_lone_indices(&l, &x, &y);
     sum_lone_indices(&l, &y, &x);
     int8_t want[2 * MAX_RANK], got[2 * MAX_RANK];
-    int count = output_order(&l, x.has | y.has, want);
+    unsigned channels = find_channels(&l, &x, &y) | find_channels(&l, &y, &x);
+    int count = output_order(&l, x.has | y.has, channels, want);
     if (count > MAX_RANK) return NULL;
-    if (l.target->lanes && l.fold_count == 0) {
-        channels_behind_taps(&l, &x, &y, want, count);
-        channels_behind_taps(&l, &y, &x, want, count);
-    }
     const Node *product = lower_product(&l, &x, &y, want, count, got);
-    return product ? finish(&l, product, got, count, out) : NULL;
+    return product ? finish(&l, product, got, count, channels) : NULL;
 }
 
 // What a slice leaves of a contraction that nothing else uses is computed alone: the gradient of a

@@ -30,7 +30,7 @@ typedef struct Lowering {
     Graph *graph;
     int64_t batch;
     const Target *target;
-    int index_count;
+    int outputs, index_count; // of the contraction's output; with those that are summed
     LoopIndex index[2 * MAX_RANK];
     int fold_count;
     Fold fold[MAX_RANK / 2];
