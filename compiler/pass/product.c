@@ -80,15 +80,18 @@ static void split(const Choice *choice, const Operand *a, const int8_t *want, in
     }
 }
 
-// The outer axes of an operand: the batch, where it has it, and s. False: it has a part of the
-// batch.
-static bool outer_axes(const Operand *operand, const Parts *parts, List *outer) {
-    int held = 0;
+// The outer axes of an operand: what it has of the batch, and s. Of the batch it has all, nothing,
+// or, for code that reads it where it lies, the last indices: the filters of each group of
+// channels, for every image. False: anything else.
+static bool outer_axes(const Lowering *l, const Operand *operand, const Parts *parts, List *outer) {
+    int lacks = 0;
     outer->count = 0;
-    for (int i = 0; i < parts->g.count; i++)
-        held += has(operand, parts->g.at[i]);
-    if (held != 0 && held != parts->g.count) return false;
-    if (held) append(outer, &parts->g, 0);
+    while (lacks < parts->g.count && !has(operand, parts->g.at[lacks]))
+        lacks++;
+    for (int i = lacks; i < parts->g.count; i++)
+        if (!has(operand, parts->g.at[i])) return false;
+    if (lacks > 0 && lacks < parts->g.count && !l->target->lanes) return false;
+    append(outer, &parts->g, lacks);
     append(outer, &parts->s, 0);
     return true;
 }
@@ -117,7 +120,7 @@ static double evaluate(const Lowering *l, const Operand *a, const Operand *b, co
         if (has(a, want[i]) && has(b, want[i])) return -1; // must be batched
     for (int i = 0; i < parts.s.count; i++) // the first block is what is not added to
         if (!dim_at_least(l->index[parts.s.at[i]].extent, 1)) return -1;
-    if (!outer_axes(a, &parts, &outer_a) || !outer_axes(b, &parts, &outer_b)) return -1;
+    if (!outer_axes(l, a, &parts, &outer_a) || !outer_axes(l, b, &parts, &outer_b)) return -1;
     bool m_first = true, n_first = true; // the rest of the output is [m, n]; [n, m]
     for (int i = choice->batched; i < count; i++) {
         int place = i - choice->batched;
@@ -178,20 +181,27 @@ static Dim extent_of(const Lowering *l, const List *list) {
 // The operand as a block matrix [g or 1, s, rows, columns], or with the last two exchanged.
 static const Node *arrange(Lowering *l, const Operand *operand, const Parts *parts,
                            const List *rows, const List *columns, bool *transposed) {
-    List outer, order;
+    List outer, order, batch = {0};
     int8_t perm[MAX_RANK];
     const Node *node = operand->node;
-    outer_axes(operand, parts, &outer);
+    outer_axes(l, operand, parts, &outer);
     operand_order(l, operand, &outer, rows, columns, &order, transposed);
     for (int i = 0; i < order.count; i++)
         for (int axis = 0; axis < order.count; axis++)
             if (operand->index[axis] == order.at[i]) perm[i] = (int8_t)axis;
     node = node_permute(l->graph, node, perm);
-    bool batched = outer.count > parts->s.count;
-    Dim r = extent_of(l, rows), c = extent_of(l, columns);
-    Dim dims[4] = {batched ? extent_of(l, &parts->g) : dim_const(1), extent_of(l, &parts->s),
-                   *transposed ? c : r, *transposed ? r : c};
-    return node_reshape(l->graph, node, shape_of(4, dims));
+    int held = outer.count - parts->s.count;
+    append(&batch, &parts->g, parts->g.count - held);
+    Dim r = extent_of(l, rows), c = extent_of(l, columns), whole = extent_of(l, &parts->g), times;
+    Dim dims[5] = {dim_const(1), extent_of(l, &batch), extent_of(l, &parts->s), *transposed ? c : r,
+                   *transposed ? r : c};
+    node = node_reshape(l->graph, node, shape_of(4, dims + 1));
+    if (held == 0 || held == parts->g.count) return node;
+    if (!dim_div(&times, whole, dims[1])) bug("a batch is no multiple of its part");
+    dims[0] = times;
+    node = node_broadcast(l->graph, node, 1, shape_of(5, dims));
+    dims[1] = whole;
+    return node_reshape(l->graph, node, shape_of(4, dims + 1));
 }
 
 const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const int8_t *want,
