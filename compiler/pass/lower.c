@@ -44,10 +44,16 @@ static int count_uses(const Access *access, int rank, int index) {
 // If `access` of an operand is (p - dilation*r + offset) / stride, p an output index that nothing
 // else uses and r a summed one that the other operand indexes plainly: makes it a plain index of
 // its own.
-static bool take_fold(Lowering *l, Access *access, Dim axis_extent, const Access *own, int own_rank,
-                      const Access *other, int other_rank) {
+static bool take_fold(Lowering *l, const Node *node, int axis, Access *own, const Access *other,
+                      int other_rank) {
+    Access *access = &own[axis];
+    int own_rank = node->shape.rank;
+    Dim axis_extent = node->shape.dim[axis];
+    bool same = node->op == OP_broadcast && (node->attr->axes >> axis & 1);
     if (access->index[1] < 0 || l->fold_count == MAX_RANK / 2) return false;
-    if (l->target->lanes && access->divisor == 1) return false;
+    // Without a stride there are as many multiplications either way; code that reads windows where
+    // they lie is quicker than adding up. What is the same everywhere is multiplied but once.
+    if (l->target->lanes && access->divisor == 1 && !same) return false;
     for (int first = 0; first < 2; first++) {
         int p = access->index[first], r = access->index[!first];
         if (access->coef[first] != 1 || access->coef[!first] >= 0) continue;
@@ -322,20 +328,21 @@ static void set_indices(Lowering *l, const ContractAttr *attr, const Shape *out,
                         .in_out = i < out->rank && !(summed >> i & 1)};
 }
 
-// The output's indices along which vectors run best, where an operand has taps: its own others, if
-// they are enough of them. They stand last.
+// The output's indices along which vectors run best, where an operand has taps of a window and not
+// only their sums: its own others, if they are enough of them. They stand last.
 static unsigned find_channels(const Lowering *l, const Operand *x, const Operand *y) {
     unsigned own = x->has & ~y->has, channels = 0;
-    bool taps = false;
+    bool taps = false, places = false;
     double count = 1;
     for (int i = 0; i < l->index_count; i++) {
+        places |= l->index[i].window_output && ((x->has | y->has) >> i & 1);
         if (!(own >> i & 1) || !l->index[i].in_out) continue;
         taps |= l->index[i].tap;
         if (l->index[i].tap || l->index[i].window_output) continue;
         count *= (double)dim_eval(l->index[i].extent, l->batch);
         channels |= 1u << i;
     }
-    return l->target->lanes && taps && count >= l->target->lanes ? channels : 0;
+    return l->target->lanes && taps && places && count >= l->target->lanes ? channels : 0;
 }
 
 // Output order of the product: the contraction's, but with folds taps and their outputs last, and
@@ -389,12 +396,11 @@ static const Node *lower_contract(const Lower *pass, const Node *node, ContractA
     const Node *winograd =
         pass->target->lanes && !summed ? lower_winograd(g, a, b, &access, out, pass->target) : NULL;
     if (winograd) return winograd;
-    int rank_a = a->shape.rank, rank_b = b->shape.rank;
-    for (int axis = 0; axis < rank_a; axis++)
-        take_fold(&l, &access.a[axis], a->shape.dim[axis], access.a, rank_a, access.b, rank_b);
-    for (int axis = 0; axis < rank_b; axis++)
-        take_fold(&l, &access.b[axis], b->shape.dim[axis], access.b, rank_b, access.a, rank_a);
-    drop_broadcast(&l, &a, access.a, access.b, rank_b);
+    for (int axis = 0; axis < a->shape.rank; axis++)
+        take_fold(&l, a, axis, access.a, access.b, b->shape.rank);
+    for (int axis = 0; axis < b->shape.rank; axis++)
+        take_fold(&l, b, axis, access.b, access.a, a->shape.rank);
+    drop_broadcast(&l, &a, access.a, access.b, b->shape.rank);
     drop_broadcast(&l, &b, access.b, access.a, a->shape.rank);
     Operand x = {.node = a}, y = {.node = b};
     if (!make_plain(&l, &x, access.a, a->shape.rank) ||

@@ -124,6 +124,27 @@ static Conv winograd_conv(RandomGraph *random) {
     return conv;
 }
 
+// One that fills vectors otherwise: any taps, stride, dilation, groups.
+static Conv wide_conv(RandomGraph *random) {
+    static const int channels[] = {3, 4, 12, 16, 20, 32, 40};
+    Conv conv = {.pad_node = one_in(random, 2)};
+    conv.in = channels[below(random, 7)];
+    conv.out = channels[below(random, 7)];
+    if (one_in(random, 3)) conv.groups = between(random, 2, 4);
+    if (one_in(random, 5)) conv.groups = 20, conv.in = conv.out = 1;
+    for (int i = 0; i < 2; i++) {
+        conv.axis[i] = random_axis(random);
+        conv.axis[i].extent += 4;
+        conv.axis[i].outputs += 4 / conv.axis[i].stride;
+    }
+    // without groups' axis there is no stride either
+    if (!conv.groups && one_in(random, 2)) conv.groups = 1;
+    for (int i = 0; !conv.groups && i < 2; i++)
+        conv.axis[i].outputs = conv.axis[i].extent + 2 * conv.axis[i].pad - conv.axis[i].taps + 1,
+        conv.axis[i].stride = conv.axis[i].dilation = 1;
+    return conv;
+}
+
 static Graph *conv_graph(Arena *arena, uint64_t seed, Conv (*choose)(RandomGraph *)) {
     RandomGraph *random = random_graph_new(arena, seed);
     Graph *g = random->graph;
@@ -169,20 +190,26 @@ static void check_all(double least, JitTier tier, int convolutions) {
 
 // --- Winograd's transforms, for each width of vectors
 
-static void check_winograd(const char *march, uint64_t first) {
-    enum { EACH = 3, THREADS = 4 };
+typedef struct Native {
+    Conv (*choose)(RandomGraph *);
+    const char *const *kernels; // that it leads to, NULL at the end
+    uint64_t first;             // seed
+    int count;
+} Native;
+
+static void check_native(const char *march, const Native *of) {
+    enum { THREADS = 4 };
     if (target_find(march)->lanes > target_find("native")->lanes)
         cr_skip_test("this processor is no %s", march);
-    for (uint64_t seed = first; seed < first + EACH; seed++) {
+    for (uint64_t seed = of->first; seed < of->first + (uint64_t)of->count; seed++) {
         Arena *arena = arena_new();
-        Case *c = case_new(arena, conv_graph(arena, seed, winograd_conv), seed);
+        Case *c = case_new(arena, conv_graph(arena, seed, of->choose), seed);
         c->march = march;
         c->tolerance = 2e-5;
         case_build(c, 0, JIT_NATIVE);
-        static const char *const kernels[] = {"wino_in(",   "wino_out(",   "wino_filter",
-                                              "wino_in_t(", "wino_out_t(", "wino_filter_t"};
-        for (int i = 0; i < 6; i++)
-            cr_assert(strstr(c->source, kernels[i]), "seed %d: no %s", (int)seed, kernels[i]);
+        for (int i = 0; of->kernels[i]; i++)
+            cr_assert(strstr(c->source, of->kernels[i]), "seed %d: no %s", (int)seed,
+                      of->kernels[i]);
         for (int threads = 2; threads <= THREADS; threads++) {
             NncPool *pool = nnc_pool_new(threads);
             for (int64_t n = BATCH; n >= 1; n -= 2)
@@ -194,12 +221,27 @@ static void check_winograd(const char *march, uint64_t first) {
     }
 }
 
+static void check_winograd(const char *march, uint64_t first) {
+    static const char *const kernels[] = {
+        "wino_in(", "wino_out(", "wino_filter", "wino_in_t(", "wino_out_t(", "wino_filter_t", NULL};
+    check_native(march, &(Native){winograd_conv, kernels, first, 3});
+}
+
+static void check_wide(const char *march, uint64_t first) {
+    static const char *const kernels[] = {"block_", NULL};
+    check_native(march, &(Native){wide_conv, kernels, first, 6});
+}
+
 #ifdef __x86_64__
 Test(conv, winograd_lanes16) { check_winograd("x86-64-v4", 1); }
 Test(conv, winograd_lanes8) { check_winograd("x86-64-v3", 11); }
 Test(conv, winograd_lanes4) { check_winograd("x86-64", 21); }
+Test(conv, wide_lanes16) { check_wide("x86-64-v4", 1); }
+Test(conv, wide_lanes8) { check_wide("x86-64-v3", 21); }
+Test(conv, wide_lanes4) { check_wide("x86-64", 41); }
 #else
 Test(conv, winograd) { check_winograd("native", 1); }
+Test(conv, wide) { check_wide("native", 1); }
 #endif
 
 Test(conv, products) { check_all(0, JIT_TCC, CONVOLUTIONS); }
