@@ -315,6 +315,27 @@ static const char *unit_start(const Gemm *g, const Digits *digits, const Cut *cu
     return cut_at(g->arena, cut, unit);
 }
 
+static const char *row_start(const Gemm *g, const char *unit) {
+    return unit_start(g, &g->tiling->m, &g->tiling->row, unit);
+}
+
+static const char *column_start(const Gemm *g, const char *unit) {
+    const Tiling *t = g->tiling;
+    Cut panel = {tiling_panel(t), t->panels, t->panels};
+    return unit_start(g, &t->n, t->dot ? &t->column : &panel, unit);
+}
+
+// Of a tile in scratch memory: what its first element's index would be, had the product as many
+// columns as the tile.
+static void print_corner(Gemm *g) {
+    const Tiling *t = g->tiling;
+    const char *row = t->row_tiles > 1 ? row_start(g, "row_first") : "0";
+    const char *column = t->column_tiles > 1 ? column_start(g, "column_first") : "0";
+    line(g, arena_printf(g->arena, "const int corner = (%s) * %lld + %s;", row,
+                         (long long)t->tile_columns, column));
+    g->at.side[SIDE_C] = " - corner";
+}
+
 // At which index of the epilogue's outermost loop a tile starts, or ends: `row` of the product,
 // which may have fewer rows today.
 static const char *epilogue_row(const Gemm *g, const char *row, Dim rows, Dim unit) {
@@ -334,16 +355,14 @@ static void print_tile_epilogue(Gemm *g) {
     Range rows = {"0", arena_printf(g->arena, "(%s)", dim_as_c(g->arena, outer))};
     Range columns = {NULL, NULL};
     if (t->row_tiles > 1) {
-        const char *from = unit_start(g, &t->m, &t->row, "row_first");
-        const char *to = unit_start(g, &t->m, &t->row, "row_last");
+        const char *from = row_start(g, "row_first");
+        const char *to = row_start(g, "row_last");
         rows.low = epilogue_row(g, from, shape->dim[1], unit);
         rows.high = epilogue_row(g, to, shape->dim[1], unit);
     }
     if (t->column_tiles > 1) {
-        Cut panel = {tiling_panel(t), t->panels, t->panels};
-        const Cut *cut = t->dot ? &t->column : &panel;
-        columns.low = unit_start(g, &t->n, cut, "column_first");
-        columns.high = unit_start(g, &t->n, cut, "column_last");
+        columns.low = column_start(g, "column_first");
+        columns.high = column_start(g, "column_last");
         if (!t->dot && t->n.count == 1)
             columns.high = arena_printf(g->arena, "(column_last == %d ? %s : %s)", t->panels,
                                         dim_as_c(g->arena, shape->dim[2]), columns.high);
@@ -371,11 +390,9 @@ static void print_tiles(Gemm *g) {
                         tiling_row_units(t), t->row_tiles);
         if (t->column_tiles > 1)
             print_share(g, "column", arena_printf(g->arena, "(tile / %d)", t->row_tiles),
-                        t->n.count > 1 ? dim_eval(t->n.at[0].extent, t->batch)
-                        : t->dot       ? t->column.count
-                                       : t->panels,
-                        t->column_tiles);
+                        tiling_column_units(t), t->column_tiles);
     }
+    if (t->tile_columns) print_corner(g);
     if (t->packed_rows) print_pack_rows(g);
     const Place before = g->at;
     int steps = open_steps(g);
@@ -441,13 +458,12 @@ void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     g.tiling = kernel->tiling;
     line(&g, arena_printf(g.arena, "const float *const %s = %s;",
                           g.tiling->packed_rows ? "unpacked_a" : "a", operand_address(&g, SIDE_A)));
-    line(&g, arena_printf(g.arena, "const float *const %s = %s;", kernel->packed ? "unpacked" : "b",
-                          operand_address(&g, SIDE_B)));
-    if (kernel->packed)
-        line(&g, arena_printf(g.arena, "float *const b = %s;",
-                              buffer_address(g.arena, kernel->packed)));
+    line(&g, arena_printf(g.arena, "const float *const %s = %s;",
+                          g.tiling->packed ? "unpacked" : "b", operand_address(&g, SIDE_B)));
+    const char *packed = kernel->packed ? buffer_address(g.arena, kernel->packed) : NULL;
+    if (g.tiling->packed) line(&g, arena_printf(g.arena, "float *const b = %s;", packed));
     if (g.tiling->packed_rows)
-        line(&g, arena_printf(g.arena, "float *const a = b + %lld;",
+        line(&g, arena_printf(g.arena, "float *const a = %s + %lld;", packed,
                               (long long)tiling_panel_elements(g.tiling)));
     line(&g,
          arena_printf(g.arena, "float *const c = %s;", product_result_address(g.arena, kernel)));

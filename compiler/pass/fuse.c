@@ -11,6 +11,7 @@
 // pointwise operators behind it, as long as each is the only user of the one before.
 #include "pass/fuse_internal.h"
 #include "pass/tiling.h"
+#include "pass/update.h"
 
 #include <string.h>
 
@@ -185,6 +186,7 @@ static void claim_epilogue(Fuse *f, const Node *core) {
     }
     f->claimed[end->id] = true;
     f->core[end->id] = core;
+    f->end[core->id] = end;
     f->stored[end->id] = true;
     f->apart[end->id] = core->op == OP_product ? "a matrix product ends here"
                         : node_is_wino(core)   ? "a Winograd transform ends here"
@@ -225,6 +227,7 @@ static void claim_folds(Fuse *f, const Node *core) {
         f->inside[node->id] = f->claimed[node->id] = true;
     f->claimed[end->id] = f->stored[end->id] = f->folded[core->id] = true;
     f->core[end->id] = core;
+    f->end[core->id] = end;
     f->apart[end->id] = "a matrix product ends here, behind folds";
 }
 
@@ -239,7 +242,7 @@ static bool is_within_fold(const Fuse *f, const Node *node) {
 static void claim_epilogues(Fuse *f) {
     const Graph *graph = f->fusion->graph;
     for (int id = graph->node.count - 1; id >= 0; id--)
-        if (f->live[id]) claim_folds(f, graph->node.at[id]);
+        if (f->live[id] && !f->claimed[id]) claim_folds(f, graph->node.at[id]);
     for (int id = graph->node.count - 1; id >= 0; id--) {
         const Node *node = graph->node.at[id];
         if (!f->live[id] || !node_is_core(node) || f->inside[id] || f->claimed[id]) continue;
@@ -284,11 +287,8 @@ static bool splits_columns(const Fuse *f, const Node *product) {
 
 // Reads a product's operands through movements, from what those move, where that is better.
 static void choose_reads(Fuse *f, const Node *product) {
-    const Node *end = product;
-    while (end && f->core[end->id] != product)
-        end = only_user(f, end);
-    if (!end) bug("a product ends nowhere");
-    Reading from = {.product = product, .end = end};
+    Reading from = {.product = product, .end = f->end[product->id]};
+    if (!from.end) bug("a product ends nowhere");
     Reads *read = &f->fusion->read[product->id];
     int64_t offset;
     for (int i = 0; i < 2; i++) {
@@ -510,6 +510,7 @@ static void mark_live(Fuse *f) {
 
 void choose_stored(Fuse *f) {
     mark_live(f);
+    claim_updates(f);
     claim_epilogues(f);
     store_operands(f);
     if (f->fusion->target->separate) store_operators(f);
@@ -533,6 +534,9 @@ Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *targ
     f.stored = ARENA_ARRAY(arena, bool, count);
     f.inside = ARENA_ARRAY(arena, bool, count);
     f.claimed = ARENA_ARRAY(arena, bool, count);
+    f.end = ARENA_ARRAY(arena, const Node *, count);
+    f.used_up = ARENA_ARRAY(arena, bool, count);
+    f.with = ARENA_ARRAY(arena, const Node *, count);
     f.variables = ARENA_ARRAY(arena, int, count);
     f.folded = ARENA_ARRAY(arena, bool, count);
     f.core = ARENA_ARRAY(arena, const Node *, count);

@@ -168,7 +168,12 @@ static void place_in_scratch(Maker *m, Kernel *kernel) {
         kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, size, NULL);
         place_scratch(kernel->product, &at);
     }
+    if (m->f->used_up[core->id]) kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, 0, NULL);
     kernel->tiling = tiling_make(m->arena, m->fusion, kernel);
+    if (m->f->used_up[core->id]) {
+        kernel->product->elements = tiling_tile_elements(kernel->tiling);
+        place_scratch(kernel->product, &at);
+    }
     if (!kernel->tiling || (packed = tiling_packed_elements(kernel->tiling)) == 0) return;
     kernel->packed = new_buffer(m, ARENA_SCRATCH, DT_F32, packed, NULL);
     place_scratch(kernel->packed, &at);
@@ -205,6 +210,12 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
         place_in_scratch(m, kernel);
     }
     return kernel;
+}
+
+static void add_result(Maker *m, Kernel *kernel, Result result) {
+    VEC_PUSH(m->arena, kernel->result, result);
+    set_reads(m, kernel);
+    if (kernel->kind == KERNEL_PRODUCT) add_product_reads(m, kernel);
 }
 
 // Copies `value` from where it lies (or computes it again) to where it is wanted too.
@@ -281,9 +292,8 @@ static int join(Maker *m) {
     for (int at = m->fusion->kernel.count - 2; at >= 0 && at > m->fusion->kernel.count - 66; at--) {
         Kernel *kernel = m->fusion->kernel.at[at];
         if (!can_join(m, kernel, at, last) && !join_rows(m, kernel, at, last)) continue;
-        VEC_PUSH(m->arena, kernel->result, last->result.at[0]);
         m->fusion->kernel.count--;
-        set_reads(m, kernel);
+        add_result(m, kernel, last->result.at[0]);
         return at;
     }
     return m->fusion->kernel.count - 1;
@@ -396,7 +406,13 @@ static void make_stored(Maker *m) {
             copy_parts(m, node);
             continue;
         }
-        add_kernel(m, (Result){node, m->fusion->storage[id], {0}}, m->f->core[id]);
+        Result result = {node, m->fusion->storage[id], {0}};
+        if (m->f->with[id]) {
+            m->made_at[id] = m->made_at[m->f->with[id]->id];
+            add_result(m, m->fusion->kernel.at[m->made_at[id]], result);
+            continue;
+        }
+        add_kernel(m, result, m->f->core[id]);
         m->made_at[id] = join(m);
     }
     for (int k = 0; k < m->fusion->kernel.count; k++)
@@ -405,10 +421,19 @@ static void make_stored(Maker *m) {
 
 // --- Roots
 
+// Does a product's kernel compute its results from a tile of it at a time, none of which it needs
+// `old` for?
+static bool is_tile_by_tile(const Maker *m, const Kernel *kernel, const Buffer *old) {
+    const Tiling *tiling = kernel->tiling;
+    return kernel->kind == KERNEL_PRODUCT && m->f->used_up[kernel->core->id] &&
+           m->fusion->storage[tiling->base[SIDE_A]->id].buffer != old &&
+           m->fusion->storage[tiling->base[SIDE_B]->id].buffer != old;
+}
+
 // Does all that the kernel reads of `old` lie where it writes to `made` itself, in the same turn?
 static bool reads_in_place(const Maker *m, const Kernel *kernel, const Buffer *old,
                            const Buffer *made) {
-    if (kernel->kind != KERNEL_LOOPS) return false;
+    if (kernel->kind != KERNEL_LOOPS && !is_tile_by_tile(m, kernel, old)) return false;
     Loops *loops = loops_build(m->arena, m->fusion, kernel);
     for (int i = 0; i < loops->value.count; i++) {
         const Value *load = loops->value.at[i];
@@ -416,7 +441,7 @@ static bool reads_in_place(const Maker *m, const Kernel *kernel, const Buffer *o
         for (int k = 0; k < loops->store.count && !found; k++)
             found = loops->store.at[k].buffer == made &&
                     index_equal(&loops->store.at[k].index, &load->index);
-        if (!found || load->kind == VALUE_REDUCE) return false;
+        if (!found) return false;
     }
     return true;
 }

@@ -2,6 +2,7 @@
 // Builds the loop nest of a kernel by pulling: value_at(node, index) is the node's element there.
 #include "pass/loops.h"
 #include "pass/index.h"
+#include "pass/tiling.h"
 #include "support/map.h"
 
 #include <string.h>
@@ -359,12 +360,31 @@ static Value *pointwise_at(Builder *b, const Node *node, const Place *place, Val
     return add_value(b, value);
 }
 
-// An element of the product: in the result's place, or in scratch memory, which holds one of its
-// batch.
+static Index outside_var(Loops *loops, const char *name, Dim extent) {
+    int var = loops_add_var(loops, VAR_OUTSIDE, extent);
+    loops->var[var].name = name;
+    return index_var(var);
+}
+
+// Of a tile, whose first element is the C variable `corner`.
+static Index index_in_tile(Builder *b, int64_t columns, const Place *place) {
+    Index corner = outside_var(b->loops, "corner", dim_const(1));
+    Index row = index_scale(place->at[1], columns);
+    return index_add(index_add(row, place->at[2]), index_scale(corner, -1));
+}
+
+// An element of the product: in the result's place, or in scratch memory, which holds a tile or one
+// of its batch.
 static Value *carry(Builder *b, const Node *node, const Place *place) {
     Value *value = new_value(b, VALUE_CARRY, node);
     Storage to = b->kernel->result.at[0].to;
+    const Tiling *tiling = b->kernel->tiling;
     Place at = *place;
+    if (tiling && tiling->tile_columns) {
+        value->buffer = b->kernel->product;
+        value->index = index_in_tile(b, tiling->tile_columns, place);
+        return add_value(b, value);
+    }
     if (b->kernel->product) {
         Index own = index_var(b->loops->loop[0]);
         if (!index_equal(&place->at[0], &own)) bug("another example's product");
@@ -523,12 +543,6 @@ Loops *loops_build(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
         add_store(&b, &kernel->result.at[i], &place);
     loops->outer = loops->var[loops->loop[0]].extent;
     return loops;
-}
-
-static Index outside_var(Loops *loops, const char *name, Dim extent) {
-    int var = loops_add_var(loops, VAR_OUTSIDE, extent);
-    loops->var[var].name = name;
-    return index_var(var);
 }
 
 Loops *loops_build_part(Arena *arena, const Fusion *fusion, const Node *operand, Buffer *to,

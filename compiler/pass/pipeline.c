@@ -4,6 +4,7 @@
 #include "pass/layout.h"
 #include "pass/lower.h"
 #include "pass/simplify.h"
+#include "pass/update.h"
 
 #include <string.h>
 
@@ -14,6 +15,7 @@ static void run_lower(Pipeline *p) {
     p->graph = lower(p->arena, p->graph, p->module->chunk, LEAST_PRODUCT, p->target);
 }
 static void run_layout(Pipeline *p) { p->graph = simplify(p->arena, layout(p->arena, p->graph)); }
+static void run_update(Pipeline *p) { p->graph = update(p->arena, p->graph, p->target); }
 static void run_fuse(Pipeline *p) {
     p->fusion = fuse(p->arena, p->graph, p->module->chunk, p->target, p->placement, p->placements);
 }

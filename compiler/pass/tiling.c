@@ -20,7 +20,7 @@ typedef struct Problem {
     int64_t batch;
     const Node *core;
     View view[2];
-    bool in_scratch; // the product, one g at a time
+    bool in_scratch; // the product, one g (where there is one alone, a tile) at a time
     bool plain;      // nothing is computed behind it
     Dim outer, unit; // else: indices of the epilogue's outermost loop, and the rows of each
 } Problem;
@@ -386,6 +386,11 @@ int tiling_row_units(const Tiling *t) {
     return t->m.count > 1 && !t->flat ? (int)dim_eval(t->m.at[0].extent, t->batch) : t->row.count;
 }
 
+int tiling_column_units(const Tiling *t) {
+    if (t->n.count > 1) return (int)dim_eval(t->n.at[0].extent, t->batch);
+    return t->dot ? t->column.count : t->panels;
+}
+
 static int least(int64_t a, int b) { return a < b ? (int)a : b; }
 
 // How unevenly 2, 3 and 4 threads would share the tiles, and how much more they read than one.
@@ -400,19 +405,18 @@ static double tile_cost(double rows, double columns, int row_units, int column_u
     return cost + 0.1 * (across * rows + down * columns) / (rows + columns);
 }
 
-// Rows that share a packed panel are not dealt out, unless they are packed, too.
+// Rows that share a packed panel are not dealt out, unless they are packed, too: then they alone
+// are, so that none is packed twice.
 static void choose_tiles(const Kernel *kernel, Tiling *t) {
     double rows = total(t, &t->m), columns = total(t, &t->n), best = -1;
     t->row_tiles = t->column_tiles = 1;
     if (!tiling_is_single(t) || tiling_is_serial(t)) return;
     int most = least((int64_t)(multiplications(t) / TILE_WORK), MOST_TILES);
     int row_units = tiling_row_units(t);
-    int column_units = t->n.count > 1 ? (int)dim_eval(t->n.at[0].extent, t->batch)
-                       : t->dot       ? t->column.count
-                                      : t->panels;
+    int column_units = tiling_column_units(t);
     if (column_units < 1 || !can_cut_columns(kernel)) column_units = 1;
     if (t->packed_rows)
-        column_units = 1, most = least(most, 4);
+        column_units = 1, most = t->packed ? least(most, 4) : most;
     else if (t->packed && column_units > 1)
         row_units = 1;
     for (int down = 1; down <= least(row_units, most); down++)
@@ -422,6 +426,29 @@ static void choose_tiles(const Kernel *kernel, Tiling *t) {
             best = cost;
             t->row_tiles = down, t->column_tiles = across;
         }
+}
+
+int64_t tiling_tile_elements(const Tiling *tiling) {
+    return tiling->tile_rows * tiling->tile_columns;
+}
+
+// Of `length` rows or columns in `units`, of `unit` at most each, the most that one of `tiles` has.
+static int64_t largest_share(int64_t length, int64_t units, int64_t unit, int tiles) {
+    int64_t share = (units + tiles - 1) / tiles * unit;
+    return tiles == 1 || share > length ? length : share;
+}
+
+// A tile's rows follow one another; the last one may have columns behind its panels.
+static void place_tile(Tiling *t) {
+    int64_t rows = (int64_t)total(t, &t->m), columns = (int64_t)total(t, &t->n);
+    int64_t units = tiling_row_units(t), inner = t->m.count > 1 ? rows / units : t->row.size;
+    t->tile_rows = largest_share(rows, units, inner, t->row_tiles);
+    units = tiling_column_units(t);
+    inner = t->n.count > 1 ? columns / units : t->dot ? t->column.size : tiling_panel(t);
+    int64_t rest = t->n.count > 1 || t->dot ? 0 : columns - units * inner;
+    t->tile_columns = largest_share(columns - rest, units, inner, t->column_tiles) + rest;
+    for (int i = 0; i < t->m.count; i++)
+        t->m.at[i].stride[SIDE_C] = t->m.at[i].stride[SIDE_C] / columns * t->tile_columns;
 }
 
 // --- All of it
@@ -468,6 +495,7 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     Tiling *tiling = ARENA_NEW(arena, Tiling);
     if (choose(&p, tiling) < 0) bug("a product has lost its tiling");
     choose_tiles(kernel, tiling);
+    if (p.in_scratch && tiling_is_single(tiling)) place_tile(tiling);
     if (tiling->packed) pack(tiling);
     tiling->stepwise = !tiling->dot && !tiling->packed && is_long(tiling);
     return tiling;

@@ -40,7 +40,7 @@ typedef struct Tiling {
     bool packed;   // b's columns are copied to scratch memory, panel by panel, before they are used
     bool stepwise; // the first digit of k is outside of the blocks, which add to c: what they read
                    // of one index of it fits the cache
-    bool packed_rows; // so are a's rows, all of a tile's at once: each k of a block lies together
+    bool packed_rows; // a's rows are, all of a tile's at once: each k of a block lies together
     bool flat;        // all digits of m are rows of the blocks: few, with constant places
     int lanes;        // floats in a vector
     int vectors;      // of a panel
@@ -52,6 +52,8 @@ typedef struct Tiling {
     Cut column;                  // dot: the last digit of n
     int panels;                  // else: whole ones in the last digit of n; the rest comes behind
     int row_tiles, column_tiles; // 1 and 1 where there is more than one g
+    int64_t tile_rows, tile_columns; // where a tile at a time lies in scratch memory: of the
+                                     // largest; else 0
 } Tiling;
 
 // --- For fusion: which nodes a product reads
@@ -77,6 +79,7 @@ Dim tiling_count(const Tiling *tiling);
 int64_t tiling_grain(const Tiling *tiling);  // how many of these are a part
 bool tiling_is_serial(const Tiling *tiling); // too little work to share out
 int tiling_row_units(const Tiling *tiling);  // what tiles of rows are made of: blocks, or a digit
+int tiling_column_units(const Tiling *tiling); // likewise: panels, or a digit
 // Is there one matrix alone?
 bool tiling_is_single(const Tiling *tiling);
 // Elements of a or b from one index of the first digit of g to the next, and the first and the last
@@ -86,6 +89,8 @@ void tiling_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high);
 // Floats of scratch memory that packing takes: the panel, and behind it the rows.
 int64_t tiling_packed_elements(const Tiling *tiling);
 int64_t tiling_panel_elements(const Tiling *tiling);
+// Floats of scratch memory that a tile of the product takes, where it lies nowhere else.
+int64_t tiling_tile_elements(const Tiling *tiling);
 // Columns of a whole panel.
 int tiling_panel(const Tiling *tiling);
 

@@ -163,7 +163,13 @@ static Touch tiled_touch(const Fusion *fusion, const Walk *walk, int which) {
     Touch touch = touch_of(fusion, base, at.buffer, at.offset, 0);
     int64_t own = tiling_stride(tiling, side), low, high;
     tiling_reach(tiling, side, &low, &high);
-    if (!dim_is_one(walk->outer) && low >= 0 && high < own) touch.part = own * walk->unit;
+    if (!dim_is_one(walk->outer) && low >= 0 && high < own) {
+        touch.part = own * walk->unit;
+    } else { // of something longer, maybe: a parameter among others
+        int64_t all = own * (dim_eval(tiling->g.at[0].extent, tiling->batch) - 1);
+        touch.from = at.offset + low + (all < 0 ? all : 0);
+        touch.to = at.offset + high + (all > 0 ? all : 0) + 1;
+    }
     return touch;
 }
 
