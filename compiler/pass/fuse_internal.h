@@ -21,12 +21,12 @@ typedef struct Fuse {
     bool *inside; // part of an epilogue, or a fold within a fold: computed in passing in any case
     const Node *
         *core; // by node id of a stored node: the product, reduction .. that its kernel is built on
-    const Node **end;   // by id of a core: the end of its epilogue
-    const Node **with;  // by id of a stored node: another one whose kernel stores it, too; or NULL
-    bool *used_up; // by id of a product: tiles of it become other results, it is stored nowhere
-    bool *folded;       // by id of a product: its epilogue is computed from it by folds
-    bool *claimed;      // part of some core's epilogue
-    int *variables;     // by node id: index variables that computing it makes, about
+    const Node **end;  // by id of a core: the end of its epilogue
+    const Node **with; // by id of a stored node: another one whose kernel stores it, too; or NULL
+    bool *used_up;     // by id of a product: tiles of it become other results, it is stored nowhere
+    bool *folded;      // by id of a product: its epilogue is computed from it by folds
+    bool *claimed;     // part of some core's epilogue
+    int *variables;    // by node id: index variables that computing it makes, about
     const char **apart; // by node id: why it was stored
     const Placement *placement;
     int placements;

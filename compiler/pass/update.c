@@ -22,7 +22,7 @@ typedef struct Segments {
 } Segments;
 
 typedef struct Gradient {
-    const Node *node;       // a concat, or the slice of one that a group of parameters has
+    const Node *node;        // a concat, or the slice of one that a group of parameters has
     const Node *const *part; // its parts
     int parts;
     bool *member; // by id: computed from it, element by element
@@ -131,7 +131,8 @@ static bool find_parts(const Node *whole, Gradient *gradient) {
 static void find_gradients(Split *s, const Node *whole) {
     const Users *users = &s->users[whole->id];
     int before = s->gradient.count;
-    bool sliced = users->node.count > 0 && users->node.at[0]->op == OP_slice, all = users->node.count > 0;
+    bool sliced = users->node.count > 0 && users->node.at[0]->op == OP_slice,
+         all = users->node.count > 0;
     for (int i = 0; i < (sliced ? users->node.count : 1) && all; i++) {
         Gradient gradient = {.node = whole, .part = whole->in, .parts = whole->in_count};
         if (sliced) gradient = (Gradient){.node = users->node.at[i]};
