@@ -10,6 +10,8 @@
 // small to be worth a kernel of its own stays together with its neighbours.
 #include "pass/update.h"
 
+#include <string.h>
+
 enum { LEAST_PART = 4096 }; // weights that are worth a kernel of their own
 
 typedef struct Segment { // of the long vector
@@ -35,8 +37,7 @@ typedef struct Split {
     const Node **map;   // by id in `from`: what the node has become; NULL: not yet
     bool *live;         // by id
     Users *users;       // by id, live nodes alone
-    bool *taken;        // by id: depends on a gradient that was looked at
-    bool *late;         // by id: depends on one that is taken apart
+    bool *late;         // by id: depends on a gradient that is taken apart
     const Node **piece; // by id: of an update, its piece in the segment at hand
     VEC(Gradient) gradient;
 } Split;
@@ -69,7 +70,7 @@ static const Node *product_of(const Split *s, const Node *part) {
 static bool is_gradient(const Split *s, const Node *node) {
     bool product = false;
     if (!s->live[node->id] || !node_is_placed_concat(node) || node->shape.rank != 1) return false;
-    if (s->taken[node->id] || s->users[node->id].roots > 0) return false;
+    if (s->late[node->id] || s->users[node->id].roots > 0) return false;
     for (int i = 0; i < node->in_count; i++)
         product |= product_of(s, node->in[i]) != NULL;
     return product && is_const(&node->shape);
@@ -95,7 +96,7 @@ static bool find_members(Split *s, Gradient *gradient) {
         bool waits = false;
         for (int i = 0; i < node->in_count; i++) {
             member[id] |= node->in[i] == gradient->node || member[node->in[i]->id];
-            waits |= s->taken[node->in[i]->id];
+            waits |= s->late[node->in[i]->id];
         }
         if (member[id] && waits) return false;
     }
@@ -106,11 +107,11 @@ static bool find_members(Split *s, Gradient *gradient) {
     return true;
 }
 
-static void mark_dependent(const Split *s, bool *mark, const Node *node) {
-    mark[node->id] = true;
+static void mark_late(const Split *s, const Node *node) {
+    s->late[node->id] = true;
     for (int id = node->id + 1; id < s->from->node.count; id++)
         for (int i = 0; i < s->from->node.at[id]->in_count; i++)
-            mark[id] |= mark[s->from->node.at[id]->in[i]->id];
+            s->late[id] |= s->late[s->from->node.at[id]->in[i]->id];
 }
 
 // The parts of `whole` that a slice of it consists of; false where it ends within one.
@@ -131,20 +132,22 @@ static bool find_parts(const Node *whole, Gradient *gradient) {
 static void find_gradients(Split *s, const Node *whole) {
     const Users *users = &s->users[whole->id];
     int before = s->gradient.count;
-    bool sliced = users->node.count > 0 && users->node.at[0]->op == OP_slice,
-         all = users->node.count > 0;
+    bool *earlier = s->late, all = users->node.count > 0;
+    bool sliced = all && users->node.at[0]->op == OP_slice;
+    s->late = ARENA_ARRAY(s->arena, bool, s->from->node.count + 1);
+    memcpy(s->late, earlier, sizeof *s->late * (size_t)s->from->node.count);
     for (int i = 0; i < (sliced ? users->node.count : 1) && all; i++) {
         Gradient gradient = {.node = whole, .part = whole->in, .parts = whole->in_count};
         if (sliced) gradient = (Gradient){.node = users->node.at[i]};
         all = !sliced || (gradient.node->op == OP_slice && find_parts(whole, &gradient));
         all = all && s->users[gradient.node->id].roots == 0 && find_members(s, &gradient);
-        mark_dependent(s, s->taken, gradient.node);
+        mark_late(s, gradient.node);
         VEC_PUSH(s->arena, s->gradient, gradient);
     }
-    if (all)
-        mark_dependent(s, s->late, whole);
-    else
-        s->gradient.count = before;
+    s->late[whole->id] = true;
+    if (all) return;
+    s->gradient.count = before;
+    s->late = earlier;
 }
 
 // --- Rebuilding
@@ -301,7 +304,6 @@ const Graph *update(Arena *arena, const Graph *from, const Target *target) {
     s.piece = ARENA_ARRAY(arena, const Node *, nodes + 1);
     s.users = ARENA_ARRAY(arena, Users, nodes + 1);
     s.live = ARENA_ARRAY(arena, bool, nodes + 1);
-    s.taken = ARENA_ARRAY(arena, bool, nodes + 1);
     s.late = ARENA_ARRAY(arena, bool, nodes + 1);
     find_users(&s);
     for (int id = 0; id < nodes && target->lanes > 0 && !target->separate; id++)

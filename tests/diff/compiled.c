@@ -4,6 +4,7 @@
 #include "pass/layout.h"
 #include "pass/lower.h"
 #include "pass/simplify.h"
+#include "pass/update.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -39,8 +40,9 @@ void case_build(Case *c, double least, JitTier tier) {
     const Target *target = c->separate       ? &target_baseline
                            : tier == JIT_TCC ? &target_library
                                              : target_find(c->march);
-    Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
+    const Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
     graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
+    graph = update(c->arena, graph, target);
     c->plan =
         plan_make(c->arena, fuse(c->arena, graph, c->batch, target, c->place.at, c->place.count),
                   c->least_time);

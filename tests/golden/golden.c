@@ -144,7 +144,9 @@ static void dump_grad(Buf *out, const Input *input, const char *pass) {
 static void dump_pass(Buf *out, const Input *input, const char *pass) {
     Subject subject = subject_of(input);
     if (!subject.module) return;
-    cr_assert(stage_dump(out, subject.module, &target_library, subject.function, pass),
+    bool vectors = !strcmp(pass, "update"); // without them it leaves all as it is
+    const Target *target = vectors ? target_find("x86-64-v3") : &target_library;
+    cr_assert(stage_dump(out, subject.module, target, subject.function, pass),
               "there is no stage %s", pass);
 }
 
@@ -164,6 +166,7 @@ static const GoldenStage stages[] = {
     {".simplify", dump_pass, "simplify", false},
     {".lower", dump_pass, "lower", false},
     {".tidy", dump_pass, "tidy", false},
+    {".update", dump_pass, "update", false},
     {".fuse", dump_pass, "fuse", false},
     {".plan", dump_pass, "plan", false},
     {".c", dump_pass, "c", false},
