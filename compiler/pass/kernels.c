@@ -99,6 +99,19 @@ static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *s
         list_reads(m, kernel, node->in[i], seen);
 }
 
+// Movements between a product and what it reads may be stored for others.
+static void add_product_reads(Maker *m, Kernel *kernel) {
+    for (int i = 0; i < 2; i++) {
+        int64_t offset;
+        const Node *base = m->fusion->read[kernel->core->id].base[i];
+        bool known = !base;
+        if (base) base = strip_views(base, m->batch, &offset);
+        for (int k = 0; k < kernel->reads.count; k++)
+            known |= kernel->reads.at[k] == base;
+        if (!known) VEC_PUSH(m->arena, kernel->reads, base);
+    }
+}
+
 static void set_reads(Maker *m, Kernel *kernel) {
     bool *seen = ARENA_ARRAY(m->arena, bool, m->fusion->graph->node.count);
     kernel->reads.count = 0;
@@ -108,6 +121,7 @@ static void set_reads(Maker *m, Kernel *kernel) {
         if (!result->from.buffer || result->from.buffer == own) // not from a copy of its own
             list_reads(m, kernel, result->value, seen);
     }
+    if (kernel->kind == KERNEL_PRODUCT) add_product_reads(m, kernel);
 }
 
 static const char *find_label(const Maker *m, const Kernel *kernel) {
@@ -179,19 +193,6 @@ static void place_in_scratch(Maker *m, Kernel *kernel) {
     place_scratch(kernel->packed, &at);
 }
 
-// Movements between a product and what it reads may be stored for others.
-static void add_product_reads(Maker *m, Kernel *kernel) {
-    for (int i = 0; i < 2; i++) {
-        int64_t offset;
-        const Node *base = m->fusion->read[kernel->core->id].base[i];
-        bool known = !base;
-        if (base) base = strip_views(base, m->batch, &offset);
-        for (int k = 0; k < kernel->reads.count; k++)
-            known |= kernel->reads.at[k] == base;
-        if (!known) VEC_PUSH(m->arena, kernel->reads, base);
-    }
-}
-
 static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     Kernel *kernel = ARENA_NEW(m->arena, Kernel);
     kernel->id = m->fusion->kernel.count;
@@ -205,17 +206,13 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     VEC_PUSH(m->arena, kernel->result, result);
     VEC_PUSH(m->arena, m->fusion->kernel, kernel);
     set_reads(m, kernel);
-    if (kernel->kind == KERNEL_PRODUCT) {
-        add_product_reads(m, kernel);
-        place_in_scratch(m, kernel);
-    }
+    if (kernel->kind == KERNEL_PRODUCT) place_in_scratch(m, kernel);
     return kernel;
 }
 
 static void add_result(Maker *m, Kernel *kernel, Result result) {
     VEC_PUSH(m->arena, kernel->result, result);
     set_reads(m, kernel);
-    if (kernel->kind == KERNEL_PRODUCT) add_product_reads(m, kernel);
 }
 
 // Copies `value` from where it lies (or computes it again) to where it is wanted too.
@@ -433,7 +430,8 @@ static bool is_tile_by_tile(const Maker *m, const Kernel *kernel, const Buffer *
 // Does all that the kernel reads of `old` lie where it writes to `made` itself, in the same turn?
 static bool reads_in_place(const Maker *m, const Kernel *kernel, const Buffer *old,
                            const Buffer *made) {
-    if (kernel->kind != KERNEL_LOOPS && !is_tile_by_tile(m, kernel, old)) return false;
+    bool loops_alone = kernel->kind == KERNEL_LOOPS && !kernel->rows;
+    if (!loops_alone && !is_tile_by_tile(m, kernel, old)) return false;
     Loops *loops = loops_build(m->arena, m->fusion, kernel);
     for (int i = 0; i < loops->value.count; i++) {
         const Value *load = loops->value.at[i];
