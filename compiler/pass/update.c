@@ -320,11 +320,23 @@ const Graph *update(Arena *arena, const Graph *from, const Target *target) {
 
 // --- For fusion
 
-// May the kernel that stores `first` read this, or is it made later?
-static bool is_there(const Node *node, const Node *first) {
-    while (node->in_count == 1 && node->id >= first->id)
-        node = node->in[0];
-    return node->in_count == 0 || node_is_scalar(node) || node->id < first->id;
+// Is all that the update reads beside the product there when the kernel that stores `first` runs?
+// Later nodes are if they are computed in passing from such.
+static bool is_all_there(const Fuse *f, const Node *product, const bool *member,
+                         const Node *first) {
+    const Graph *graph = f->fusion->graph;
+    bool *there = ARENA_ARRAY(f->arena, bool, graph->node.count + 1);
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        there[id] = id < (int)first->id || node_is_leaf(node) || node_is_scalar(node);
+        if (there[id] || node_is_core(node)) continue;
+        bool all = true;
+        for (int i = 0; i < node->in_count; i++)
+            all &= there[node->in[i]->id] || node->in[i] == product;
+        if (member[id] && !all) return false;
+        there[id] = all;
+    }
+    return true;
 }
 
 // All that is computed from the product, element by element. Returns what is stored of it first;
@@ -344,12 +356,19 @@ static const Node *find_tail(const Fuse *f, const Node *product, bool *member) {
             if (!node_is_placed_concat(f->users[id].node.at[i])) return NULL;
         if (!first || used->id < first->id) first = used;
     }
-    for (int id = product->id + 1; id < graph->node.count && first; id++)
-        for (int i = 0; i < graph->node.at[id]->in_count && member[id]; i++) {
-            const Node *in = graph->node.at[id]->in[i];
-            if (in != product && !member[in->id] && !is_there(in, first)) return NULL;
-        }
-    return first;
+    return first && is_all_there(f, product, member, first) ? first : NULL;
+}
+
+// What is later than the kernel that reads it has none of its own.
+static void compute_in_passing(Fuse *f, const bool *member, const Node *first) {
+    const Graph *graph = f->fusion->graph;
+    bool *needed = ARENA_ARRAY(f->arena, bool, graph->node.count + 1);
+    for (int id = graph->node.count - 1; id >= (int)first->id; id--) {
+        if (!member[id] && !needed[id]) continue;
+        for (int i = 0; i < graph->node.at[id]->in_count; i++)
+            needed[graph->node.at[id]->in[i]->id] = true;
+        if (!member[id]) f->inside[id] = true;
+    }
 }
 
 static void claim_update(Fuse *f, const Node *product) {
@@ -371,6 +390,7 @@ static void claim_update(Fuse *f, const Node *product) {
             f->inside[id] = true;
         f->stored[id] = stored;
     }
+    compute_in_passing(f, member, first);
     f->core[first->id] = product;
     f->with[first->id] = NULL;
     f->apart[first->id] = "a matrix product ends here, and is used up";

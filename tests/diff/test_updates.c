@@ -10,16 +10,25 @@
 
 #include <criterion/criterion.h>
 
+// An optimizer that uses something dear more than once, but nothing of the gradient.
+#define HEAD                                                                                       \
+    "nnd 1\n"                                                                                      \
+    "fn clamped(g: [T], l) -> [T] { max(-l, min(l, g)) }\n"                                        \
+    "optimizer dear(lr) {\n"                                                                       \
+    "  state v = 0\n"                                                                              \
+    "  v' = 0.9 * v + lr * g\n"                                                                    \
+    "  e = exp(p)\n"                                                                               \
+    "  p' = p - v' / (1 + e) + 0.01 * e - 0.1 * e * v'\n"                                          \
+    "}\n"
 #define MODEL(layers)                                                                              \
-    "nnd 1\n fn clamped(g: [T], l) -> [T] { max(-l, min(l, g)) }\n"                                \
-    "model Net {\n"                                                                                \
-    "  input  image: f32[N, 3, 32, 32]\n"                                                          \
-    "  target label: index(10)[N]\n"                                                               \
-    "  x = image |> avg_pool(8) |> flatten\n" layers "  output logits\n"                           \
-    "  loss   cross_entropy(logits, label)\n"                                                      \
-    "}\n"                                                                                          \
-    "data d { source = shapes() }\n"                                                               \
-    "train Net on d { batch = 9; "
+    HEAD "model Net {\n"                                                                           \
+         "  input  image: f32[N, 3, 32, 32]\n"                                                     \
+         "  target label: index(10)[N]\n"                                                          \
+         "  x = image |> avg_pool(8) |> flatten\n" layers "  output logits\n"                      \
+         "  loss   cross_entropy(logits, label)\n"                                                 \
+         "}\n"                                                                                     \
+         "data d { source = shapes() }\n"                                                          \
+         "train Net on d { batch = 9; "
 #define LAYERS "  logits = x |> linear(100) |> tanh |> linear(70) |> tanh |> linear(10)\n"
 
 typedef struct Network {
@@ -31,7 +40,9 @@ static const Network network[] = {
     {"one_state", MODEL(LAYERS) "optimizer = momentum(lr = 0.1) }\n", 2},
     {"no_state", MODEL(LAYERS) "optimizer = sgd(lr = 0.1, decay = 0.01) }\n", 2},
     {"used_twice_by_the_update", MODEL(LAYERS) "optimizer = nesterov(lr = 0.1) }\n", 2},
-    {"several_states", MODEL(LAYERS) "optimizer = adagrad(lr = 0.1, decay = 0.1) }\n", 2},
+    {"several_states", MODEL(LAYERS) "optimizer = adadelta(lr = 0.1, decay = 0.1) }\n", 2},
+    {"moments", MODEL(LAYERS) "optimizer = adamw(lr = 0.1) }\n", 2},
+    {"something_dear", MODEL(LAYERS) "optimizer = dear(lr = 0.1) }\n", 2},
     {"groups",
      MODEL(
          LAYERS) "optimizer = momentum(lr = 0.1, decay = 0.1); group \"*.bias\" { decay = 0 } }\n",
