@@ -177,7 +177,11 @@ static bool build(Kernels *k, const Product *product, const Target *target) {
                      .batch = product->batch};
     Buf source = buf_new(arena);
     emit_head(&source, &module, target);
-    emit_function(&source, &module, NNC_PREDICT, plan);
+    SharedFunctions shared = {.arena = arena};
+    Buf kernels = buf_new(arena);
+    emit_function(&kernels, &shared, &module, NNC_PREDICT, plan);
+    shared_print(&source, &shared, ~0u);
+    buf_add(&source, kernels.text);
     const char *error = NULL;
     k->jit = jit_load(arena, source.text, &(JitOptions){.tier = JIT_NATIVE}, &error);
     if (!k->jit) {

@@ -224,7 +224,9 @@ static bool is_idle(const char *line) {
 // where any is called, and the source without its comments and #line directives.
 static uint64_t plan_id(Arena *arena, const Compiled *compiled) {
     const Target *target = compiled->target;
-    bool calls = strstr(compiled->source + compiled->head, "nnc_product(") != NULL;
+    bool calls = false;
+    for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
+        calls |= strstr(compiled->text[kind], "nnc_product(") != NULL;
     const char *how =
         arena_printf(arena, "%s, %d lanes, %d registers\n%s\n%s", target->name, target->lanes,
                      target->registers, target->tools ? target->tools : "",
@@ -242,16 +244,20 @@ static uint64_t plan_id(Arena *arena, const Compiled *compiled) {
 Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag *diag) {
     double start = now();
     Compiled *compiled = plan_within(arena, module, target, diag);
-    Buf source = buf_new(arena);
+    Buf head = buf_new(arena);
     if (!compiled || !check_sizes(compiled, diag)) return NULL;
-    emit_head(&source, compiled->module, target);
-    compiled->head = source.length;
-    for (int kind = 0; kind < NNC_FUNCTIONS; kind++) {
-        if (compiled->plan[kind])
-            emit_function(&source, compiled->module, (NncFunctionKind)kind, compiled->plan[kind]);
-        compiled->end[kind] = source.length;
+    SharedFunctions *shared = ARENA_NEW(arena, SharedFunctions);
+    shared->arena = arena;
+    for (NncFunctionKind kind = 0; kind < NNC_FUNCTIONS; kind++) {
+        Buf text = buf_new(arena);
+        const Plan *plan = compiled->plan[kind];
+        if (plan) emit_function(&text, shared, compiled->module, kind, plan);
+        compiled->text[kind] = text.text;
     }
-    compiled->source = source.text;
+    emit_head(&head, compiled->module, target);
+    compiled->head = head.text;
+    compiled->shared = shared;
+    compiled->source = compiled_source(arena, compiled, ~0u);
     compiled->program.plan =
         arena_printf(arena, "%016llx", (unsigned long long)plan_id(arena, compiled));
     compiled->seconds = now() - start;
@@ -259,16 +265,12 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
 }
 
 const char *compiled_source(Arena *arena, const Compiled *compiled, unsigned functions) {
-    char *source = arena_alloc(arena, compiled->end[NNC_FUNCTIONS - 1] + 1), *to = source;
-    memcpy(to, compiled->source, compiled->head);
-    to += compiled->head;
-    for (int kind = 0; kind < NNC_FUNCTIONS; kind++) {
-        size_t start = kind ? compiled->end[kind - 1] : compiled->head;
-        if (!(functions >> kind & 1)) continue;
-        memcpy(to, compiled->source + start, compiled->end[kind] - start);
-        to += compiled->end[kind] - start;
-    }
-    return source;
+    Buf source = buf_new(arena);
+    buf_add(&source, compiled->head);
+    shared_print(&source, compiled->shared, functions);
+    for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
+        if (functions >> kind & 1) buf_add(&source, compiled->text[kind]);
+    return source.text;
 }
 
 // --- Stages
@@ -284,6 +286,14 @@ const StageInfo *stage_list(int *count) {
     return stages;
 }
 
+static void dump_c(Buf *out, const Module *module, NncFunctionKind function, const Plan *plan) {
+    SharedFunctions shared = {.arena = out->arena};
+    Buf text = buf_new(out->arena);
+    emit_function(&text, &shared, module, function, plan);
+    shared_print(out, &shared, ~0u);
+    buf_add(out, text.text);
+}
+
 bool stage_dump(Buf *out, const Module *module, const Target *target, NncFunctionKind function,
                 const char *stage) {
     Layout layout = {0};
@@ -297,7 +307,7 @@ bool stage_dump(Buf *out, const Module *module, const Target *target, NncFunctio
     lay_out(out->arena, module, &layout);
     run_passes(out->arena, module, target, &layout, function, c ? NULL : stage, &p);
     if (c)
-        emit_function(out, module, function, p.plan);
+        dump_c(out, module, function, p.plan);
     else if (p.plan)
         plan_print(out, p.plan);
     else if (p.fusion)

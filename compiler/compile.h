@@ -9,7 +9,8 @@
 #include "ir/program.h"
 #include "support/target.h"
 
-typedef struct Plan Plan; // pass/plan.h
+typedef struct Plan Plan;                       // pass/plan.h
+typedef struct SharedFunctions SharedFunctions; // emit/shared.h
 
 typedef struct Price { // of a training step
     long long bytes;   // of all arenas, as budget.h counts them
@@ -25,7 +26,9 @@ typedef struct Compiled {
     const char *source; // C: void nnc_run_init(NncCtx *), nnc_scalars_init(..), nnc_run_train(..) .. as in
                         // NncFunction: `nnc_run_NAME` and `nnc_scalars_NAME`, NAME from function_name()
                         // (nnc_train itself is the runtime's, and a built program links both)
-    size_t head, end[NNC_FUNCTIONS]; // where in the source its head and each function's part end
+    // What the source is made of: its head, what kernels share, each function.
+    const char *head, *text[NNC_FUNCTIONS];
+    const SharedFunctions *shared;
     Price without;                   // where a budget made a difference: what a step takes without one
     double seconds;                  // what compile() took
 } Compiled;

@@ -14,7 +14,6 @@
 // tree at the end.
 #include "emit/gemm.h"
 #include "emit/nest.h"
-#include "emit/shared.h"
 
 #include <string.h>
 
@@ -327,18 +326,17 @@ static void print_pack_rows(Buf *out, const Tiling *tiling) {
 
 // --- Functions
 
-static const char *define_function(Buf *define, const char *kind, const char *arguments, bool fused,
-                                   const Buf *body) {
+static const char *share(SharedFunctions *shared, const char *kind, const char *arguments,
+                         bool fused, const Buf *body) {
     Arena *arena = body->arena;
     const char *name = shared_name(arena, kind, body);
-    if (define)
-        shared_define(define, &(SharedFunction){
-                                  .name = name,
-                                  .arguments = arena_printf(arena, "%s, const int n", arguments),
-                                  .fused = fused,
-                                  .before = "",
-                                  .body = arena_printf(arena, "    (void)n;\n%s", body->text),
-                              });
+    if (shared_use(shared, name)) return name;
+    shared_add(shared, (SharedFunction){
+                           .name = name,
+                           .arguments = arena_printf(arena, "%s, const int n", arguments),
+                           .fused = fused,
+                           .body = arena_printf(arena, "    (void)n;\n%s", body->text),
+                       });
     return name;
 }
 
@@ -359,8 +357,8 @@ static void set_ahead(Printer *p, const Tiling *tiling) {
         p->ahead[SIDE_B] = tiling->n.at[tiling->n.count - 2].stride[SIDE_B];
 }
 
-const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Block *block) {
-    Buf body = buf_new(arena);
+const char *block_name(SharedFunctions *shared, const Tiling *tiling, const Block *block) {
+    Buf body = buf_new(shared->arena);
     Tiling step = tiling->stepwise ? one_step(tiling) : *tiling;
     Printer p = {.out = &body, .tiling = &step, .block = block};
     memcpy(p.row, last(&tiling->m)->stride, sizeof p.row);
@@ -371,23 +369,23 @@ const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Bl
     print_zeros(&p);
     if (tiling->stepwise) print_sums_so_far(&p);
     tiling->dot ? print_dot(&p) : print_outer(&p);
-    return define_function(
-        define, "block",
-        tiling->stepwise ? "const float *a0, const float *b0, float *restrict c, const int more"
-                         : "const float *a0, const float *b0, float *restrict c",
-        true, &body);
+    return share(shared, "block",
+                 tiling->stepwise
+                     ? "const float *a0, const float *b0, float *restrict c, const int more"
+                     : "const float *a0, const float *b0, float *restrict c",
+                 true, &body);
 }
 
-const char *pack_rows_name(Arena *arena, Buf *define, const Tiling *tiling) {
-    Buf body = buf_new(arena);
+const char *pack_rows_name(SharedFunctions *shared, const Tiling *tiling) {
+    Buf body = buf_new(shared->arena);
     print_pack_rows(&body, tiling);
-    return define_function(define, "rows",
-                           "const float *a0, float *restrict c, const int first, const int last",
-                           false, &body);
+    return share(shared, "rows",
+                 "const float *a0, float *restrict c, const int first, const int last", false,
+                 &body);
 }
 
-const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns) {
-    Buf body = buf_new(arena);
+const char *pack_name(SharedFunctions *shared, const Tiling *tiling, int columns) {
+    Buf body = buf_new(shared->arena);
     print_pack(&body, tiling, columns);
-    return define_function(define, "pack", "const float *b0, float *restrict c", false, &body);
+    return share(shared, "pack", "const float *b0, float *restrict c", false, &body);
 }

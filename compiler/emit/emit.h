@@ -4,22 +4,23 @@
 #define NNC_EMIT_EMIT_H
 
 #include "compile.h"
+#include "emit/shared.h"
 #include "pass/plan.h"
 
 // The head of the file: what it is, the prelude, the context, the random numbers; where the target
 // has vectors, their types: nnc_v4, nnc_v8 .. of floats, loaded from any address, and NNC_FUSED
 // before a function with NNC_FUSED_BODY; in it, where a * b + c is one rounding.
 void emit_head(Buf *out, const Module *module, const Target *target);
-// One function: its kernels, in units (jit/jit.h), its scalar function and nnc_run_NAME.
-void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const Plan *plan);
+// One function: its kernels, in units (jit/jit.h), its scalar function and nnc_run_NAME. What
+// kernels share stands in front of all functions (shared_print).
+void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncFunctionKind kind, const Plan *plan);
 // One kernel, a C function `FUNCTION_KERNEL(ctx, low, high, thread)`.
-void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel);
+void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
+                 const Kernel *kernel);
 // The body of a product's kernel (emit/product.c).
-void emit_product(Buf *out, const Fusion *fusion, const Kernel *kernel);
-// A transform of Winograd's (emit/wino.c): the function that it calls, which stands before it; its
-// body.
-void emit_wino_function(Buf *out, const Fusion *fusion, const Kernel *kernel);
-void emit_wino(Buf *out, const Fusion *fusion, const Kernel *kernel);
+void emit_product(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel);
+// Likewise of one of Winograd's transforms (emit/wino.c).
+void emit_wino(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel);
 // Where a kernel comes from: comment lines with the places in the .nnd file, and a #line directive.
 void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel);
 // double x = ..; of hyper-parameters, step, epoch and n: what the nodes in fusion->scalar are.

@@ -23,12 +23,12 @@ typedef struct Place { // what is added to the addresses: " + g0 * 784 + row * 1
 
 typedef struct Gemm {
     Buf *out;
+    SharedFunctions *shared;
     Arena *arena;
     const Fusion *fusion;
     const Kernel *kernel;
     const Tiling *tiling;
     int depth;
-    bool defining; // print the functions of blocks, nothing else
     Place at;
 } Gemm;
 
@@ -39,7 +39,6 @@ static int64_t extent(const Gemm *g, const Digits *digits) {
 }
 
 static void line(Gemm *g, const char *text) {
-    if (g->defining) return;
     print_indent(g->out, g->depth);
     buf_printf(g->out, "%s\n", text);
 }
@@ -106,7 +105,7 @@ static int open_steps(Gemm *g) {
 static void call(Gemm *g, int rows, const Block *columns) {
     Block block = *columns;
     block.rows = rows;
-    const char *name = block_name(g->arena, g->defining ? g->out : NULL, g->tiling, &block);
+    const char *name = block_name(g->shared, g->tiling, &block);
     line(g, arena_printf(g->arena, "%s(a%s, b%s, c%s, %sn);", name, g->at.side[SIDE_A],
                          g->at.side[SIDE_B], g->at.side[SIDE_C],
                          g->tiling->stepwise ? "k0 > 0, " : ""));
@@ -224,7 +223,7 @@ static Block dots(const Tiling *tiling, int columns) {
 static void print_pack(Gemm *g, const char *column, int64_t columns) {
     const Tiling *tiling = g->tiling;
     if (!tiling->packed) return;
-    const char *name = pack_name(g->arena, g->defining ? g->out : NULL, tiling, (int)columns);
+    const char *name = pack_name(g->shared, tiling, (int)columns);
     line(g, arena_printf(g->arena, "%s(unpacked%s + %s * %lld, b, n);", name, g->at.unpacked,
                          column, (long long)last(&tiling->n)->unpacked));
 }
@@ -376,7 +375,7 @@ static void print_pack_rows(Gemm *g) {
         line(g, arena_printf(g->arena, "const int row_first = 0, row_last = %d;", t->row.count));
     line(g, arena_printf(g->arena, "const int row_start = %s;",
                          cut_at(g->arena, &t->row, "row_first")));
-    const char *name = pack_rows_name(g->arena, g->defining ? g->out : NULL, t);
+    const char *name = pack_rows_name(g->shared, t);
     line(g, arena_printf(g->arena, "%s(unpacked_a, a, row_first, row_last, n);", name));
 }
 
@@ -399,7 +398,7 @@ static void print_tiles(Gemm *g) {
     print_columns(g);
     close_all(g, steps);
     g->at = before;
-    if (!g->defining) print_tile_epilogue(g);
+    print_tile_epilogue(g);
     if (cut) close(g);
 }
 
@@ -424,12 +423,9 @@ static void print_batch(Gemm *g) {
         rows.low = arena_printf(g->arena, "g0 * %lld", (long long)inner);
         rows.high = arena_printf(g->arena, "(g0 + 1) * %lld", (long long)inner);
     }
-    if (!g->defining)
-        product_print_epilogue(g->out, g->fusion, g->kernel, rows, (Range){0}, g->depth);
+    product_print_epilogue(g->out, g->fusion, g->kernel, rows, (Range){0}, g->depth);
     close(g);
 }
-
-// --- Both passes: functions, then the body
 
 static void print_all(Gemm *g) {
     g->at = (Place){{"", "", ""}, ""};
@@ -439,13 +435,6 @@ static void print_all(Gemm *g) {
         print_batch(g);
 }
 
-void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    Gemm g = {
-        .out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .defining = true};
-    g.tiling = kernel->tiling;
-    print_all(&g);
-}
-
 static const char *operand_address(const Gemm *g, Side side) {
     const Tiling *tiling = g->tiling;
     Storage at = g->fusion->storage[tiling->base[side]->id];
@@ -453,8 +442,13 @@ static const char *operand_address(const Gemm *g, Side side) {
                         (long long)(at.offset + tiling->offset[side]));
 }
 
-void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    Gemm g = {.out = out, .arena = out->arena, .fusion = fusion, .kernel = kernel, .depth = 1};
+void gemm_body(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel) {
+    Gemm g = {.out = out,
+              .shared = shared,
+              .arena = out->arena,
+              .fusion = fusion,
+              .kernel = kernel,
+              .depth = 1};
     g.tiling = kernel->tiling;
     line(&g, arena_printf(g.arena, "const float *const %s = %s;",
                           g.tiling->packed_rows ? "unpacked_a" : "a", operand_address(&g, SIDE_A)));

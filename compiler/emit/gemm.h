@@ -9,6 +9,7 @@
 #ifndef NNC_EMIT_GEMM_H
 #define NNC_EMIT_GEMM_H
 
+#include "emit/shared.h"
 #include "pass/tiling.h"
 
 enum { PIECES = 24 };
@@ -23,17 +24,16 @@ typedef struct Block {
     Piece piece[PIECES];
 } Block;
 
-// Its name; where `define` is not NULL, the function is printed there.
-const char *block_name(Arena *arena, Buf *define, const Tiling *tiling, const Block *block);
+// Its name; the function is shared from now on.
+const char *block_name(SharedFunctions *shared, const Tiling *tiling, const Block *block);
 
 // Likewise of the function that packs this many columns of b.
-const char *pack_name(Arena *arena, Buf *define, const Tiling *tiling, int columns);
+const char *pack_name(SharedFunctions *shared, const Tiling *tiling, int columns);
 
-const char *pack_rows_name(Arena *arena, Buf *define, const Tiling *tiling); // of blocks of a
+const char *pack_rows_name(SharedFunctions *shared, const Tiling *tiling); // of blocks of a
 
-// The functions that a product's kernel calls, then (another time) the kernel's body.
-void gemm_blocks(Buf *out, const Fusion *fusion, const Kernel *kernel);
-void gemm_body(Buf *out, const Fusion *fusion, const Kernel *kernel);
+// The body of a product's kernel.
+void gemm_body(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel);
 
 // --- What both ways to print a product share (emit/product.c)
 

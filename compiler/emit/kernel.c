@@ -99,9 +99,8 @@ static void print_summary(Buf *out, const Kernel *kernel) {
     buf_add(out, "\n");
 }
 
-void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Kernel *kernel) {
-    if (kernel->kind == KERNEL_WINO) emit_wino_function(out, fusion, kernel);
-    if (kernel->tiling) gemm_blocks(out, fusion, kernel);
+void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
+                 const Kernel *kernel) {
     print_summary(out, kernel);
     emit_places(out, fusion, kernel);
     buf_printf(out, "void %s_%s(const NncCtx *ctx, long long low, long long high, int thread) {\n",
@@ -114,16 +113,16 @@ void emit_kernel(Buf *out, const char *function, const Fusion *fusion, const Ker
     if (kernel->kind == KERNEL_SCATTER) {
         print_scatter(out, fusion, kernel);
     } else if (kernel->kind == KERNEL_WINO && kernel->result.at[0].value == kernel->core) {
-        emit_wino(out, fusion, kernel);
+        emit_wino(out, shared, fusion, kernel);
     } else {
         Loops *loops = loops_build(out->arena, fusion, kernel);
         loops_coalesce(loops);
         bool epilogue = kernel->kind == KERNEL_LOOPS || kernel->result.at[0].value != kernel->core;
         if (epilogue) nest_print_locals(out, loops, 1);
         if (kernel->kind == KERNEL_WINO)
-            emit_wino(out, fusion, kernel);
+            emit_wino(out, shared, fusion, kernel);
         else if (kernel->kind == KERNEL_PRODUCT)
-            emit_product(out, fusion, kernel);
+            emit_product(out, shared, fusion, kernel);
         else
             nest_print(out, loops, "(int)low", "(int)high", 1);
     }

@@ -215,10 +215,10 @@ static void print_plain(Buf *out, const Fusion *fusion, const Kernel *kernel, bo
     print_epilogue(out, fusion, kernel, "(int)low", "(int)high", 1);
 }
 
-void emit_product(Buf *out, const Fusion *fusion, const Kernel *kernel) {
+void emit_product(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel) {
     bool columns = kernel_splits_columns(kernel);
     if (kernel->tiling)
-        gemm_body(out, fusion, kernel);
+        gemm_body(out, shared, fusion, kernel);
     else if (!dim_is_one(kernel->core->shape.dim[0]))
         print_batched(out, fusion, kernel);
     else if (kernel->operand[1])

@@ -174,10 +174,12 @@ static void print_file(Buf *out, const Module *module) {
         buf_add_char(out, *c == '\\' || *c == '\n' || *c == '\r' ? '_' : *c);
 }
 
-void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const Plan *plan) {
+void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncFunctionKind kind,
+                   const Plan *plan) {
     const char *function = function_name(kind);
     const Fusion *fusion = plan->fusion;
     size_t unit = 0;
+    shared->user = 1u << kind;
     for (int i = 0; i < fusion->kernel.count; i++) {
         if (i == 0 || out->length - unit > UNIT_BYTES) {
             const char *marker = kind == NNC_INIT ? JIT_ONCE_MARKER : JIT_UNIT_MARKER;
@@ -186,7 +188,7 @@ void emit_function(Buf *out, const Module *module, NncFunctionKind kind, const P
             buf_add(out, "\n\n");
             unit = out->length;
         }
-        emit_kernel(out, function, fusion, fusion->kernel.at[i]);
+        emit_kernel(out, shared, function, fusion, fusion->kernel.at[i]);
     }
     buf_printf(out, "%s: the calls of %s, in order\n\n", JIT_UNIT_MARKER, function);
     print_prototypes(out, function, fusion);

@@ -9,7 +9,6 @@
 // fills the tiles of F(4), by vectors of 16 channels. Where a patch lies across the image's border
 // it is read from, or written to, a small copy.
 #include "emit/emit.h"
-#include "emit/shared.h"
 #include "emit/transform.h"
 
 typedef struct Wino {
@@ -300,21 +299,24 @@ static bool is_gather(Op op) { return op == OP_wino_in || op == OP_wino_out_t; }
 
 static bool is_filter(Op op) { return op == OP_wino_filter || op == OP_wino_filter_t; }
 
-void emit_wino_function(Buf *out, const Fusion *fusion, const Kernel *kernel) {
-    Buf body = buf_new(out->arena), before = buf_new(out->arena);
-    Wino w = wino_of(&body, fusion, kernel);
-    Op op = kernel->core->op;
-    bool gather = is_gather(op);
-    if (!is_filter(op)) before = patch_function(&w, gather);
+static void share(SharedFunctions *shared, const Wino *w, Op op) {
+    if (shared_use(shared, w->name)) return;
+    Buf body = buf_new(w->arena);
+    Wino to = *w;
+    to.out = &body;
     if (op == OP_wino_filter)
-        print_filter(&w);
+        print_filter(&to);
     else if (op == OP_wino_filter_t)
-        print_filter_back(&w);
+        print_filter_back(&to);
     else
-        (gather ? print_gather : print_scatter)(&w);
-    const char *arguments = is_filter(op) ? filter_arguments : image_arguments;
-    shared_define(out,
-                  &(SharedFunction){w.name, arguments, !is_filter(op), before.text, body.text});
+        (is_gather(op) ? print_gather : print_scatter)(&to);
+    shared_add(shared, (SharedFunction){
+                           .name = w->name,
+                           .arguments = is_filter(op) ? filter_arguments : image_arguments,
+                           .fused = !is_filter(op),
+                           .before = is_filter(op) ? NULL : patch_function(w, is_gather(op)).text,
+                           .body = body.text,
+                       });
 }
 
 // The image is what has no points: what a gathering kernel reads, and a scattering one writes.
@@ -338,9 +340,10 @@ static void print_images(const Wino *w) {
     line(w, 1, "}");
 }
 
-void emit_wino(Buf *out, const Fusion *fusion, const Kernel *kernel) {
+void emit_wino(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel) {
     Wino w = wino_of(out, fusion, kernel);
     const Node *node = kernel->core;
+    share(shared, &w, node->op);
     line(&w, 1, "const float *from = %s;", address(w.arena, fusion->storage[node->in[0]->id]));
     line(&w, 1, "float *to = %s;", address(w.arena, kernel->result.at[0].to));
     if (is_filter(node->op))

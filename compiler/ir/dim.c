@@ -16,7 +16,15 @@ static int degree(Dim dim) {
     return degree;
 }
 
-bool dim_is_const(Dim dim) { return degree(dim) == 0; }
+// Nearly all extents are constants.
+static bool is_const(const Dim *dim) {
+    int64_t upper = 0;
+    for (int i = 1; i <= DIM_DEGREE; i++)
+        upper |= dim->c[i];
+    return upper == 0;
+}
+
+bool dim_is_const(Dim dim) { return is_const(&dim); }
 
 bool dim_is_one(Dim dim) { return dim_is_const(dim) && dim.c[0] == 1; }
 
@@ -24,6 +32,7 @@ bool dim_equal(Dim a, Dim b) { return !memcmp(a.c, b.c, sizeof a.c); }
 
 int64_t dim_eval(Dim dim, int64_t n) {
     int64_t value = 0;
+    if (is_const(&dim)) return dim.c[0];
     for (int i = degree(dim); i >= 0; i--)
         if (__builtin_mul_overflow(value, n, &value) ||
             __builtin_add_overflow(value, dim.c[i], &value))
@@ -45,6 +54,11 @@ bool dim_sub(Dim *difference, Dim a, Dim b) {
 
 bool dim_mul(Dim *product, Dim a, Dim b) {
     Dim result = {0};
+    if (is_const(&a) && is_const(&b)) {
+        if (__builtin_mul_overflow(a.c[0], b.c[0], &result.c[0])) return false;
+        *product = result;
+        return true;
+    }
     for (int i = 0; i <= DIM_DEGREE; i++) {
         for (int j = 0; j <= DIM_DEGREE; j++) {
             int64_t term;
@@ -64,6 +78,11 @@ bool dim_div(Dim *quotient, Dim a, Dim b) {
     int64_t lead = b.c[divisor_degree];
     Dim result = {0}, rest = a;
     if (lead == 0) return false;
+    if (is_const(&a) && divisor_degree == 0 && lead > 0) {
+        if (a.c[0] % lead) return false;
+        *quotient = dim_const(a.c[0] / lead);
+        return true;
+    }
     for (int i = DIM_DEGREE; i >= divisor_degree; i--) {
         bool overflow = lead == -1 && rest.c[i] == INT64_MIN;
         if (overflow || rest.c[i] % lead != 0) return false;
@@ -112,9 +131,7 @@ void dim_print(Buf *out, Dim dim) {
 
 Shape shape_of(int rank, const Dim *dims) {
     if (rank < 0 || rank > MAX_RANK) bug("a shape of %d axes", rank);
-    Shape shape;
-    memset(&shape, 0, sizeof shape);
-    shape.rank = rank;
+    Shape shape = {.rank = rank};
     for (int i = 0; i < rank; i++)
         shape.dim[i] = dims[i];
     return shape;

@@ -65,15 +65,15 @@ static void add_pair(Graph *graph, int32_t high, int32_t low) {
     add(graph, (int64_t)((uint64_t)(uint32_t)high << 32 | (uint32_t)low));
 }
 
-static void add_dim(Graph *graph, Dim dim) {
-    for (int i = 0; i <= DIM_DEGREE; i++)
-        add(graph, dim.c[i]);
-}
-
-static void add_shape(Graph *graph, const Shape *shape) {
-    add(graph, shape->rank);
-    for (int i = 0; i < shape->rank; i++)
-        add_dim(graph, shape->dim[i]);
+// Which of them are constants, in one word, makes one word of each that is.
+static void add_dims(Graph *graph, const Dim *dim, int count) {
+    int32_t varying = 0;
+    for (int i = 0; i < count; i++)
+        varying |= !dim_is_const(dim[i]) << i;
+    add_pair(graph, count, varying);
+    for (int i = 0; i < count; i++)
+        for (int power = 0; power <= (varying >> i & 1 ? DIM_DEGREE : 0); power++)
+            add(graph, dim[i].c[power]);
 }
 
 static void add_accesses(Graph *graph, const Access *access, int count) {
@@ -87,9 +87,7 @@ static void add_accesses(Graph *graph, const Access *access, int count) {
 
 static void add_contract(Graph *graph, const Node *node) {
     const ContractAttr *contract = node->attr->contract;
-    add(graph, contract->summed);
-    for (int i = 0; i < contract->summed; i++)
-        add_dim(graph, contract->extent[i]);
+    add_dims(graph, contract->extent, contract->summed);
     add_accesses(graph, contract->a, node->in[0]->shape.rank);
     add_accesses(graph, contract->b, node->in[1]->shape.rank);
 }
@@ -104,14 +102,14 @@ static void add_attr(Graph *graph, const Node *node) {
     add(graph, attr->name ? (int64_t)(intptr_t)intern(graph, attr->name) : 0);
     add(graph, bits);
     add_pair(graph, (int32_t)attr->axes, attr->axis);
-    add_dim(graph, attr->extent);
+    add_dims(graph, &attr->extent, 1);
     for (int i = 0; i < attr_axes(node); i++) {
         add_pair(graph, attr->perm[i], attr->pad[i].interior);
         add_pair(graph, attr->pad[i].low, attr->pad[i].high);
         add_pair(graph, attr->slice[i].start, attr->slice[i].step);
     }
     add_pair(graph, attr->window.stride, attr->window.dilation);
-    add_dim(graph, attr->window.extent);
+    add_dims(graph, &attr->window.extent, 1);
     add_pair(graph, attr->window.axis, attr->product.transpose_a * 2 + attr->product.transpose_b);
     add_pair(graph, attr->wino.tile, attr->wino.swap);
     add(graph, attr->wino.panel);
@@ -124,7 +122,7 @@ static void add_attr(Graph *graph, const Node *node) {
 static void write_key(Graph *graph, const Node *node) {
     graph->key.count = 0;
     add_pair(graph, node->op, node->dtype);
-    add_shape(graph, &node->shape);
+    add_dims(graph, node->shape.dim, node->shape.rank);
     add(graph, node->in_count);
     for (int i = 0; i < node->in_count; i++)
         add(graph, node->in[i]->id);

@@ -7,7 +7,6 @@
 #include "jit/internal.h"
 
 #include "support/hash.h"
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -53,55 +52,23 @@ Cache cache_open(Arena *arena, const char *folder) {
 
 // --- The key
 
-static size_t skip_quoted(const char *at) {
-    size_t i = 1;
-    while (at[i] && at[i] != at[0])
-        i += at[i] == '\\' && at[i + 1] ? 2 : 1;
-    return at[i] ? i + 1 : i;
-}
-
 static bool starts(const char *at, const char *text) {
     return strncmp(at, text, strlen(text)) == 0;
 }
 
-// How many bytes from here change no code: blanks, a comment, a #line. (A marker of parts changes
-// code: inlining stops there.)
-static size_t skip_idle(const char *at, bool line_start) {
-    if (line_start && starts(at, JIT_UNIT_MARKER)) return 0;
-    if ((line_start && (starts(at, "#line ") || starts(at, "# "))) || starts(at, "//"))
-        return strcspn(at, "\n");
-    if (starts(at, "/*")) {
-        const char *end = strstr(at + 2, "*/");
-        return end ? (size_t)(end + 2 - at) : strlen(at);
-    }
-    return *at == ' ' || *at == '\t' || *at == '\n';
-}
-
-static size_t count_kept(const char *at) {
-    if (*at == '"' || *at == '\'') return skip_quoted(at);
-    return starts(at, JIT_UNIT_MARKER) ? strlen(JIT_UNIT_MARKER) : 1;
-}
-
 char *source_normalize(Arena *arena, const char *source) {
     char *out = arena_alloc(arena, strlen(source) + 1), *to = out;
-    bool line_start = true, gap = false; // gap: something idle since what was kept last
-    while (*source) {
-        if (isalnum((unsigned char)*source) && !gap && !line_start) { // most of the text
-            *to++ = *source++;
-            continue;
-        }
-        size_t skip = skip_idle(source, line_start), keep = count_kept(source);
-        if (skip) {
-            line_start = line_start || *source == '\n';
-            gap = true;
-            source += skip;
-            continue;
-        }
-        if (gap && to > out) *to++ = line_start ? '\n' : ' ';
-        memcpy(to, source, keep);
+    for (const char *line = source; *line;) {
+        line += strspn(line, " ");
+        size_t length = strcspn(line, "\n"), keep = length;
+        if (starts(line, JIT_UNIT_MARKER)) // changes code: inlining stops there
+            keep = strlen(JIT_UNIT_MARKER);
+        else if (starts(line, "//") || starts(line, "#line "))
+            keep = 0;
+        memcpy(to, line, keep);
         to += keep;
-        source += keep;
-        line_start = gap = false;
+        if (keep) *to++ = '\n';
+        line += length + (line[length] == '\n');
     }
     *to = 0;
     return out;

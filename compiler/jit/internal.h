@@ -116,7 +116,7 @@ bool cache_check(Arena *arena, const char *path, CacheKey key);
 // Seals the object at `object` and moves it to `path`; then takes out the oldest over the limit.
 bool cache_store(Arena *arena, Cache cache, const char *object, const char *path, CacheKey key);
 
-// C source without comments and #line, which change no code.
+// C source without #line and the lines that are comments, which change no code.
 char *source_normalize(Arena *arena, const char *source);
 
 // --- native.c, tcc.c, symbols.c

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Source that comes in units (JIT_UNIT_MARKER) cut into pieces, so that several C compilers work on
 // it at the same time. They are the slowest station of the whole way, and units need nothing of
-// each other but declarations. What several of them define behind the same guard is compiled once.
+// each other but declarations.
 //
 // Units are dealt out by what a compiler is thought to need for them. The estimates are rough, so
 // there are more pieces than processors, and the largest are begun with.
@@ -92,31 +92,6 @@ static void add_unit(Arena *arena, Units *units, const char *text, size_t length
     VEC_PUSH(arena, *units, ((Unit){cost_of(text, length), text, length}));
 }
 
-static bool has_text(const Units *units, const char *text, size_t length) {
-    for (int i = 0; i < units->count; i++)
-        if (units->at[i].length == length && !memcmp(units->at[i].text, text, length)) return true;
-    return false;
-}
-
-// Takes what stands behind guards out of a unit's text (emit/shared.h), each a unit of its own: the
-// first of those that are equal. What is left is declarations and their users.
-static const char *take_shared(Arena *arena, Units *shared, const char *text, size_t length) {
-    const char *end = text + length, *at = text;
-    Buf rest = buf_new(arena);
-    while (at < end) {
-        const char *line = at;
-        while (line < end && !is_line(line, "#ifndef "))
-            line = next_line(line);
-        buf_add_n(&rest, at, (size_t)(line - at));
-        for (at = line; at < end && !is_line(at, "#endif");)
-            at = next_line(at);
-        if (at < end) at = next_line(at);
-        if (at > line && !has_text(shared, line, (size_t)(at - line)))
-            add_unit(arena, shared, line, (size_t)(at - line));
-    }
-    return rest.text;
-}
-
 Pieces source_pieces(Arena *arena, const char *source) {
     Pieces pieces = {0};
     Units often = {0}, once = {0};
@@ -126,8 +101,7 @@ Pieces source_pieces(Arena *arena, const char *source) {
     for (const char *next; *at; at = next) {
         next = find_marker(next_line(at));
         bool is_once = is_line(at, JIT_ONCE_MARKER);
-        const char *text = take_shared(arena, &often, at, (size_t)(next - at));
-        add_unit(arena, is_once ? &once : &often, text, strlen(text));
+        add_unit(arena, is_once ? &once : &often, at, (size_t)(next - at));
     }
     for (int i = 0; i < often.count; i++)
         cost += often.at[i].cost;

@@ -84,10 +84,14 @@ char *arena_strdup(Arena *arena, const char *text) {
 char *arena_vprintf(Arena *arena, const char *format, va_list args) {
     va_list again;
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    char some[256]; // which is nearly always enough, so that one pass is
+    int length = vsnprintf(some, sizeof some, format, args);
     if (length < 0) bug("bad format: %s", format);
     char *text = arena_alloc(arena, (size_t)length + 1);
-    vsnprintf(text, (size_t)length + 1, format, again);
+    if ((size_t)length < sizeof some)
+        memcpy(text, some, (size_t)length);
+    else
+        vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
     return text;
 }

@@ -49,7 +49,11 @@ void case_build(Case *c, double least, JitTier tier) {
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
     c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
     emit_head(&source, &c->module, target);
-    emit_function(&source, &c->module, NNC_PREDICT, c->plan);
+    SharedFunctions shared = {.arena = c->arena};
+    Buf kernels = buf_new(c->arena);
+    emit_function(&kernels, &shared, &c->module, NNC_PREDICT, c->plan);
+    shared_print(&source, &shared, ~0u);
+    buf_add(&source, kernels.text);
     c->source = source.text;
     c->jit =
         jit_load(c->arena, source.text, &(JitOptions){.tier = tier, .march = c->march}, &error);
