@@ -169,35 +169,61 @@ static const char *loaded(Printer *p, const Value *value, int var, const char *n
                         printer_index(p, &body->index));
 }
 
-// --- The next row is fetched from memory by the last reduction of the one at hand, while there is
-// something to compute.
+// --- The next row is fetched from memory while there is something to compute: evenly by all
+// reductions of the row that do more than load.
 
 enum { FAR_BYTES = 1 << 20 };
 
-static bool is_last(const Printer *p, const Value *value) {
-    for (int i = value->id + 1; i < p->loops->value.count; i++)
-        if (p->loops->value.at[i]->kind == VALUE_REDUCE && p->uses[i] > 0) return false;
-    return p->loops->kernel->rows > 0;
+static bool computes_row(const Printer *p, const Value *value) {
+    return value->kind == VALUE_REDUCE && p->uses[value->id] > 0 && lanes_of(p, value) > 0 &&
+           in_vectors(p, value) &&
+           !is_loaded(value->in[0], value->var[value->var_count - 1]);
 }
 
-static void fetch_next(Printer *p, const Value *value, const Value *body, int var, int first) {
-    if (!is_last(p, value)) return;
-    for (int i = 0; i < body->in_count; i++)
-        fetch_next(p, value, body->in[i], var, first);
-    if (body->kind != VALUE_LOAD || index_coefficient(&body->index, var) != 1 ||
-        body->buffer->elements * dtype_size(body->buffer->dtype) < FAR_BYTES)
-        return;
+// Where the next row begins of what `load` reads a row of, while `value` reduces this one.
+static bool next_row(const Printer *p, const Value *value, const Value *load, Index *next) {
     int64_t row = 0;
-    for (int i = 0; i < p->loops->loop_count; i++) // the innermost one of rows
-        if (p->deps[value->id] >> p->loops->loop[i] & 1)
-            row = index_coefficient(&body->index, p->loops->loop[i]);
-    if (row == 0) return;
-    Index next = index_add(body->index, index_const(row + first));
-    next = index_add(next, index_scale(index_var(var), -1));
-    const char *index = printer_index(p, &next);
-    printer_line(p);
-    buf_printf(p->out, "__builtin_prefetch(b%d + %s + %s_block);\n", body->buffer->id, index,
-               arena_printf(p->arena, "v%d", value->id));
+    int inner = 0;
+    *next = index_const(load->index.constant);
+    for (int i = 0; i < load->index.count; i++) {
+        int var = load->index.term[i].var;
+        int64_t coef = load->index.term[i].coef;
+        if (p->deps[value->id] >> var & 1) { // the innermost of the rows' loops comes last
+            *next = index_add(*next, index_scale(index_var(var), coef));
+            row = coef;
+        } else if (coef == 1) {
+            inner++;
+        } else {
+            return false;
+        }
+    }
+    *next = index_add(*next, index_const(row));
+    return row > 0 && inner == 1;
+}
+
+// The line that sixteen number `which` of a block has in the next row, of each buffer.
+static void fetch_next(Printer *p, const Value *value, const char *name, int which) {
+    const Loops *loops = p->loops;
+    int own = 0, count = 0;
+    for (int i = 0; i < loops->value.count; i++) {
+        own = loops->value.at[i] == value ? count : own;
+        count += computes_row(p, loops->value.at[i]);
+    }
+    if (!loops->kernel->rows || !computes_row(p, value) || which % count != own) return;
+    for (int i = 0; i < loops->value.count; i++) {
+        const Value *load = loops->value.at[i];
+        bool far = load->kind == VALUE_LOAD && p->uses[i] > 0 && load->buffer->arena != ARENA_SCRATCH &&
+                   load->buffer->elements * dtype_size(load->buffer->dtype) >= FAR_BYTES;
+        for (int k = 0; k < i && far; k++)
+            far = loops->value.at[k]->kind != VALUE_LOAD ||
+                  loops->value.at[k]->buffer != load->buffer;
+        Index next;
+        if (!far || !next_row(p, value, load, &next)) continue;
+        next = index_add(next, index_const(16 * which));
+        const char *index = printer_index(p, &next);
+        printer_line(p);
+        buf_printf(p->out, "__builtin_prefetch(b%d + %s + %s_block);\n", load->buffer->id, index, name);
+    }
 }
 
 // Sixteen lanes, computed to memory that never gets there, and added to vector number `which`.
@@ -208,7 +234,7 @@ static void add_sixteen(Printer *p, const Value *value, int var, const char *nam
     printer_line(p);
     buf_add(p->out, "{\n");
     int mark = printer_enter(p);
-    if (!rest) fetch_next(p, value, value->in[0], var, 16 * which);
+    if (!rest) fetch_next(p, value, name, which);
     if (!rest && is_loaded(value->in[0], var)) {
         from = loaded(p, value, var, name, 16 * which);
     } else {
@@ -231,7 +257,9 @@ static void add_sixteen(Printer *p, const Value *value, int var, const char *nam
 // What is left of blocks of vectors: sixteen at a time, to one vector after the other.
 static void add_rest(Printer *p, const Value *value, int var, int lanes, const char *name,
                      const char *extent) {
+    Dim dim = p->loops->var[var].extent;
     for (int i = 0; i < lanes / 16; i++) {
+        if (dim_is_const(dim) && dim.c[0] % lanes <= 16 * i) break;
         const char *rest = arena_printf(p->arena, "%s - %s_block - %d", extent, name, 16 * i);
         printer_line(p);
         buf_printf(p->out, "if (%s > 0) {\n", rest);
