@@ -156,15 +156,15 @@ static bool match_open(Match *match, const Subject *subject, int rows) {
     for (size_t i = 0; i < match->input_bytes / 4; i++)
         ((float *)(void *)match->input)[i] = (float)(i * 7919 % 1009) / 1009 - 0.5f;
     nnc_session_run(&match->session, NNC_INIT, NULL, program->batch);
-    match->kernel.ctx = nnc_session_ctx(&match->session, subject->function, match->input, program->batch);
+    match->kernel.ctx =
+        nnc_session_ctx(&match->session, subject->function, match->input, program->batch);
     if (!find_kernel(match, subject->function)) return false;
     memset(match->from, 1, (size_t)match->bytes / 2);
     match->copy.kernel = copy_part;
     match->copy.count = (long long)match->bytes / 2;
     match->copy.grain = (match->copy.count + THREADS - 1) / THREADS;
-    match->copy.ctx = (NncCtx){.input = match->from,
-                               .output = match->to,
-                               .pool = match->session.pool};
+    match->copy.ctx =
+        (NncCtx){.input = match->from, .output = match->to, .pool = match->session.pool};
     return true;
 }
 

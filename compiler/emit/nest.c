@@ -73,7 +73,8 @@ static void stream_loop(Printer *p, const char *low, const char *high) {
     if (loops->loop_count > 1) printer_stores(p);
     if (!high) high = printer_extent(p, var);
     printer_line(p);
-    buf_printf(p->out, "for (int first = %s; first < %s; first += %d) {\n", low, high, STREAM_BLOCK);
+    buf_printf(p->out, "for (int first = %s; first < %s; first += %d) {\n", low, high,
+               STREAM_BLOCK);
     int block = printer_enter(p);
     printer_line(p);
     if (whole)

@@ -130,8 +130,7 @@ static void declare_lanes(Printer *p, const Value *value, int lanes, const char 
 }
 
 // Sixteen lanes and more, from `first` of the block to the C expression `end`.
-static void lane_loop(Printer *p, const Value *value, int var, const char *name, int first,
-                      const char *end) {
+static int open_lanes(Printer *p, int var, const char *name, int first, const char *end) {
     const char *index = printer_var(p, var),
                *start = first ? arena_printf(p->arena, " + %d", first) : "";
     keep_rolled(p);
@@ -142,6 +141,12 @@ static void lane_loop(Printer *p, const Value *value, int var, const char *name,
     buf_printf(p->out, "const int %s = %s_block%s + lane;\n", index, name, start);
     p->open |= 1ull << var;
     VEC_PUSH(p->arena, p->named, -1 - var);
+    return mark;
+}
+
+static void lane_loop(Printer *p, const Value *value, int var, const char *name, int first,
+                      const char *end) {
+    int mark = open_lanes(p, var, name, first, end);
     printer_ask(p, value, var);
     if (in_vectors(p, value)) {
         const char *body = printer_value(p, value->in[0]);
@@ -176,8 +181,7 @@ enum { FAR_BYTES = 1 << 20 };
 
 static bool computes_row(const Printer *p, const Value *value) {
     return value->kind == VALUE_REDUCE && p->uses[value->id] > 0 && lanes_of(p, value) > 0 &&
-           in_vectors(p, value) &&
-           !is_loaded(value->in[0], value->var[value->var_count - 1]);
+           in_vectors(p, value) && !is_loaded(value->in[0], value->var[value->var_count - 1]);
 }
 
 // Where the next row begins of what `load` reads a row of, while `value` reduces this one.
@@ -212,7 +216,8 @@ static void fetch_next(Printer *p, const Value *value, const char *name, int whi
     if (!loops->kernel->rows || !computes_row(p, value) || which % count != own) return;
     for (int i = 0; i < loops->value.count; i++) {
         const Value *load = loops->value.at[i];
-        bool far = load->kind == VALUE_LOAD && p->uses[i] > 0 && load->buffer->arena != ARENA_SCRATCH &&
+        bool far = load->kind == VALUE_LOAD && p->uses[i] > 0 &&
+                   load->buffer->arena != ARENA_SCRATCH &&
                    load->buffer->elements * dtype_size(load->buffer->dtype) >= FAR_BYTES;
         for (int k = 0; k < i && far; k++)
             far = loops->value.at[k]->kind != VALUE_LOAD ||
@@ -222,8 +227,38 @@ static void fetch_next(Printer *p, const Value *value, const char *name, int whi
         next = index_add(next, index_const(16 * which));
         const char *index = printer_index(p, &next);
         printer_line(p);
-        buf_printf(p->out, "__builtin_prefetch(b%d + %s + %s_block);\n", load->buffer->id, index, name);
+        buf_printf(p->out, "__builtin_prefetch(b%d + %s + %s_block);\n", load->buffer->id, index,
+                   name);
     }
+}
+
+// Exponentials are dear: where registers hold sixteen floats, they are computed sixteen at a time
+// by a function that knows the processor, before what they are for.
+static void exp_sixteen(Printer *p, const Value *value, int var, const char *name, int first) {
+    if (value->kind == VALUE_REDUCE || p->name[value->id] || !(p->deps[value->id] >> var & 1))
+        return;
+    for (int i = 0; i < value->in_count && value->kind != VALUE_GUARD; i++)
+        exp_sixteen(p, value->in[i], var, name, first);
+    if (value->kind != VALUE_POINT || value->op != OP_exp || value->dtype != DT_F32) return;
+    printer_line(p);
+    buf_printf(p->out, "float v%d_sixteen[16] __attribute__((aligned(64)));\n", value->id);
+    int mark = open_lanes(p, var, name, first, "16");
+    const char *of = printer_value(p, value->in[0]);
+    printer_line(p);
+    buf_printf(p->out, "v%d_sixteen[lane] = %s;\n", value->id, of);
+    printer_leave(p, mark);
+    printer_line(p);
+    buf_printf(p->out, "nnc_exp16(v%d_sixteen);\n", value->id);
+    if (value->kept) {
+        Index at = index_add(value->kept_index, index_scale(index_var(var), -1));
+        at = index_add(at, index_const(first));
+        const char *index = printer_index(p, &at);
+        printer_line(p);
+        buf_printf(p->out, "*(nnc_v16 *)(b%d + %s_block + %s) = *(const nnc_v16 *)v%d_sixteen;\n",
+                   value->kept->id, name, index, value->id);
+    }
+    p->name[value->id] = arena_printf(p->arena, "v%d_sixteen[lane]", value->id);
+    VEC_PUSH(p->arena, p->named, value->id);
 }
 
 // Sixteen lanes, computed to memory that never gets there, and added to vector number `which`.
@@ -235,7 +270,10 @@ static void add_sixteen(Printer *p, const Value *value, int var, const char *nam
     buf_add(p->out, "{\n");
     int mark = printer_enter(p);
     if (!rest) fetch_next(p, value, name, which);
-    if (!rest && is_loaded(value->in[0], var)) {
+    if (!rest && p->loops->target->lanes == 16) exp_sixteen(p, value->in[0], var, name, 16 * which);
+    if (!rest && p->name[value->in[0]->id]) {
+        from = arena_printf(p->arena, "*(const nnc_v16 *)v%d_sixteen", value->in[0]->id);
+    } else if (!rest && is_loaded(value->in[0], var)) {
         from = loaded(p, value, var, name, 16 * which);
     } else {
         printer_line(p);
@@ -291,8 +329,7 @@ static void lane_loops(Printer *p, const Value *value, int var, int lanes, const
     if (vectors)
         add_rest(p, value, var, lanes, name, extent);
     else
-        lane_loop(p, value, var, name, 0,
-                  arena_printf(p->arena, "%s - %s_block", extent, name));
+        lane_loop(p, value, var, name, 0, arena_printf(p->arena, "%s - %s_block", extent, name));
 }
 
 static void sum_lanes(Printer *p, const Value *value, int lanes, const char *name) {

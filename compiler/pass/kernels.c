@@ -304,8 +304,9 @@ static bool is_read_outside(const Maker *m, const Kernel *own, const Buffer *buf
         outside |= m->fusion->storage[m->fusion->graph->root.at[i].value->id].buffer == buffer;
     for (int k = 0; k < m->fusion->kernel.count && !outside; k++)
         for (int i = 0; i < m->fusion->kernel.at[k]->reads.count; i++)
-            outside |= m->fusion->kernel.at[k] != own &&
-                       m->fusion->storage[m->fusion->kernel.at[k]->reads.at[i]->id].buffer == buffer;
+            outside |=
+                m->fusion->kernel.at[k] != own &&
+                m->fusion->storage[m->fusion->kernel.at[k]->reads.at[i]->id].buffer == buffer;
     return outside;
 }
 

@@ -11,9 +11,9 @@ typedef struct Builder {
     Loops *loops;
     const Fusion *fusion;
     const Kernel *kernel;
-    Map *memo; // (node, index) -> Value
-    Value *reduction;         // the outermost one that is open, or NULL
-    struct Kept *kept;        // of each of kernel->inside
+    Map *memo;         // (node, index) -> Value
+    Value *reduction;  // the outermost one that is open, or NULL
+    struct Kept *kept; // of each of kernel->inside
 } Builder;
 
 typedef struct Kept {
@@ -552,7 +552,11 @@ Loops *loops_build_part(Arena *arena, const Fusion *fusion, const Node *operand,
     Builder b = {.loops = loops, .fusion = fusion, .kernel = kernel, .memo = map_new(arena)};
     Place place;
     memset(&place, 0, sizeof place);
-    *loops = (Loops){.kernel = kernel, .arena = arena, .batch = fusion->batch, .target = fusion->target, .outer_unit = 1};
+    *loops = (Loops){.kernel = kernel,
+                     .arena = arena,
+                     .batch = fusion->batch,
+                     .target = fusion->target,
+                     .outer_unit = 1};
     place.at[0] = outside_var(loops, first, operand->shape.dim[0]);
     for (int axis = 1; axis < operand->shape.rank; axis++) {
         int var = loops_add_var(loops, VAR_LOOP, operand->shape.dim[axis]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernels that take a row at a time: see rows.h. Whether two kernels read each other's rows alone is
-// asked of their loop nests, so it does not matter which operators lie between.
+// Kernels that take a row at a time: see rows.h. Whether two kernels read each other's rows alone
+// is asked of their loop nests, so it does not matter which operators lie between.
 #include "pass/rows.h"
 #include "pass/index.h"
 #include "pass/loops.h"
@@ -24,7 +24,8 @@ static bool own_rows(const Kernel *kernel, Rows *rows) {
         *rows = (Rows){kernel->rows, kernel->row_space};
         return true;
     }
-    if (!core || (core->op != OP_reduce_sum && core->op != OP_reduce_max && core->op != OP_reduce_min))
+    if (!core ||
+        (core->op != OP_reduce_sum && core->op != OP_reduce_max && core->op != OP_reduce_min))
         return false;
     const Shape *in = &core->in[0]->shape;
     int reduced = in->rank - core->shape.rank;

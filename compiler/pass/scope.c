@@ -85,7 +85,8 @@ static void find_streams(const Fusion *fusion, const Groups *groups) {
                            buffer->elements * dtype_size(DT_F32) >= STREAM_BYTES;
         for (int l = 0; l < groups->level.count && buffer->streamed; l++)
             for (int s = 0; s < groups->level.at[l]->strand.count; s++)
-                if (touches(groups->level.at[l]->strand.at[s], buffer) > 1) buffer->streamed = false;
+                if (touches(groups->level.at[l]->strand.at[s], buffer) > 1)
+                    buffer->streamed = false;
     }
 }
 

@@ -47,8 +47,7 @@ static void add_reduction(Chain *c) {
     Graph *g = c->random->graph;
     Op op = ops[below(c->random, 4)];
     const Node *node = node_reduce(g, op, any_of_all(c), last_axes(c));
-    double length =
-        (double)shape_eval(&c->all, EXAMPLES) / (double)shape_eval(&c->rows, EXAMPLES);
+    double length = (double)shape_eval(&c->all, EXAMPLES) / (double)shape_eval(&c->rows, EXAMPLES);
     if (op == OP_reduce_sum)
         node = node_binary(g, OP_mul, node, node_fill(g, DT_F32, 1 / length, c->rows));
     VEC_PUSH(g->arena, c->of_rows, node);
