@@ -179,10 +179,13 @@ static bool find_digits(const Problem *p, Tiling *tiling) {
 
 // --- Blocks
 
-static Cut cut_evenly(int64_t length, int most) {
-    int count = (int)((length + most - 1) / most);
+static Cut cut_in(int64_t length, int count) {
     int size = (int)((length + count - 1) / count);
     return (Cut){size, (int)(length - (int64_t)count * (size - 1)), count};
+}
+
+static Cut cut_evenly(int64_t length, int most) {
+    return cut_in(length, (int)((length + most - 1) / most));
 }
 
 static double fill(double count, double by) {
@@ -199,6 +202,29 @@ static double multiplications(const Tiling *t) {
 // Do rows that far apart meet in a few sets of the first cache?
 static bool crowds(int64_t stride) { return stride != 0 && stride % 512 == 0; }
 
+// Do so many lines that far apart meet in fewer sets of the first cache (64, of 8 lines at least)
+// than they fill?
+static bool crowds_along(int64_t stride, int64_t count) {
+    enum { LINE = 16, SETS = 64, WAYS = 8 }; // floats; sets; lines
+    int64_t lines = stride / LINE, sets = SETS;
+    if (stride == 0 || stride % LINE) return false;
+    for (; lines % 2 == 0 && sets > 1; lines /= 2)
+        sets /= 2;
+    return count > sets * WAYS;
+}
+
+// May a's rows be packed, and does it pay? Where b is not packed, each tile of rows goes through
+// all of it.
+static bool packs_rows(const Tiling *t) {
+    enum { FITS = 128 * 1024, LEAST_COLUMNS = 32 }; // floats of b that stay in a core's cache
+    const Digit *m = last(&t->m), *k = last(&t->k);
+    double columns = total(t, &t->n);
+    if (t->flat || t->m.count > 1 || t->k.count > 1 || !tiling_is_single(t)) return false;
+    if (m->stride[SIDE_A] != 1 || !dim_is_const(m->extent) || columns < LEAST_COLUMNS) return false;
+    return crowds_along(k->stride[SIDE_A], extent(t, &t->k)) &&
+           (t->packed || columns * total(t, &t->k) <= FITS);
+}
+
 // May every row have a place of its own in its block's code? Those that an epilogue has tied to its
 // own loop may not: tiles end between them.
 static bool is_flat(const Tiling *t, int most) {
@@ -213,11 +239,15 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
     const Digit *n = last(&t->n), *m = last(&t->m), *k = last(&t->k);
     double columns = (double)extent(t, &t->n), cost = 0;
     if (!pack && n->stride[SIDE_B] != 1 && columns > 1) return -1;
-    t->vectors = columns == 1 ? 1 : target->registers > 16 && crowds(m->stride[SIDE_A]) ? 3 : 2;
     t->packed = pack;
+    t->packed_rows = columns > 1 && packs_rows(t);
+    bool narrow = (t->packed_rows && !pack) || crowds(m->stride[SIDE_A]); // few rows at a time
+    t->vectors = columns == 1 ? 1 : target->registers > 16 && narrow ? 3 : 2;
     int most = columns == 1 ? 12 : (target->registers - 2 - t->vectors) / t->vectors;
     t->flat = is_flat(t, most);
     t->row = cut_evenly(t->flat ? (int64_t)total(t, &t->m) : extent(t, &t->m), most);
+    if (t->packed_rows && t->row.count % 2) // blocks of rows are all that threads share
+        t->row = cut_in(extent(t, &t->m), t->row.count + 1);
     t->panels = (int)(columns / (t->vectors * t->lanes));
     double used = fill(columns, columns < t->lanes ? 1 : t->lanes) * busy(t->row.size * t->vectors);
     used *= (double)extent(t, &t->k) / ((double)extent(t, &t->k) + 0.5);
@@ -232,14 +262,10 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
     } else if (crowds(k->stride[SIDE_B]) && extent(t, &t->k) > 64) {
         used /= 1.6;
     }
-    if (crowds(k->stride[SIDE_A]) && extent(t, &t->k) > 64) {
-        t->packed_rows = pack && m->stride[SIDE_A] == 1 && t->m.count == 1 && t->k.count == 1 &&
-                         dim_is_const(m->extent) && tiling_is_single(t);
-        if (t->packed_rows)
-            cost += 10 * total(t, &t->k) * total(t, &t->m);
-        else
-            used /= 1.6;
-    }
+    if (t->packed_rows)
+        cost += 10 * total(t, &t->k) * total(t, &t->m);
+    else if (crowds(k->stride[SIDE_A]) && extent(t, &t->k) > 64)
+        used /= 1.6;
     return cost + multiplications(t) / used;
 }
 
@@ -393,16 +419,17 @@ int tiling_column_units(const Tiling *t) {
 
 static int least(int64_t a, int b) { return a < b ? (int)a : b; }
 
-// How unevenly 2, 3 and 4 threads would share the tiles, and how much more they read than one.
+// How unevenly 2, 3 and 4 threads would share the tiles, and how much more they read than one
+// (`reading`: what that costs).
 static double tile_cost(double rows, double columns, int row_units, int column_units, int down,
-                        int across) {
+                        int across, double reading) {
     int tiles = down * across;
     double largest =
                ((row_units + down - 1) / down) * (double)((column_units + across - 1) / across),
            cost = 0;
     for (int threads = 2; threads <= 4; threads++)
         cost += ((tiles + threads - 1) / threads) * threads * largest / row_units / column_units;
-    return cost + 0.1 * (across * rows + down * columns) / (rows + columns);
+    return cost + reading * (across * rows + down * columns) / (rows + columns);
 }
 
 // Rows that share a packed panel are not dealt out, unless they are packed, too: then they alone
@@ -415,13 +442,16 @@ static void choose_tiles(const Kernel *kernel, Tiling *t) {
     int row_units = tiling_row_units(t);
     int column_units = tiling_column_units(t);
     if (column_units < 1 || !can_cut_columns(kernel)) column_units = 1;
+    // Where what is read again stays in the cache, fine tiles are better: other kernels' parts are
+    // shared out with them.
+    double reading = t->packed_rows && !t->packed ? -0.01 : 0.1;
     if (t->packed_rows)
         column_units = 1, most = t->packed ? least(most, 4) : most;
     else if (t->packed && column_units > 1)
         row_units = 1;
     for (int down = 1; down <= least(row_units, most); down++)
         for (int across = 1; across <= least(column_units, most / down); across++) {
-            double cost = tile_cost(rows, columns, row_units, column_units, down, across);
+            double cost = tile_cost(rows, columns, row_units, column_units, down, across, reading);
             if (best >= 0 && cost >= best) continue;
             best = cost;
             t->row_tiles = down, t->column_tiles = across;

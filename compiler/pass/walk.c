@@ -101,13 +101,6 @@ static void add_results(Arena *arena, const Fusion *fusion, Walk *walk) {
     }
 }
 
-// What is computed from a product or a transform, behind it.
-static void add_epilogue(Arena *arena, const Fusion *fusion, Walk *walk) {
-    if (walk->kernel->result.at[0].value == walk->kernel->core) return;
-    Loops *loops = loops_build(arena, fusion, walk->kernel);
-    add_loads(arena, fusion, walk, loops, loops->loop[0]);
-}
-
 static double nest_time(const Fusion *fusion, const Loops *loops) {
     double turns = 1, cost = loops->store.count;
     for (int i = 0; i < loops->loop_count; i++)
@@ -122,6 +115,16 @@ static double nest_time(const Fusion *fusion, const Loops *loops) {
                                              : 0;
     }
     return turns * cost * (fusion->target->lanes ? load_time : plain_load_time);
+}
+
+// What is computed from a product or a transform, behind it. An update takes as long as its product
+// where there are few examples.
+static void add_epilogue(Arena *arena, const Fusion *fusion, Walk *walk) {
+    const Tiling *tiling = walk->kernel->tiling;
+    if (walk->kernel->result.at[0].value == walk->kernel->core) return;
+    Loops *loops = loops_build(arena, fusion, walk->kernel);
+    add_loads(arena, fusion, walk, loops, loops->loop[0]);
+    if (tiling && tiling->tile_columns) walk->time += nest_time(fusion, loops);
 }
 
 static void walk_loops(Arena *arena, const Fusion *fusion, Walk *walk) {
