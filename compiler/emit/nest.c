@@ -50,8 +50,8 @@ static void hoist_all(Printer *p) {
         printer_hoist(p, p->loops->store.at[i].value);
 }
 
-// --- Streams: the innermost loop in blocks, which are computed in the cache and then written past
-// it.
+// --- Streams: the innermost loop in blocks, which are computed in the cache (in a register, where
+// they are even) and then written past it.
 
 enum { STREAM_BLOCK = 1024 };
 
@@ -62,48 +62,85 @@ static bool can_stream(const Loops *loops) {
     return false;
 }
 
-// `high`: NULL: all of the loop.
-static void stream_loop(Printer *p, const char *low, const char *high) {
-    const Loops *loops = p->loops;
-    int var = loops->loop[loops->loop_count - 1];
-    const char *index = printer_var(p, var);
+// How the innermost loop is cut.
+typedef struct Blocks {
+    int var, size;
+    const char *low, *high; // of the loop, as C
+    bool even;              // all blocks are whole, and begin at a multiple of 64 bytes
+} Blocks;
+
+static bool is_even(const Loops *loops, int var) {
     Dim extent = loops->var[var].extent;
-    bool whole = !high && dim_is_const(extent) && extent.c[0] <= STREAM_BLOCK;
+    if (!dim_is_const(extent) || extent.c[0] % 16) return false;
+    for (int i = 0; i < loops->store.count; i++) {
+        const Index *index = &loops->store.at[i].index;
+        if (!printer_streams(loops, &loops->store.at[i])) continue;
+        if (index->constant % 16) return false;
+        for (int k = 0; k < index->count; k++)
+            if (index->term[k].var != var && index->term[k].coef % 16) return false;
+    }
+    return true;
+}
+
+// What one block has computed goes from here.
+static void print_near(Printer *p, int size) {
+    for (int i = 0; i < p->loops->store.count; i++) {
+        if (!printer_streams(p->loops, &p->loops->store.at[i])) continue;
+        printer_line(p);
+        buf_printf(p->out, "float b%d_%d_near[%d] __attribute__((aligned(64)));\n",
+                   p->loops->store.at[i].buffer->id, i, size);
+    }
+}
+
+static void print_streams(Printer *p, const Blocks *blocks) {
+    printer_line(p);
+    buf_printf(p->out, "const int %s = first;\n", printer_var(p, blocks->var));
+    p->open |= 1ull << blocks->var;
+    VEC_PUSH(p->arena, p->named, -1 - blocks->var);
+    for (int i = 0; i < p->loops->store.count; i++) {
+        const Store *store = &p->loops->store.at[i];
+        if (!printer_streams(p->loops, store)) continue;
+        const char *at = printer_index(p, &store->index);
+        int id = store->buffer->id;
+        printer_line(p);
+        buf_printf(p->out, "nnc_stream%s(b%d + %s, b%d_%d_near%s);\n", blocks->even ? "16" : "", id,
+                   at, id, i, blocks->even ? "" : ", last - first");
+    }
+}
+
+static void stream_loop(Printer *p, const Blocks *blocks) {
+    int size = blocks->size;
     hoist_all(p);
-    if (loops->loop_count > 1) printer_stores(p);
-    if (!high) high = printer_extent(p, var);
+    if (p->loops->loop_count > 1) printer_stores(p);
     printer_line(p);
-    buf_printf(p->out, "for (int first = %s; first < %s; first += %d) {\n", low, high,
-               STREAM_BLOCK);
-    int block = printer_enter(p);
+    buf_printf(p->out, "for (int first = %s; first < %s; first += %d) {\n", blocks->low,
+               blocks->high, size);
+    int mark = printer_enter(p);
+    print_near(p, size);
     printer_line(p);
-    if (whole)
-        buf_printf(p->out, "const int last = %s;\n", high);
+    if (blocks->even)
+        buf_printf(p->out,
+                   "const int last = first + %d;\n#pragma GCC ivdep\n#pragma GCC unroll 1\n", size);
     else
-        buf_printf(p->out, "const int last = first + %d < %s ? first + %d : %s;\n", STREAM_BLOCK,
-                   high, STREAM_BLOCK, high);
-    for (int i = 0; i < loops->store.count; i++)
-        if (printer_streams(loops, &loops->store.at[i])) {
-            printer_line(p);
-            buf_printf(p->out, "float b%d_%d_near[%d] __attribute__((aligned(64)));\n",
-                       loops->store.at[i].buffer->id, i, STREAM_BLOCK);
-        }
-    int inner = printer_open_loop(p, var, "first", "last");
+        buf_printf(p->out, "const int last = first + %d < %s ? first + %d : %s;\n", size,
+                   blocks->high, size, blocks->high);
+    int inner = printer_open_loop(p, blocks->var, "first", "last");
     printer_stores(p);
     printer_leave(p, inner);
-    printer_line(p);
-    buf_printf(p->out, "const int %s = first;\n", index);
-    p->open |= 1ull << var;
-    VEC_PUSH(p->arena, p->named, -1 - var);
-    for (int i = 0; i < loops->store.count; i++) {
-        const Store *store = &loops->store.at[i];
-        if (!printer_streams(loops, store)) continue;
-        const char *at = printer_index(p, &store->index);
-        printer_line(p);
-        buf_printf(p->out, "nnc_stream(b%d + %s, b%d_%d_near, last - first);\n", store->buffer->id,
-                   at, store->buffer->id, i);
-    }
-    printer_leave(p, block);
+    print_streams(p, blocks);
+    printer_leave(p, mark);
+}
+
+// The innermost loop, which the function's own bounds are those of where it is the only one.
+static void stream(Printer *p, const char *low, const char *high) {
+    const Loops *loops = p->loops;
+    Blocks blocks = {.var = loops->loop[loops->loop_count - 1], .size = STREAM_BLOCK};
+    bool only = loops->loop_count == 1;
+    blocks.low = only ? low : "0";
+    blocks.high = only ? high : printer_extent(p, blocks.var);
+    blocks.even = !only && is_even(loops, blocks.var);
+    if (blocks.even) blocks.size = 16;
+    stream_loop(p, &blocks);
 }
 
 void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth) {
@@ -132,7 +169,7 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
         int last = loops->loop[loops->loop_count - 1];
         printer_row(&p, row, count == 0 ? low : "0", count == 0 ? high : printer_extent(&p, last));
     } else if (p.streams) {
-        stream_loop(&p, count == 0 ? low : "0", count == 0 ? high : NULL);
+        stream(&p, low, high);
     } else {
         printer_stores(&p);
     }

@@ -125,13 +125,16 @@ typedef float nnc_line __attribute__((vector_size(16)));
 #undef NNC_MOVNT
 #define NNC_MOVNT(to, from) __builtin_nontemporal_store(from, (nnc_line *)(to))
 #endif
+static inline void nnc_stream16(float *to, const float *from) { // to a multiple of 64 bytes
+    for (int k = 0; k < 16; k += NNC_STREAM)
+        NNC_MOVNT(to + k, *(const nnc_some *)(from + k));
+}
 static inline void nnc_stream(float *to, const float *from, int count) {
     int i = 0;
     for (; i < count && ((unsigned long long)(to + i) & 63); i++)
         to[i] = from[i];
     for (; i + 16 <= count; i += 16)
-        for (int k = 0; k < 16; k += NNC_STREAM)
-            NNC_MOVNT(to + i + k, *(const nnc_some *)(from + i + k));
+        nnc_stream16(to + i, from + i);
     for (; i < count; i++)
         to[i] = from[i];
 }

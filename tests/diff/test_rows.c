@@ -86,6 +86,18 @@ static void add_chain(RandomGraph *random, int number, Shape rows, Shape all) {
     }
 }
 
+static void check_runs(Case *c, const int64_t *examples, int runs) {
+    for (int i = 0; i < runs; i++) {
+        const double **leaves = random_leaves(c->arena, c->graph, examples[i], c->seed);
+        for (int threads = 2; threads <= MOST_THREADS; threads++) {
+            NncPool *pool = nnc_pool_new(threads);
+            case_check(c, examples[i], leaves, pool);
+            nnc_pool_free(pool);
+        }
+    }
+    jit_free(c->jit);
+}
+
 static void check(uint64_t seed, const char *march, JitTier tier) {
     static const int lengths[] = {64, 70, 100, 256, 300, 333, 1000};
     Arena *arena = arena_new();
@@ -104,16 +116,31 @@ static void check(uint64_t seed, const char *march, JitTier tier) {
     for (int i = 0; i < c->plan->fusion->kernel.count; i++)
         rows += c->plan->fusion->kernel.at[i]->rows > 0;
     cr_assert(rows > 0, "seed %d: no kernel takes rows", (int)seed);
-    static const int64_t examples[] = {EXAMPLES, 7, 1};
-    for (int i = 0; i < 3; i++) {
-        const double **leaves = random_leaves(arena, c->graph, examples[i], seed);
-        for (int threads = 2; threads <= MOST_THREADS; threads++) {
-            NncPool *pool = nnc_pool_new(threads);
-            case_check(c, examples[i], leaves, pool);
-            nnc_pool_free(pool);
-        }
-    }
-    jit_free(c->jit);
+    check_runs(c, (const int64_t[]){EXAMPLES, 7, 1}, 3);
+    arena_free(arena);
+}
+
+// Results larger than the caches: of rows that begin at multiples of 64 bytes and of others, and of
+// one long loop.
+static void check_streams(int length) {
+    enum { MANY = 1050 };
+    Arena *arena = arena_new();
+    RandomGraph *random = random_graph_new(arena, 1);
+    Graph *g = random->graph;
+    Shape shape = shape_of(2, (Dim[]){dim_batch(), dim_const(length)});
+    const Node *x = random_leaf(random, DT_F32, shape), *power = node_unary(g, OP_exp, x);
+    const Node *sum = node_broadcast(g, node_reduce(g, OP_reduce_sum, power, 2), 2, shape);
+    graph_add_root(g, ROOT_OUTPUT, "rows", NULL, node_binary(g, OP_div, power, sum));
+    graph_add_root(g, ROOT_OUTPUT, "long", NULL, node_binary(g, OP_mul, x, x));
+    Case *c = case_new(arena, g, 1);
+    c->batch = MANY;
+    c->tolerance = 2e-5;
+    case_build(c, 0, JIT_NATIVE);
+    int streamed = 0;
+    for (int i = 0; i < c->plan->fusion->buffer.count; i++)
+        streamed += c->plan->fusion->buffer.at[i]->streamed;
+    cr_assert(streamed > 0, "nothing is streamed");
+    check_runs(c, (const int64_t[]){MANY, 7}, 2);
     arena_free(arena);
 }
 
@@ -136,3 +163,5 @@ Test(rows, instant) {
     for (uint64_t seed = 41; seed < 51; seed++)
         check(seed, "native", JIT_TCC);
 }
+
+Test(rows, streams) { check_streams(8000), check_streams(8005); }
