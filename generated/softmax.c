@@ -93,7 +93,8 @@ void train_k4_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
             v10_row[i0 - first] = 0.0f;
         for (int r1 = 0; r1 < 10; r1++) {
             for (int i0 = first; i0 < last; i0++) {
-                v10_row[i0 - first] = v10_row[i0 - first] + (((r1) == b2[i0]) ? b5[i0 * 10 + r1] : 0.0f);
+                const float v7 = b5[i0 * 10 + r1];
+                v10_row[i0 - first] = v10_row[i0 - first] + (((r1) == b2[i0]) ? v7 : 0.0f);
             }
         }
         for (int i0 = first; i0 < last; i0++) {

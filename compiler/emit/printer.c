@@ -133,11 +133,21 @@ static const char *cast_text(Printer *p, const Value *value) {
     return arena_printf(p->arena, "(%s)%s", c_type(value->dtype), in);
 }
 
+static bool is_trivial(const Value *value) {
+    return value->kind == VALUE_CONST || value->kind == VALUE_SCALAR || value->kind == VALUE_INDEX;
+}
+
+// Both sides of a choice are computed in any case: a compiler that would have to load one under a
+// condition may make no vectors of the loop.
 static const char *point_text(Printer *p, const Value *value) {
     Buf text = buf_new(p->arena);
     const char *in[3] = {0};
-    for (int i = 0; i < value->in_count; i++)
+    for (int i = 0; i < value->in_count; i++) {
         in[i] = printer_value(p, value->in[i]);
+        if (value->op == OP_select && i > 0 && !is_trivial(value->in[i]) &&
+            !p->name[value->in[i]->id])
+            in[i] = printer_declare(p, value->in[i], in[i]);
+    }
     buf_add(&text, "(");
     print_pointwise(&text, value->op, value->in[value->in_count - 1]->dtype, in);
     buf_add(&text, ")");
@@ -201,10 +211,8 @@ static const char *fresh_value(Printer *p, const Value *value) {
         return p->name[value->id];
     }
     const char *text = plain_text(p, value);
-    bool trivial =
-        value->kind == VALUE_CONST || value->kind == VALUE_SCALAR || value->kind == VALUE_INDEX;
     bool once = p->uses[value->id] <= 1 && !value->kept;
-    return trivial || once ? text : printer_declare(p, value, text);
+    return is_trivial(value) || once ? text : printer_declare(p, value, text);
 }
 
 const char *printer_value(Printer *p, const Value *value) {

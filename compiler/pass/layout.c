@@ -203,6 +203,46 @@ static const Node *pass_fold(Graph *g, const Node *node, const Node *const *in) 
     return node_permute(g, inner, perm);
 }
 
+// The fewest axes from o and i on of the reshape's output and of its input that have the same
+// elements: their ends; false where there are none.
+static bool next_group(const Node *node, int o, int i, int *o_end, int *i_end) {
+    enum { ANY_BATCH = 64 }; // to see which side is behind
+    const Shape *out = &node->shape, *in = &node->in[0]->shape;
+    Dim left = dim_const(1), right = dim_const(1);
+    *o_end = o, *i_end = i;
+    do {
+        bool more_out = *i_end == in->rank ||
+                        (*o_end < out->rank &&
+                         (*o_end == o || dim_eval(left, ANY_BATCH) < dim_eval(right, ANY_BATCH)));
+        if (more_out ? *o_end == out->rank : *i_end == in->rank) return false;
+        if (more_out ? !dim_mul(&left, left, out->dim[(*o_end)++])
+                     : !dim_mul(&right, right, in->dim[(*i_end)++]))
+            return false;
+    } while (!dim_equal(left, right) || *i_end == i);
+    return true;
+}
+
+// Axes that are joined, or split, lie side by side in x, too.
+static const Node *pass_reshape(Graph *g, const Node *node, const Node *const *in) {
+    if (!moves(in[0])) return NULL;
+    Order order = order_of(in[0]);
+    int first[MAX_RANK], end[MAX_RANK], o_end, i_end, rank = 0; // of the output, by x's axis
+    for (int axis = 0; axis < order.rank; axis++)
+        first[axis] = end[axis] = 0;
+    for (int o = 0, i = 0; o < node->shape.rank || i < order.rank; o = o_end, i = i_end) {
+        if (!next_group(node, o, i, &o_end, &i_end)) return NULL;
+        for (int axis = i; axis + 1 < i_end; axis++)
+            if (order.perm[axis + 1] != order.perm[axis] + 1) return NULL;
+        first[order.perm[i]] = o, end[order.perm[i]] = o_end;
+    }
+    Dim dims[MAX_RANK];
+    int8_t perm[MAX_RANK] = {0};
+    for (int axis = 0; axis < order.rank; axis++)
+        for (int o = first[axis]; o < end[axis]; o++)
+            dims[rank] = node->shape.dim[o], perm[o] = (int8_t)rank++;
+    return node_permute(g, node_reshape(g, order.x, shape_of(rank, dims)), perm);
+}
+
 static const Node *pass_on(Graph *g, const Node *node, const Node *const *in) {
     if (op_info(node->op)->pointwise) return pass_pointwise(g, node, in);
     switch (node->op) {
@@ -219,6 +259,8 @@ static const Node *pass_on(Graph *g, const Node *node, const Node *const *in) {
         return pass_pad(g, node, in);
     case OP_slice:
         return pass_slice(g, node, in);
+    case OP_reshape:
+        return pass_reshape(g, node, in);
     case OP_window:
         return pass_window(g, node, in);
     case OP_fold:

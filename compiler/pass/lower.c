@@ -472,15 +472,20 @@ static const Node *lower_sum(const Lower *pass, const Node *node, uint32_t axes)
 // shared out, and done while the example is in the cache.
 static const Node *sum_by_example(const Lower *pass, const Node *node, const Node *in) {
     enum { MANY = 64 };
-    uint32_t within = node->attr->axes & ~1u;
     int64_t places = 1;
-    if (!(node->attr->axes & 1) || in->shape.rank < 2 || dim_is_const(in->shape.dim[0]))
-        return NULL;
-    for (int axis = 1; axis < in->shape.rank; axis++)
-        if (within >> axis & 1) places *= dim_eval(in->shape.dim[axis], pass->batch);
+    int examples = 0;
+    while (examples < in->shape.rank && dim_is_const(in->shape.dim[examples]))
+        examples++;
+    if (examples == in->shape.rank || !(node->attr->axes >> examples & 1)) return NULL;
+    uint32_t within = node->attr->axes & ~(1u << examples);
+    for (int axis = 0; axis < in->shape.rank; axis++) {
+        if (!(within >> axis & 1)) continue;
+        places *= dim_eval(in->shape.dim[axis], pass->batch);
+        if (axis < examples) examples--; // where they stand in the sum
+    }
     if (places < MANY) return NULL;
-    return node_reduce(pass->to, OP_reduce_sum, node_reduce(pass->to, OP_reduce_sum, in, within),
-                       1);
+    const Node *each = node_reduce(pass->to, OP_reduce_sum, in, within);
+    return node_reduce(pass->to, OP_reduce_sum, each, 1u << examples);
 }
 
 static const Node *lower_node(const Lower *pass, const Node *node) {

@@ -166,6 +166,7 @@ static const GoldenStage stages[] = {
     {".simplify", dump_pass, "simplify", false},
     {".lower", dump_pass, "lower", false},
     {".tidy", dump_pass, "tidy", false},
+    {".layout", dump_pass, "layout", false},
     {".update", dump_pass, "update", false},
     {".fuse", dump_pass, "fuse", false},
     {".plan", dump_pass, "plan", false},
