@@ -129,9 +129,10 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
     long long parameters = nnc_parameter_count(program);
     const char *jit = program->jit ? program->jit : "native";
     const char *target = program->target ? program->target : "";
+    const char *precision = program->precision ? program->precision : "f32";
     if (is_for_people(progress)) {
-        fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s, %s), %d thread%s",
-                program->model, parameters, (double)arena_bytes / 1e6, jit, target, threads,
+        fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s, %s, %s), %d thread%s",
+                program->model, parameters, (double)arena_bytes / 1e6, jit, target, precision, threads,
                 threads == 1 ? "" : "s");
         if (program->chunk < program->batch)
             fprintf(progress->out, "; batch %d in chunks of %d", program->batch, program->chunk);
@@ -143,6 +144,7 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
         json_text(progress, "device", "cpu");
         json_text(progress, "jit", jit);
         json_text(progress, "target", target);
+        json_text(progress, "precision", precision);
         json_text(progress, "plan", program->plan);
         json_integer(progress, "threads", threads);
         json_integer(progress, "batch", program->batch);

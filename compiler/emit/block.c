@@ -234,6 +234,18 @@ static void print_dot(const Printer *p) {
 
 // --- Packing: the columns of each k together
 
+static bool is_narrow(const Tiling *tiling, Side side) {
+    return tiling->base[side]->dtype == DT_BF16;
+}
+
+static const char *element_type(const Tiling *tiling, Side side) { // as the operand is stored
+    return is_narrow(tiling, side) ? "unsigned short" : "float";
+}
+
+static const char *element(Arena *arena, const Tiling *tiling, Side side, const char *from) {
+    return is_narrow(tiling, side) ? arena_printf(arena, "nnc_bf16_value(%s)", from) : from;
+}
+
 // The last digit of k runs along memory: lines of it are turned by fours.
 static void print_turned(Buf *out, const Tiling *tiling, int columns, int at, int depth) {
     long long k = dim_eval(last(&tiling->k)->extent, 1), fours = k / 4 * 4,
@@ -246,8 +258,9 @@ static void print_turned(Buf *out, const Tiling *tiling, int columns, int at, in
     print_indent(out, depth + 2);
     buf_printf(out, "for (int k = line; k < line + 16 && k < %lld; k += 4)\n", fours);
     print_indent(out, depth + 3);
-    buf_printf(out, "nnc_transpose4(b%d + k + column * %lld, %lld, c + k * %lld + column, %lld);\n",
-               at, step, step, width, width);
+    buf_printf(out, "%s(b%d + k + column * %lld, %lld, c + k * %lld + column, %lld);\n",
+               is_narrow(tiling, SIDE_B) ? "nnc_transpose4_wide" : "nnc_transpose4", at, step, step,
+               width, width);
     for (int rest = 0; rest < 2; rest++) {
         long long from_k = rest ? fours : 0, from_column = rest ? 0 : whole;
         if (from_k == k || from_column == columns) continue;
@@ -256,7 +269,9 @@ static void print_turned(Buf *out, const Tiling *tiling, int columns, int at, in
         print_indent(out, depth + 1);
         buf_printf(out, "for (int column = %lld; column < %d; column++)\n", from_column, columns);
         print_indent(out, depth + 2);
-        buf_printf(out, "c[k * %lld + column] = b%d[k + column * %lld];\n", width, at, step);
+        const char *from = arena_printf(out->arena, "b%d[k + column * %lld]", at, step);
+        buf_printf(out, "c[k * %lld + column] = %s;\n", width,
+                   element(out->arena, tiling, SIDE_B, from));
     }
     print_indent(out, depth);
     buf_printf(out, "c += %lld;\n", k * width);
@@ -270,7 +285,9 @@ static void print_copied(Buf *out, const Tiling *tiling, int columns, int at, in
     print_indent(out, depth + 1);
     buf_printf(out, "for (int column = 0; column < %d; column++)\n", columns);
     print_indent(out, depth + 2);
-    buf_printf(out, "c[column] = b%d[column * %lld];\n", at, (long long)last(&tiling->n)->unpacked);
+    const char *from =
+        arena_printf(out->arena, "b%d[column * %lld]", at, (long long)last(&tiling->n)->unpacked);
+    buf_printf(out, "c[column] = %s;\n", element(out->arena, tiling, SIDE_B, from));
 }
 
 // Panels are laid out for the batch: behind a digit with fewer indices today, some are left out.
@@ -294,7 +311,7 @@ static void print_pack(Buf *out, const Tiling *tiling, int columns) {
         buf_printf(out, "for (int k%d = 0; k%d < %s; k%d++, b%d += %lld) {\n", i, i,
                    dim_as_c(out->arena, k->at[i].extent), i, i, (long long)k->at[i].unpacked);
         print_indent(out, i + 2);
-        buf_printf(out, "const float *b%d = b%d;\n", i + 1, i);
+        buf_printf(out, "const %s *b%d = b%d;\n", element_type(tiling, SIDE_B), i + 1, i);
     }
     bool turned =
         last(k)->unpacked == 1 && last(&tiling->n)->unpacked != 1 && dim_is_const(last(k)->extent);
@@ -315,13 +332,14 @@ static void print_pack_rows(Buf *out, const Tiling *tiling) {
     buf_printf(out,
                "    for (int i = first; i < last; i++) {\n"
                "        const int rows = i < %d ? %d : %d;\n"
-               "        const float *a = a0 + i * %d - (i > %d ? i - %d : 0);\n"
+               "        const %s *a = a0 + i * %d - (i > %d ? i - %d : 0);\n"
                "        for (int k = 0; k < %s; k++, a += %lld, c += rows)\n"
                "            for (int r = 0; r < rows; r++)\n"
-               "                c[r] = a[r];\n"
+               "                c[r] = %s;\n"
                "    }\n",
-               row->large, row->size, row->size - 1, row->size, row->large, row->large,
-               dim_as_c(out->arena, k->extent), (long long)k->stride[SIDE_A]);
+               row->large, row->size, row->size - 1, element_type(tiling, SIDE_A), row->size,
+               row->large, row->large, dim_as_c(out->arena, k->extent),
+               (long long)k->stride[SIDE_A], element(out->arena, tiling, SIDE_A, "a[r]"));
 }
 
 // --- Functions
@@ -351,6 +369,7 @@ static Tiling one_step(const Tiling *tiling) {
 
 // The next step of a sum in steps; else the next panel, where panels lie apart.
 static void set_ahead(Printer *p, const Tiling *tiling) {
+    if (tiling->widened[SIDE_A] || tiling->widened[SIDE_B]) return; // it lies in the cache
     if (tiling->stepwise)
         memcpy(p->ahead, tiling->k.at[0].stride, sizeof p->ahead);
     else if (tiling->n.count > 1 && !tiling->packed && !tiling->dot)
@@ -379,13 +398,19 @@ const char *block_name(SharedFunctions *shared, const Tiling *tiling, const Bloc
 const char *pack_rows_name(SharedFunctions *shared, const Tiling *tiling) {
     Buf body = buf_new(shared->arena);
     print_pack_rows(&body, tiling);
-    return share(shared, "rows",
-                 "const float *a0, float *restrict c, const int first, const int last", false,
-                 &body);
+    return share(
+        shared, "rows",
+        arena_printf(shared->arena,
+                     "const %s *a0, float *restrict c, const int first, const int last",
+                     element_type(tiling, SIDE_A)),
+        false, &body);
 }
 
 const char *pack_name(SharedFunctions *shared, const Tiling *tiling, int columns) {
     Buf body = buf_new(shared->arena);
     print_pack(&body, tiling, columns);
-    return share(shared, "pack", "const float *b0, float *restrict c", false, &body);
+    return share(shared, "pack",
+                 arena_printf(shared->arena, "const %s *b0, float *restrict c",
+                              element_type(tiling, SIDE_B)),
+                 false, &body);
 }

@@ -199,6 +199,27 @@ static void print_rows(Gemm *g, const Block *columns) {
     g->at = before;
 }
 
+// --- Widening: what the blocks read of an operand that is kept as bf16
+
+static void widen(Gemm *g, Side side) {
+    const char *name = side == SIDE_A ? "a" : "b";
+    int64_t low, high;
+    tiling_widened_reach(g->tiling, side, &low, &high);
+    line(g, arena_printf(g->arena, "nnc_widen(narrow_%s%s + %lld, %s + %lld, %lld);", name,
+                         g->at.side[side], (long long)low, name, (long long)low,
+                         (long long)(high - low + 1)));
+}
+
+// Both operands, or those that are the same for all matrices; the blocks find them without an
+// offset.
+static void widen_all(Gemm *g, bool shared) {
+    for (int side = 0; side < 2; side++) {
+        if (!g->tiling->widened[side]) continue;
+        if (tiling_is_shared(g->tiling, (Side)side) == shared) widen(g, (Side)side);
+        g->at.side[side] = "";
+    }
+}
+
 // --- Columns
 
 static Block vectors(int64_t columns, int lanes) {
@@ -395,6 +416,7 @@ static void print_tiles(Gemm *g) {
     if (t->packed_rows) print_pack_rows(g);
     const Place before = g->at;
     int steps = open_steps(g);
+    widen_all(g, false);
     print_columns(g);
     close_all(g, steps);
     g->at = before;
@@ -406,6 +428,7 @@ static void print_tiles(Gemm *g) {
 
 static void print_batch(Gemm *g) {
     const Digits *digits = &g->tiling->g;
+    widen_all(g, true);
     open(g, "for (int g0 = (int)low; g0 < (int)high; g0++) {");
     step(g, &digits->at[0], "g0");
     for (int i = 1; i < digits->count; i++) {
@@ -415,6 +438,7 @@ static void print_batch(Gemm *g) {
         step(g, &digits->at[i], index);
     }
     int steps = open_steps(g);
+    widen_all(g, false);
     print_columns(g);
     close_all(g, digits->count - 1 + steps);
     Range rows = {"g0", "(g0 + 1)"};
@@ -442,6 +466,27 @@ static const char *operand_address(const Gemm *g, Side side) {
                         (long long)(at.offset + tiling->offset[side]));
 }
 
+// The operand as the blocks read it, and in front of that as it is stored.
+static void print_operand(Gemm *g, Side side) {
+    const Tiling *t = g->tiling;
+    const char *name = side == SIDE_A ? "a" : "b";
+    const char *type = t->base[side]->dtype == DT_BF16 ? "unsigned short" : "float";
+    bool packed = side == SIDE_A ? t->packed_rows : t->packed;
+    const char *stored = packed             ? (side == SIDE_A ? "unpacked_a" : "unpacked")
+                         : t->widened[side] ? arena_printf(g->arena, "narrow_%s", name)
+                                            : name;
+    int64_t at = side == SIDE_A ? tiling_panel_elements(t) : 0, low = 0, high;
+    line(g, arena_printf(g->arena, "const %s *const %s = %s;", type, stored,
+                         operand_address(g, side)));
+    if (!packed && !t->widened[side]) return;
+    if (t->widened[side]) {
+        tiling_widened_reach(t, side, &low, &high);
+        at = tiling_widened_start(t, side) - low;
+    }
+    line(g, arena_printf(g->arena, "float *const %s = %s + %lld;", name,
+                         buffer_address(g->arena, g->kernel->packed), (long long)at));
+}
+
 void gemm_body(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel) {
     Gemm g = {.out = out,
               .shared = shared,
@@ -450,15 +495,8 @@ void gemm_body(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Ke
               .kernel = kernel,
               .depth = 1};
     g.tiling = kernel->tiling;
-    line(&g, arena_printf(g.arena, "const float *const %s = %s;",
-                          g.tiling->packed_rows ? "unpacked_a" : "a", operand_address(&g, SIDE_A)));
-    line(&g, arena_printf(g.arena, "const float *const %s = %s;",
-                          g.tiling->packed ? "unpacked" : "b", operand_address(&g, SIDE_B)));
-    const char *packed = kernel->packed ? buffer_address(g.arena, kernel->packed) : NULL;
-    if (g.tiling->packed) line(&g, arena_printf(g.arena, "float *const b = %s;", packed));
-    if (g.tiling->packed_rows)
-        line(&g, arena_printf(g.arena, "float *const a = %s + %lld;", packed,
-                              (long long)tiling_panel_elements(g.tiling)));
+    print_operand(&g, SIDE_A);
+    print_operand(&g, SIDE_B);
     line(&g,
          arena_printf(g.arena, "float *const c = %s;", product_result_address(g.arena, kernel)));
     print_all(&g);

@@ -128,6 +128,8 @@ static const char *cast_text(Printer *p, const Value *value) {
     const char *in = printer_value(p, value->in[0]);
     DType from = value->in[0]->dtype;
     if (value->dtype == DT_BOOL) return arena_printf(p->arena, "(%s != 0)", in);
+    if (value->dtype == DT_BF16) return arena_printf(p->arena, "nnc_bf16_round(%s)", in);
+    if (from == DT_BF16) return in;
     if ((value->dtype == DT_F32 || value->dtype == DT_F64) && (from == DT_F32 || from == DT_F64))
         return in;
     return arena_printf(p->arena, "(%s)%s", c_type(value->dtype), in);
@@ -181,7 +183,8 @@ static const char *plain_text(Printer *p, const Value *value) {
     case VALUE_LOAD:
     case VALUE_CARRY:
         if (value->in_count) printer_value(p, value->in[0]); // keeps it
-        buf_printf(&text, "b%d[%s]", value->buffer->id, printer_index(p, &value->index));
+        buf_printf(&text, value->buffer->dtype == DT_BF16 ? "nnc_bf16_value(b%d[%s])" : "b%d[%s]",
+                   value->buffer->id, printer_index(p, &value->index));
         break;
     case VALUE_POINT:
         return point_text(p, value);
@@ -258,6 +261,7 @@ const char *printer_extent(Printer *p, int var) {
 
 bool printer_streams(const Loops *loops, const Store *store) {
     int var = loops->loop[loops->loop_count - 1];
+    if (store->buffer->dtype != DT_F32) return false;
     return store->buffer->streamed && index_coefficient(&store->index, var) == 1;
 }
 
@@ -292,6 +296,9 @@ void printer_stores(Printer *p) {
             buf_printf(p->out, "b%d_%d_near[%s - first] = %s;\n", store->buffer->id, i,
                        printer_var(p, p->loops->loop[p->loops->loop_count - 1]), text[i]);
         else
-            buf_printf(p->out, "b%d[%s] = %s;\n", store->buffer->id, index, text[i]);
+            buf_printf(p->out,
+                       store->buffer->dtype == DT_BF16 ? "b%d[%s] = nnc_bf16_bits(%s);\n"
+                                                       : "b%d[%s] = %s;\n",
+                       store->buffer->id, index, text[i]);
     }
 }

@@ -7,6 +7,12 @@
 
 extern const EmbeddedFile embedded_runtime[];
 
+static bool is_needed(const char *name, const Module *module, const Target *target) {
+    bool vectors = !strcmp(name, "vector.h"), wide = !strcmp(name, "wide.h");
+    if ((wide || !strcmp(name, "bf16.h")) && module->precision != DT_BF16) return false;
+    return target->lanes > 0 || !(vectors || wide);
+}
+
 void emit_head(Buf *out, const Module *module, const Target *target) {
     buf_add(out, "// Emitted by nnc: the kernels of ");
     for (const char *c = module->model; *c; c++)
@@ -22,7 +28,7 @@ void emit_head(Buf *out, const Module *module, const Target *target) {
         buf_add(out, "#if defined(__x86_64__) && !defined(__clang__)\n"
                      "#pragma GCC target(\"prefer-vector-width=512\")\n#endif\n\n");
     for (const EmbeddedFile *file = embedded_runtime; file->name; file++) {
-        if (target->lanes == 0 && !strcmp(file->name, "vector.h")) continue;
+        if (!is_needed(file->name, module, target)) continue;
         buf_add_n(out, file->text, file->length);
         buf_add(out, "\n");
     }

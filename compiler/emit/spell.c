@@ -6,7 +6,8 @@
 #include <string.h>
 
 const char *c_type(DType dtype) {
-    return dtype == DT_F32 ? "float" : dtype == DT_F64 ? "double" : "int";
+    bool real = dtype == DT_F32 || dtype == DT_BF16; // wide, outside of memory
+    return real ? "float" : dtype == DT_F64 ? "double" : "int";
 }
 
 const char *c_memory_type(DType dtype) {
@@ -19,6 +20,8 @@ const char *c_memory_type(DType dtype) {
         return "unsigned char";
     case DT_F64:
         return "double";
+    case DT_BF16:
+        return "unsigned short";
     }
     return "?";
 }

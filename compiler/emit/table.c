@@ -123,6 +123,7 @@ static void print_program(Buf *out, const NncProgram *p) {
     print_field(out, "source", p->source);
     print_field(out, "plan", p->plan);
     print_field(out, "jit", "native");
+    print_field(out, "precision", p->precision);
     print_field(out, "target", p->target);
     buf_printf(out,
                "    .batch = %d,\n    .epochs = %d,\n    .chunk = %d,\n    .seed = %lld,\n"

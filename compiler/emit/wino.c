@@ -10,6 +10,7 @@
 // it is read from, or written to, a small copy.
 #include "emit/emit.h"
 #include "emit/transform.h"
+#include "pass/fuse_internal.h"
 
 typedef struct Wino {
     Buf *out;
@@ -20,8 +21,15 @@ typedef struct Wino {
     WinoMatrix m;
     int lanes;
     const char *type; // nnc_v16
+    bool narrow;      // what it reads is bf16
     const char *name; // of the shared function
 } Wino;
+
+static const char *from_type(const Wino *w) { return w->narrow ? "unsigned short" : "float"; }
+
+static const char *from_vector(const Wino *w) {
+    return w->narrow ? arena_printf(w->arena, "nnc_h%d", w->lanes) : w->type;
+}
 
 // The most lanes that channels fill.
 static int lanes_for(const Target *target, int64_t channels) {
@@ -65,12 +73,13 @@ static bool is_shared(const Wino *w, int i, int j) {
 // of these than one side of a square needs and the half of the other.
 static void print_patch(const Wino *w, int depth, Grid from, Grid to, bool add) {
     const char *in[WINO_PATCH];
-    line(w, depth, "const float *x = %s;", from.at);
+    line(w, depth, "const %s *x = %s;", from_type(w), from.at);
     for (int j = 0; j < w->m.columns; j++) {
         for (int i = 0; i < w->m.columns; i++) {
             in[i] = arena_printf(w->arena, "x%d_%d", i, j);
-            line(w, depth, "const %s %s = *(const %s *)(x + %d * %s);", w->type, in[i], w->type, i,
-                 from.row);
+            line(w, depth, w->narrow ? "const %s %s = nnc_wide%d(x + %d * %s);"
+                                     : "const %s %s = *(const nnc_v%d *)(x + %d * %s);",
+                 w->type, in[i], w->lanes, i, from.row);
         }
         line(w, depth, "x += %s;", from.column);
         Printing p = {w->out, depth, w->type, arena_printf(w->arena, "h%d_", j)};
@@ -93,10 +102,13 @@ static void print_patch(const Wino *w, int depth, Grid from, Grid to, bool add) 
 
 // What both directions have in common, and the function of one patch. An image's patches begin at
 // `tile * i + top`, `tile * j + left`; points are `point` apart.
-static const char *const image_arguments =
-    "const float *restrict from, float *restrict to, const int height, const int width, "
-    "const int channels, const long long point, const int high, const int wide, const int top, "
-    "const int left";
+static const char *image_arguments(const Wino *w) {
+    return arena_printf(w->arena,
+                        "const %s *restrict from, float *restrict to, const int height, const int "
+                        "width, const int channels, const long long point, const int high, const "
+                        "int wide, const int top, const int left",
+                        from_type(w));
+}
 
 static Buf patch_function(const Wino *w, bool gather) {
     Buf text = buf_new(w->arena);
@@ -106,11 +118,11 @@ static Buf patch_function(const Wino *w, bool gather) {
     int side = gather ? w->m.rows : w->m.columns;
     to.out = &text;
     line(&to, 0,
-         "NNC_SHARED NNC_FUSED void %s_patch(const float *restrict from, "
+         "NNC_SHARED NNC_FUSED void %s_patch(const %s *restrict from, "
          "float *restrict to,\n"
          "    const long long row, const long long column, const long long point, const int "
          "channels) {\n    NNC_FUSED_BODY",
-         w->name);
+         w->name, from_type(w));
     line(&to, 1, "const long long line = %d * point;", side);
     line(&to, 1, "for (int c = 0; c < channels; c += %d) {", w->lanes);
     print_patch(&to, 2, gather ? image : points, gather ? points : image, !gather);
@@ -131,17 +143,17 @@ static void open_inside(const Wino *w, int side) {
 }
 
 // A copy of the patch, and the channels in vectors.
-static void open_border(const Wino *w, int side) {
+static void open_border(const Wino *w, int side, const char *vector) {
     line(w, 3, "} else {");
-    line(w, 4, "%s edge[%d];", w->type, side * side);
+    line(w, 4, "%s edge[%d];", vector, side * side);
     line(w, 4, "for (int c = 0; c < channels; c += %d) {", w->lanes);
 }
 
 // For each pixel of the patch and of its copy, `e`: whether it is here, in the image, and where.
-static void open_pixels(const Wino *w, int side) {
+static void open_pixels(const Wino *w, int side, const char *vector) {
     line(w, 5, "for (int r = 0; r < %d; r++)", side);
     line(w, 6, "for (int s = 0; s < %d; s++) {", side);
-    line(w, 7, "%s *e = edge + %d * r + s;", w->type, side);
+    line(w, 7, "%s *e = edge + %d * r + s;", vector, side);
     line(w, 7, "const int here = h + r >= 0 && h + r < height && w + s >= 0 && w + s < width;");
     line(w, 7, "const long long at = pixel + r * row + s * (long long)channels + c;");
 }
@@ -155,15 +167,16 @@ static void print_gather(const Wino *w) {
     open_tiles(w);
     open_inside(w, side);
     line(w, 4, "%s_patch(from + pixel, to + tile, row, channels, point, channels);", w->name);
-    open_border(w, side);
-    open_pixels(w, side);
+    const char *vector = from_vector(w);
+    open_border(w, side, vector);
+    open_pixels(w, side, vector);
     line(w, 7, "if (here)");
-    line(w, 8, "*e = *(const %s *)(from + at);", w->type);
+    line(w, 8, "*e = *(const %s *)(from + at);", vector);
     line(w, 7, "else");
-    line(w, 8, "*e = (%s){0};", w->type);
+    line(w, 8, "*e = (%s){0};", vector);
     line(w, 6, "}");
-    line(w, 5, "%s_patch((const float *)edge, to + tile + c, %d, %d, point, %d);", w->name,
-         side * w->lanes, w->lanes, w->lanes);
+    line(w, 5, "%s_patch((const %s *)edge, to + tile + c, %d, %d, point, %d);", w->name,
+         from_type(w), side * w->lanes, w->lanes, w->lanes);
     close_tiles(w);
 }
 
@@ -188,13 +201,13 @@ static void print_scatter(const Wino *w) {
     open_tiles(w);
     open_inside(w, side);
     line(w, 4, "%s_patch(from + tile, to + pixel, row, channels, point, channels);", w->name);
-    open_border(w, side);
+    open_border(w, side, w->type);
     if (overlap)
         line(w, 5, "for (int k = 0; k < %d; k++)\n                        edge[k] = (%s){0};",
              side * side, w->type);
     line(w, 5, "%s_patch(from + tile + c, (float *)edge, %d, %d, point, %d);", w->name,
          side * w->lanes, w->lanes, w->lanes);
-    open_pixels(w, side);
+    open_pixels(w, side, w->type);
     line(w, 7, "%s *to_here = (%s *)(to + at);", w->type, w->type);
     line(w, 7, "if (!here) continue;");
     if (overlap) line(w, 7, "if (r < %d || s < %d) *e += *to_here;", overlap, overlap);
@@ -281,6 +294,7 @@ static Wino wino_of(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     const Node *node = kernel->core;
     const WinoAttr *attr = &node->attr->wino;
     const Shape *vector = &node->shape;
+    bool narrow = wino_operand(node)->dtype == DT_BF16;
     if (node->op == OP_wino_filter_t) vector = &node->in[0]->shape;
     int lanes = lanes_for(fusion->target, dim_eval(vector->dim[vector->rank - 1], 1));
     return (Wino){.out = out,
@@ -291,8 +305,9 @@ static Wino wino_of(Buf *out, const Fusion *fusion, const Kernel *kernel) {
                   .m = wino_matrix(node->op, attr->tile),
                   .lanes = lanes,
                   .type = arena_printf(arena, "nnc_v%d", lanes),
-                  .name =
-                      arena_printf(arena, "%s_%dx%d", op_info(node->op)->name, attr->tile, lanes)};
+                  .narrow = narrow,
+                  .name = arena_printf(arena, "%s_%dx%d%s", op_info(node->op)->name, attr->tile,
+                                       lanes, narrow ? "_bf16" : "")};
 }
 
 static bool is_gather(Op op) { return op == OP_wino_in || op == OP_wino_out_t; }
@@ -312,7 +327,7 @@ static void share(SharedFunctions *shared, const Wino *w, Op op) {
         (is_gather(op) ? print_gather : print_scatter)(&to);
     shared_add(shared, (SharedFunction){
                            .name = w->name,
-                           .arguments = is_filter(op) ? filter_arguments : image_arguments,
+                           .arguments = is_filter(op) ? filter_arguments : image_arguments(w),
                            .fused = !is_filter(op),
                            .before = is_filter(op) ? NULL : patch_function(w, is_gather(op)).text,
                            .body = body.text,
@@ -327,10 +342,11 @@ static void print_images(const Wino *w) {
     long long height = extent(w, image, 1), width = extent(w, image, 2),
               channels = extent(w, image, 3), point = extent(w, tiles, 2) * channels;
     long long pixels = height * width * channels, points = extent(w, tiles, 1) * point;
+    long long from = gather ? pixels : points, to = gather ? points : pixels;
+    if (w->kernel->product) to = 0; // scratch memory has room for one image
     line(w, 1, "for (int g = (int)low; g < (int)high; g++) {");
     line(w, 2, "%s(from + %lldll * g, to + %lldll * g, %lld, %lld, %lld, %lld, %d, %d, %d, %d);",
-         w->name, gather ? pixels : points, gather ? points : pixels, height, width, channels,
-         point, w->attr->tiles[0], w->attr->tiles[1], w->attr->offset[0], w->attr->offset[1]);
+         w->name, from, to, height, width, channels, point, w->attr->tiles[0], w->attr->tiles[1], w->attr->offset[0], w->attr->offset[1]);
     if (w->kernel->result.at[0].value != node) {
         Loops *loops = loops_build(w->arena, w->fusion, w->kernel);
         loops_coalesce(loops);
@@ -344,8 +360,11 @@ void emit_wino(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Ke
     Wino w = wino_of(out, fusion, kernel);
     const Node *node = kernel->core;
     share(shared, &w, node->op);
-    line(&w, 1, "const float *from = %s;", address(w.arena, fusion->storage[node->in[0]->id]));
-    line(&w, 1, "float *to = %s;", address(w.arena, kernel->result.at[0].to));
+    line(&w, 1, "const %s *from = %s;", from_type(&w),
+         address(w.arena, fusion->storage[wino_operand(node)->id]));
+    line(&w, 1, "float *to = %s;",
+         kernel->product ? arena_printf(w.arena, "b%d", kernel->product->id)
+                         : address(w.arena, kernel->result.at[0].to));
     if (is_filter(node->op))
         print_filter_calls(&w);
     else

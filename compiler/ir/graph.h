@@ -20,7 +20,10 @@ typedef enum DType {
     DT_F32,
     DT_I32,
     DT_BOOL,
-    DT_F64, // scalars of the step (learning rate, schedules): rank 0, from const, hyper, step, epoch, size
+    DT_F64,  // scalars of the step (learning rate, schedules): rank 0, from const, hyper, step,
+             // epoch, size
+    DT_BF16, // the upper half of an f32, in memory alone: casts make it from f32 and make f32 of it
+             // again
 } DType;
 
 typedef enum Op {
@@ -218,8 +221,8 @@ const OpInfo *op_info(Op op);
 Op op_find(const char *name); // OP_COUNT where there is none
 double op_reference(Op op, double a, double b, double c); // pointwise alone
 
-const char *dtype_name(DType dtype); // f32, i32, bool, f64
-int dtype_size(DType dtype);         // bytes in a buffer: 4, 4, 1, 8
+const char *dtype_name(DType dtype); // f32, i32, bool, f64, bf16
+int dtype_size(DType dtype);         // bytes in a buffer: 4, 4, 1, 8, 2
 
 // --- Shape rules (ir/shape.c)
 // NULL where `node` keeps the rule of its operator, else a sentence saying what is wrong.

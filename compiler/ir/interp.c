@@ -5,6 +5,7 @@
 //
 //     double **value = graph_interpret(graph, &(Interp){.n = 2, .leaf = leaf}, arena);
 //     value[graph->root.at[0].value->id][0]      // the first element of the first root
+#include "bf16.h"
 #include "ir/interp_internal.h"
 #include "rng.h"
 
@@ -110,12 +111,22 @@ static double to_i32(double value) {
     return trunc(fmin(fmax(value, INT32_MIN), INT32_MAX));
 }
 
-static void eval_cast(const Eval *eval) {
-    DType to = eval->node->dtype;
-    for (int64_t i = 0; i < eval->shape.size; i++) {
-        double value = eval->in[0][i];
-        eval->out[i] = to == DT_I32 ? to_i32(value) : to == DT_BOOL ? value != 0 : value;
+static double cast_to(DType to, double value) {
+    switch (to) {
+    case DT_I32:
+        return to_i32(value);
+    case DT_BOOL:
+        return value != 0;
+    case DT_BF16:
+        return nnc_bf16_round((float)value);
+    default:
+        return value;
     }
+}
+
+static void eval_cast(const Eval *eval) {
+    for (int64_t i = 0; i < eval->shape.size; i++)
+        eval->out[i] = cast_to(eval->node->dtype, eval->in[0][i]);
 }
 
 // --- Reductions

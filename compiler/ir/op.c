@@ -61,11 +61,11 @@ double op_reference(Op op, double a, double b, double c) {
 // --- Types
 
 const char *dtype_name(DType dtype) {
-    static const char *const name[] = {"f32", "i32", "bool", "f64"};
+    static const char *const name[] = {"f32", "i32", "bool", "f64", "bf16"};
     return name[dtype];
 }
 
 int dtype_size(DType dtype) {
-    static const int size[] = {4, 4, 1, 8};
+    static const int size[] = {4, 4, 1, 8, 2};
     return size[dtype];
 }

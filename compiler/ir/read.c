@@ -121,14 +121,15 @@ static bool read_extent(Reader *r, Dim *dim) {
     return true;
 }
 
-// type = ("f32" | "i32" | "bool" | "f64") "[" [extent {"," extent}] "]"
+// type = ("f32" | "i32" | "bool" | "f64" | "bf16") "[" [extent {"," extent}] "]"
 static bool read_type(Reader *r, Node *node) {
-    static const DType dtypes[] = {DT_F32, DT_I32, DT_BOOL, DT_F64};
+    static const DType dtypes[] = {DT_F32, DT_I32, DT_BOOL, DT_F64, DT_BF16};
+    enum { COUNT = sizeof dtypes / sizeof *dtypes };
     int found = -1;
-    for (int i = 0; i < 4 && found < 0; i++)
+    for (int i = 0; i < COUNT && found < 0; i++)
         if (lexer_take(r->lexer, dtype_name(dtypes[i]))) found = i;
     if (found < 0) {
-        lexer_unexpected(r->lexer, "a type (f32, i32, bool, f64)");
+        lexer_unexpected(r->lexer, "a type (f32, i32, bool, f64, bf16)");
         return false;
     }
     node->dtype = dtypes[found];

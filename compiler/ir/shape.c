@@ -73,7 +73,7 @@ static const char *check_iota(const Node *node, Arena *arena) {
 
 // --- Pointwise
 
-static bool is_arithmetic(DType dtype) { return dtype != DT_BOOL; }
+static bool is_arithmetic(DType dtype) { return dtype != DT_BOOL && dtype != DT_BF16; }
 
 static bool is_real(DType dtype) { return dtype == DT_F32 || dtype == DT_F64; }
 
@@ -106,6 +106,9 @@ static const char *check_pointwise(const Node *node, Arena *arena) {
 }
 
 static const char *check_cast(const Node *node, Arena *arena) {
+    DType to = node->dtype, from = node->in[0]->dtype;
+    if ((to == DT_BF16 && from != DT_F32) || (from == DT_BF16 && to != DT_F32))
+        return wrong(node, arena, "from %s to %s", dtype_name(from), dtype_name(to));
     return expect(node, arena, node->dtype, &node->in[0]->shape);
 }
 
@@ -501,6 +504,8 @@ static const char *check_value(const Node *node, Arena *arena) {
                          type_of(node, arena));
     if (!size_fits(&node->shape))
         return wrong(node, arena, "%s is too large", type_of(node, arena));
+    if (node->dtype == DT_BF16 && node->op != OP_cast)
+        return wrong(node, arena, "%s: bf16 is for casts", type_of(node, arena));
     if (node->dtype == DT_F64 && (node->shape.rank > 0 || !may_be_f64(node->op)))
         return wrong(node, arena, "%s: f64 is for scalars of the step", type_of(node, arena));
     return NULL;

@@ -87,6 +87,8 @@ static const char *verify_root(const Verifier *verifier, int index) {
         text = "is a node of another graph";
     else if (root->value->dtype == DT_F64)
         text = "is f64, which is never stored";
+    else if (root->value->dtype == DT_BF16)
+        text = "is bf16, which nobody outside reads";
     for (int i = 0; i < index && !text; i++)
         if (same_target(&graph->root.at[i], root)) text = "is given twice";
     if (root->kind == ROOT_STATE && !text) {

@@ -40,6 +40,15 @@ bool node_is_core(const Node *node) {
     }
 }
 
+bool node_is_widened(const Node *node) {
+    return node->op == OP_cast && node->in[0]->dtype == DT_BF16;
+}
+
+const Node *wino_operand(const Node *node) {
+    const Node *in = node->in[0];
+    return node_is_widened(in) ? in->in[0] : in;
+}
+
 bool node_is_scalar(const Node *node) {
     if (node->dtype == DT_F64) return true;
     bool scalar = node->dtype == DT_BOOL && node->in_count > 0 && op_info(node->op)->pointwise;
@@ -159,7 +168,7 @@ static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
     int64_t offset;
     if (!user || f->claimed[user->id] || node_is_scalar(user)) return false;
     if (f->fusion->target->separate) return false;
-    if (op_info(user->op)->pointwise || user->op == OP_stop) return true;
+    if (op_info(user->op)->pointwise || user->op == OP_stop || user->dtype == DT_BF16) return true;
     if (node_is_wino(core)) return false;
     if (core->op == OP_product)
         return user->op == OP_reshape && node_is_view(user, f->fusion->batch, &offset);
@@ -167,19 +176,27 @@ static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
            user->op == OP_flip || user->op == OP_cast;
 }
 
+static bool is_real(const Node *node) { return node->dtype == DT_F32 || node->dtype == DT_BF16; }
+
 static bool can_end(const Node *core, const Node *node) {
     Dim outer, rows;
-    if (core->op == OP_wino_in_t || core->op == OP_wino_out) return node->dtype == DT_F32;
+    if (core->op == OP_wino_in_t || core->op == OP_wino_out) return is_real(node);
     if (core->op == OP_scatter_add || node_is_wino(core)) return node == core;
-    return core->op != OP_product ||
-           (node->dtype == DT_F32 && product_outer(core, &node->shape, &outer, &rows));
+    if (core->op != OP_product) return true;
+    // What is to be rounded lies in scratch memory first, one matrix at a time.
+    if (node->dtype == DT_BF16 && !dim_is_one(core->shape.dim[0]) &&
+        !dim_equal(core->shape.dim[0], dim_batch()))
+        return false;
+    return is_real(node) && product_outer(core, &node->shape, &outer, &rows);
 }
 
 static void claim_epilogue(Fuse *f, const Node *core) {
     const Node *end = core, *node = core;
-    for (const Node *user; (user = only_user(f, node)) && epilogue_takes(f, core, user);
+    for (const Node *user;
+         node->dtype != DT_BF16 && (user = only_user(f, node)) && epilogue_takes(f, core, user);
          node = user)
-        if (op_info(user->op)->pointwise && can_end(core, user)) end = user;
+        if ((op_info(user->op)->pointwise || user->dtype == DT_BF16) && can_end(core, user))
+            end = user;
     for (node = core; node != end; node = only_user(f, node)) {
         f->inside[node->id] = true;
         f->claimed[node->id] = true;
@@ -209,7 +226,8 @@ static bool folds_on(const Fuse *f, const Node *user, Dim batch) {
     case OP_slice:
         return user->attr->slice[0].start == 0 && user->attr->slice[0].step == 1;
     default:
-        return op_info(user->op)->pointwise && !f->fusion->target->separate;
+        return (op_info(user->op)->pointwise || user->dtype == DT_BF16) &&
+               !f->fusion->target->separate;
     }
 }
 
@@ -218,8 +236,10 @@ static void claim_folds(Fuse *f, const Node *core) {
     int64_t offset;
     Dim batch = core->shape.dim[0];
     if (core->op != OP_product || dim_is_one(batch)) return;
-    for (const Node *user; (user = only_user(f, node)) && folds_on(f, user, batch); node = user)
-        if (user->op == OP_fold || (end && user->op != OP_reshape && user->dtype == DT_F32 &&
+    for (const Node *user;
+         node->dtype != DT_BF16 && (user = only_user(f, node)) && folds_on(f, user, batch);
+         node = user)
+        if (user->op == OP_fold || (end && user->op != OP_reshape && is_real(user) &&
                                     !node_is_view(user, f->fusion->batch, &offset)))
             end = user;
     if (!end) return;
@@ -264,10 +284,10 @@ static void store(Fuse *f, const Node *node, const char *why) {
     f->inside[base->id] = false;
 }
 
-static bool node_is_movement(const Node *node) {
+bool node_is_movement(const Node *node) {
     return node->op == OP_reshape || node->op == OP_permute || node->op == OP_slice ||
            node->op == OP_flip || node->op == OP_window || node->op == OP_broadcast ||
-           node->op == OP_stop;
+           node->op == OP_stop || node_is_widened(node);
 }
 
 // Is it elements of something smaller, many times over, in another order?
@@ -326,6 +346,12 @@ const Node *product_copied_operand(const Fuse *f, const Node *product, int which
     return columns && dim_is_const(base->shape.dim[1]) && splits_columns(f, product) ? base : NULL;
 }
 
+// A parameter, rounded: stored where that serves a product.
+static bool copies_leaf(const Fuse *f, const Node *cast) {
+    int64_t offset;
+    return node_is_leaf(strip_views(cast->in[0], f->fusion->batch, &offset));
+}
+
 static void store_operands(Fuse *f) {
     const Graph *graph = f->fusion->graph;
     for (int id = 0; id < graph->node.count; id++) {
@@ -337,7 +363,8 @@ static void store_operands(Fuse *f) {
             if (base || !product_copied_operand(f, node, i))
                 store(f, base ? base : node->in[i], "a matrix product reads it");
         }
-        if (node_is_wino(node)) store(f, node->in[0], "a Winograd transform reads it");
+        if (node_is_wino(node)) store(f, wino_operand(node), "a Winograd transform reads it");
+        if (node->dtype == DT_BF16 && !copies_leaf(f, node)) store(f, node, "it is kept as bf16");
         if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
         if (node->op == OP_scatter_add)
             store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");
@@ -518,11 +545,10 @@ void choose_stored(Fuse *f) {
     store_crowded(f);
 }
 
-Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *target,
-             const Placement *placement, int placements) {
+Fuse fuse_begin(Arena *arena, const Graph *graph, int64_t batch, const Target *target) {
     int count = graph->node.count + 1;
     Fusion *fusion = ARENA_NEW(arena, Fusion);
-    Fuse f = {.fusion = fusion, .arena = arena, .placement = placement, .placements = placements};
+    Fuse f = {.fusion = fusion, .arena = arena};
     fusion->graph = graph;
     fusion->batch = batch;
     fusion->target = target;
@@ -541,7 +567,15 @@ Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *targ
     f.folded = ARENA_ARRAY(arena, bool, count);
     f.core = ARENA_ARRAY(arena, const Node *, count);
     f.apart = ARENA_ARRAY(arena, const char *, count);
+    return f;
+}
+
+Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *target,
+             const Placement *placement, int placements) {
+    Fuse f = fuse_begin(arena, graph, batch, target);
+    f.placement = placement;
+    f.placements = placements;
     choose_stored(&f);
     make_kernels(&f);
-    return fusion;
+    return f.fusion;
 }

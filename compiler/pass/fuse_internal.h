@@ -34,6 +34,7 @@ typedef struct Fuse {
 
 bool node_is_leaf(const Node *node);   // input, param, state
 bool node_is_core(const Node *node);   // closes a kernel
+bool node_is_widened(const Node *node); // a cast from bf16
 bool node_is_wino(const Node *node);   // one of Winograd's transforms
 bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of such
 // Cost of computing one element, its inputs aside, in loads of four bytes from the cache.
@@ -52,6 +53,13 @@ bool product_is_wide(const Node *product);
 // reading it where it is stored; else NULL.
 const Node *product_copied_operand(const Fuse *fuse, const Node *product, int which);
 
+// What a transform of Winograd's reads: its input, or the bf16 that it is widened from.
+const Node *wino_operand(const Node *node);
+
+// Is it elements of its input, in another order or more often? Of a bf16, in f32.
+bool node_is_movement(const Node *node);
+
+Fuse fuse_begin(Arena *arena, const Graph *graph, int64_t batch, const Target *target);
 void choose_stored(Fuse *fuse);
 void make_kernels(Fuse *fuse);
 

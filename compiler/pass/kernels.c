@@ -96,7 +96,7 @@ static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *s
         return;
     }
     for (int i = 0; i < node->in_count; i++)
-        list_reads(m, kernel, node->in[i], seen);
+        list_reads(m, kernel, node_is_wino(node) ? wino_operand(node) : node->in[i], seen);
 }
 
 // Movements between a product and what it reads may be stored for others.
@@ -163,6 +163,18 @@ static void place_scratch(Buffer *buffer, int64_t *at) {
     *at += (buffer->elements * dtype_size(DT_F32) + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
 }
 
+// Where the product (or the image that tiles are added up to) lies, if the result is not the place
+// for it: elements are moved, or it is rounded. One index of the batch at a time.
+static void place_product(Maker *m, Kernel *kernel, int64_t *at) {
+    const Node *core = kernel->core;
+    if (!m->f->folded[core->id] && kernel->result.at[0].value->dtype != DT_BF16) return;
+    int64_t size = shape_eval(&core->shape, m->batch);
+    if (kernel->kind == KERNEL_WINO || !dim_is_one(core->shape.dim[0]))
+        size /= dim_eval(core->shape.dim[0], m->batch);
+    kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, size, NULL);
+    place_scratch(kernel->product, at);
+}
+
 static void place_in_scratch(Maker *m, Kernel *kernel) {
     const Node *core = kernel->core;
     int64_t at = 0, packed;
@@ -177,11 +189,7 @@ static void place_in_scratch(Maker *m, Kernel *kernel) {
                 size / dim_eval(operand->shape.dim[1], m->batch) * product_grain(m->fusion, kernel);
         place_scratch(kernel->operand[i], &at);
     }
-    if (m->f->folded[core->id]) {
-        int64_t size = shape_eval(&core->shape, m->batch) / dim_eval(core->shape.dim[0], m->batch);
-        kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, size, NULL);
-        place_scratch(kernel->product, &at);
-    }
+    place_product(m, kernel, &at);
     if (m->f->used_up[core->id]) kernel->product = new_buffer(m, ARENA_SCRATCH, DT_F32, 0, NULL);
     kernel->tiling = tiling_make(m->arena, m->fusion, kernel);
     if (m->f->used_up[core->id]) {
@@ -206,7 +214,9 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     VEC_PUSH(m->arena, kernel->result, result);
     VEC_PUSH(m->arena, m->fusion->kernel, kernel);
     set_reads(m, kernel);
+    int64_t at = 0;
     if (kernel->kind == KERNEL_PRODUCT) place_in_scratch(m, kernel);
+    if (kernel->kind == KERNEL_WINO) place_product(m, kernel, &at);
     return kernel;
 }
 

@@ -3,6 +3,7 @@
 #include "pass/pipeline.h"
 #include "pass/layout.h"
 #include "pass/lower.h"
+#include "pass/precision.h"
 #include "pass/simplify.h"
 #include "pass/update.h"
 
@@ -16,6 +17,10 @@ static void run_lower(Pipeline *p) {
 }
 static void run_layout(Pipeline *p) { p->graph = simplify(p->arena, layout(p->arena, p->graph)); }
 static void run_update(Pipeline *p) { p->graph = update(p->arena, p->graph, p->target); }
+static void run_precision(Pipeline *p) {
+    if (p->module->precision == DT_BF16 && p->function != NNC_INIT)
+        p->graph = precision(p->arena, p->graph, p->module->chunk, p->target);
+}
 static void run_fuse(Pipeline *p) {
     p->fusion = fuse(p->arena, p->graph, p->module->chunk, p->target, p->placement, p->placements);
 }

@@ -73,8 +73,9 @@ typedef struct Kernel {
     VEC(Result) inside; // ROWS: what nobody else reads, in order: of each row one element, without
                         // a buffer, or as many as a row has, in scratch memory
     VEC(const Node *) reads; // stored nodes that it reads
-    Buffer *product; // PRODUCT: where the product lies if its result is computed from it by moving
-                     // elements (folds); NULL: in the result's own place
+    Buffer
+        *product; // PRODUCT, WINO: where it lies, in scratch memory, if its result is computed from
+                  // it by moving elements (folds) or rounded; NULL: in the result's own place
     Buffer *packed;     // PRODUCT: where its tiling packs columns; or NULL
     Buffer *operand[2]; // PRODUCT: where an operand is copied to, part by part, that is not stored;
                         // or NULL

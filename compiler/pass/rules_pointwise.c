@@ -42,6 +42,8 @@ static bool evaluate(const Node *node, const double *in, double *value) {
         *value = op_reference(node->op, in[0], in[1], in[2]);
     else if (node->dtype == DT_BOOL)
         *value = in[0] != 0;
+    else if (node->dtype == DT_BF16)
+        return false; // a constant has no type that is for casts
     else
         *value = node->dtype == DT_I32 ? trunc(in[0]) : in[0];
     *value += 0.0; // -0 is 0, or there would be two constants zero

@@ -13,6 +13,7 @@ enum {
     TILE_WORK = 60000,       // multiplications in a tile, at least
     MOST_TILES = 16,
     COPY_COST = 40, // of an element that is stored and loaded again, in multiplications
+    WIDEN_COST = 4, // of one that is loaded as bf16 and stored in the cache as f32
 };
 
 typedef struct Problem {
@@ -233,6 +234,15 @@ static bool is_flat(const Tiling *t, int most) {
     return t->m.count > 1 && t->plain && extent(t, &t->m) < most / 2 && total(t, &t->m) <= 3 * most;
 }
 
+// Elements of a or b that are widened, again for each tile of a single matrix, or for each of
+// several.
+static double widening(const Tiling *t, Side side) {
+    if (t->base[side]->dtype != DT_BF16) return 0;
+    double again = tiling_is_single(t) && side == SIDE_B ? MOST_TILES : 1;
+    const Digits *own = side == SIDE_A ? &t->m : &t->n;
+    return WIDEN_COST * again * total(t, &t->g) * total(t, own) * total(t, &t->k);
+}
+
 // As many rows as leave registers for what is loaded. Returns its cost in multiplications, -1: it
 // cannot read b.
 static double choose_outer(const Target *target, Tiling *t, bool pack) {
@@ -266,6 +276,8 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
         cost += 10 * total(t, &t->k) * total(t, &t->m);
     else if (crowds(k->stride[SIDE_A]) && extent(t, &t->k) > 64)
         used /= 1.6;
+    if (!pack) cost += widening(t, SIDE_B);
+    if (!t->packed_rows) cost += widening(t, SIDE_A);
     return cost + multiplications(t) / used;
 }
 
@@ -286,7 +298,8 @@ static double choose_dot(const Target *target, Tiling *t) {
     if (crowds(last(&t->m)->stride[SIDE_A]) || crowds(last(&t->n)->stride[SIDE_B])) used *= 0.8;
     return (multiplications(t) +
             3.0 * target->lanes * total(t, &t->g) * total(t, &t->m) * total(t, &t->n)) /
-           used;
+               used +
+           widening(t, SIDE_A) + widening(t, SIDE_B);
 }
 
 // Of all forms the cheapest; -1: none.
@@ -388,10 +401,45 @@ int64_t tiling_panel_elements(const Tiling *tiling) {
     return tiling->packed ? (int64_t)total(tiling, &tiling->k) * tiling_panel(tiling) : 0;
 }
 
-int64_t tiling_packed_elements(const Tiling *tiling) {
+void tiling_widened_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high) {
+    const Digits *all[] = {&tiling->m, &tiling->n, &tiling->k};
+    *low = *high = 0;
+    for (int i = 0; i < 3; i++)
+        for (int d = i == 2 && tiling->stepwise; d < all[i]->count; d++) {
+            int64_t reach =
+                (dim_eval(all[i]->at[d].extent, tiling->batch) - 1) * all[i]->at[d].stride[side];
+            *(reach < 0 ? low : high) += reach;
+        }
+}
+
+// In whole cache lines.
+static int64_t widened_elements(const Tiling *tiling, Side side) {
+    int64_t low, high;
+    if (!tiling->widened[side]) return 0;
+    tiling_widened_reach(tiling, side, &low, &high);
+    return (high - low + 1 + 15) / 16 * 16;
+}
+
+static int64_t rows_end(const Tiling *tiling) { // behind the panel and the rows
     int64_t blocks = (tiling->row.count + tiling->row_tiles - 1) / tiling->row_tiles;
     int64_t rows = tiling->packed_rows ? blocks * tiling->row.size : 0;
     return tiling_panel_elements(tiling) + rows * (int64_t)total(tiling, &tiling->k);
+}
+
+int64_t tiling_widened_start(const Tiling *tiling, Side side) {
+    int64_t start = (rows_end(tiling) + 15) / 16 * 16;
+    return side == SIDE_A ? start : start + widened_elements(tiling, SIDE_A);
+}
+
+int64_t tiling_packed_elements(const Tiling *tiling) {
+    if (!tiling->widened[SIDE_A] && !tiling->widened[SIDE_B]) return rows_end(tiling);
+    return tiling_widened_start(tiling, SIDE_B) + widened_elements(tiling, SIDE_B);
+}
+
+bool tiling_is_shared(const Tiling *tiling, Side side) {
+    for (int i = 0; i < tiling->g.count; i++)
+        if (tiling->g.at[i].stride[side] != 0) return false;
+    return !tiling->stepwise && !tiling_is_single(tiling);
 }
 
 // Is the epilogue one loop over rows and one over columns, so that it can be run on a tile?
@@ -528,5 +576,7 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     if (p.in_scratch && tiling_is_single(tiling)) place_tile(tiling);
     if (tiling->packed) pack(tiling);
     tiling->stepwise = !tiling->dot && !tiling->packed && is_long(tiling);
+    tiling->widened[SIDE_A] = tiling->base[SIDE_A]->dtype == DT_BF16 && !tiling->packed_rows;
+    tiling->widened[SIDE_B] = tiling->base[SIDE_B]->dtype == DT_BF16 && !tiling->packed;
     return tiling;
 }

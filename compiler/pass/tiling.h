@@ -47,6 +47,8 @@ typedef struct Tiling {
     int64_t batch;    // N at most
     const Node *base[2]; // what a and b are read from, and
     int64_t offset[2];   // from which element on
+    bool widened[2]; // a, b: bf16 that is made f32 in scratch memory, what the blocks of one matrix
+                     // (and one step) read at a time; b that is packed is widened on the way
     Digits g, m, n, k;
     Cut row;                     // the last digit of m; flat: all of it
     Cut column;                  // dot: the last digit of n
@@ -86,11 +88,18 @@ bool tiling_is_single(const Tiling *tiling);
 // that one of them reads.
 int64_t tiling_stride(const Tiling *tiling, Side side);
 void tiling_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high);
-// Floats of scratch memory that packing takes: the panel, and behind it the rows.
+// Floats of scratch memory that packing and widening take: the panel, the rows, what is widened of
+// a and b.
 int64_t tiling_packed_elements(const Tiling *tiling);
 int64_t tiling_panel_elements(const Tiling *tiling);
 // Floats of scratch memory that a tile of the product takes, where it lies nowhere else.
 int64_t tiling_tile_elements(const Tiling *tiling);
+// Where in that memory what is widened of a or b lies; and which elements it is, counted from where
+// the blocks' loops begin.
+int64_t tiling_widened_start(const Tiling *tiling, Side side);
+void tiling_widened_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high);
+// Is it the same for each matrix?
+bool tiling_is_shared(const Tiling *tiling, Side side);
 // Columns of a whole panel.
 int tiling_panel(const Tiling *tiling);
 

@@ -126,6 +126,10 @@ static bool move(Finder *f, const Node *node, const Form *at, Form *into) {
     const Attr *attr = node->attr;
     int rank = node->shape.rank, kept = 0;
     switch (node->op) {
+    case OP_cast: // from bf16, which whoever reads it widens
+        if (node->in[0]->dtype != DT_BF16) return false;
+        memcpy(into, at, sizeof *at * MAX_RANK);
+        return true;
     case OP_stop:
         memcpy(into, at, sizeof *at * MAX_RANK);
         return true;

@@ -226,7 +226,7 @@ static void walk_product(Arena *arena, const Fusion *fusion, Walk *walk) {
 // --- Winograd's transforms: of images, or of a filter, whose rows are no parts of memory
 
 static void walk_wino(Arena *arena, const Fusion *fusion, Walk *walk) {
-    const Node *core = walk->kernel->core, *in = core->in[0];
+    const Node *core = walk->kernel->core, *in = wino_operand(core);
     bool filter = core->op == OP_wino_filter || core->op == OP_wino_filter_t;
     const Node *points = core->op == OP_wino_filter ? core : in;
     Storage at = fusion->storage[in->id];

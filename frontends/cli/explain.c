@@ -36,6 +36,15 @@ typedef struct Explain {
 
 static double most(double a, double b) { return a > b ? a : b; }
 
+// What the same step takes where everything is kept as f32.
+static long long bytes_in_f32(const Explain *explain) {
+    const Compiled *compiled = explain->net->compiled;
+    Module wide = *compiled->module;
+    wide.precision = DT_F32;
+    const Compiled *other = compile_plans(explain->net->settings.arena, &wide, compiled->target);
+    return nnc_arenas(&other->program, explain->threads).all;
+}
+
 // --- Figures of one kernel
 
 typedef struct Figures {
@@ -164,6 +173,9 @@ static void print_head(const Explain *explain) {
            number(arena, (double)memory->output, "B"), number(arena, (double)memory->work, "B"),
            explain->threads, number(arena, (double)memory->scratch, "B"));
     print_budget(explain);
+    if (explain->net->compiled->module->precision == DT_BF16)
+        printf("  precision bf16: in f32 it would be %s\n",
+               number(arena, (double)bytes_in_f32(explain), "B"));
     printf("  machine  ");
     if (machine->flops > 0)
         printf("%s/s in multiply-adds; ", number(arena, machine->flops, "FLOP"));
@@ -265,6 +277,7 @@ static void json_head(const Explain *explain) {
     json_text("function", function_name(explain->function));
     json_text("jit", program->jit);
     json_text("target", compiled->target->name);
+    json_text("precision", program->precision);
     json_count("batch", program->batch);
     json_count("chunk", program->chunk);
     json_count("threads", explain->threads);
@@ -280,6 +293,8 @@ static void json_head(const Explain *explain) {
         json_count("bytes_without_budget", compiled->without.bytes);
         json_number("flops_without_budget", compiled->without.flops);
     }
+    if (explain->net->compiled->module->precision == DT_BF16)
+        json_count("arena_bytes_f32", bytes_in_f32(explain));
     json_number("peak_flops", explain->machine->flops);
     json_number("copy_bytes_per_second", machine_copy_rate(explain->machine, 1 << 28));
     printf("}\n");

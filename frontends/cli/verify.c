@@ -6,7 +6,8 @@
 //   its
 //     results are compared with the oracle's (verify_kernels.c);
 //   - each parameter's gradient is compared with finite differences of the loss (verify_grad.c);
-//   - each derivative that the file writes itself, with those of its function (verify_written.c).
+//   - each derivative that the file writes itself, with those of its function (verify_written.c);
+//   - where it says precision = bf16, what its roundings change is shown (verify_rounding.c).
 #include "cli/verify.h"
 
 #include <math.h>
@@ -141,6 +142,9 @@ int command_verify(const Settings *given) {
         for (int n = batch; compiled->lowered[i] && n > 0 && n >= batch - 1; n--)
             verify_function(&check, (NncFunctionKind)i, n);
     verify_gradients(&check);
+    for (int i = NNC_TRAIN; i < NNC_FUNCTIONS; i++)
+        if (compiled->lowered[i] && compiled->module->precision == DT_BF16)
+            verify_rounding(&check, (NncFunctionKind)i, batch);
     verify_written(&check);
     printf("%d compared, %d off\n", check.done, check.off);
     jit_free(jit);

@@ -36,6 +36,7 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n); // veri
 double kernel_terms(const Fusion *fusion, const Kernel *kernel, const Node *result,
                     double *const *value, int64_t n);
 void verify_gradients(Check *check); // verify_grad.c
+void verify_rounding(Check *check, NncFunctionKind function, int64_t n); // verify_rounding.c
 void verify_written(Check *check);   // verify_written.c
 
 #endif

@@ -15,8 +15,8 @@
 
 // --- Keys
 
-static const char *const train_keys[] = {"batch", "epochs",    "shuffle",  "seed", "budget",
-                                         "clip",  "optimizer", "minimize", "group"};
+static const char *const train_keys[] = {"batch",     "epochs", "shuffle",   "seed",     "budget",
+                                         "precision", "clip",   "optimizer", "minimize", "group"};
 enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
 
 static const char *const units[] = {"kB", "MB", "GB", "TB"};
@@ -59,6 +59,17 @@ static void budget_key(Elab *e, const Stmt *stmt, Module *module) {
     module->budget_span = stmt->span;
 }
 
+static void precision_key(Elab *e, const Expr *value, Module *module) {
+    const char *name = value->kind == EXPR_NAME ? value->text : "";
+    static const char *const names[] = {"f32", "bf16"};
+    if (!strcmp(name, "f32") || !strcmp(name, "bf16"))
+        module->precision = !strcmp(name, "bf16") ? DT_BF16 : DT_F32;
+    else if (*name)
+        elab_unknown(e, value->span, "precision", name, names, 2);
+    else
+        elab_error(e, value->span, "precision is f32 or bf16");
+}
+
 static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
     int64_t value;
     bool flag;
@@ -78,6 +89,8 @@ static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
         if (integer_key(e, scope, stmt, 0, INT64_MAX, &value)) module->seed = value;
     } else if (!strcmp(stmt->name, "shuffle")) {
         if (elab_structural_bool(e, scope, stmt->value, &flag)) module->shuffle = flag;
+    } else if (!strcmp(stmt->name, "precision")) {
+        precision_key(e, stmt->value, module);
     }
 }
 

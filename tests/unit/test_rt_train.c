@@ -51,7 +51,7 @@ Test(rt_train, learns_and_reports_as_json) {
     char *text = train(&program, (NncOptions){.json = true, .threads = 2, .report_every = 5},
                        NNC_OK, &error);
     cr_assert(strstr(text, "{\"event\":\"start\",\"model\":\"Soft\",\"parameters\":51,\"device\":"
-                           "\"cpu\",\"jit\":\"native\",\"target\":\"x86-64-v2\","
+                           "\"cpu\",\"jit\":\"native\",\"target\":\"x86-64-v2\",\"precision\":\"f32\","
                            "\"plan\":\"0123456789abcdef\","
                            "\"threads\":2,\"batch\":8,\"chunk\":8,\"arena_bytes\":") == text,
               "%s", text);
