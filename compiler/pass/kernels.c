@@ -334,7 +334,9 @@ static void move_inside(Maker *m, Kernel *kernel, Result result, int64_t *at) {
         row *= dim_eval(shape->dim[axis], m->batch);
     result.to = (Storage){0};
     if (shape->rank > kernel->rows) {
-        result.to.buffer = new_buffer(m, ARENA_SCRATCH, result.value->dtype, row, NULL);
+        bool rounded = result.value->dtype == DT_BF16; // the row has no need to be shorter
+        result.to.buffer =
+            new_buffer(m, ARENA_SCRATCH, rounded ? DT_F32 : result.value->dtype, row, NULL);
         place_scratch(result.to.buffer, at);
     }
     VEC_PUSH(m->arena, kernel->inside, result);

@@ -19,6 +19,7 @@ typedef struct Builder {
 typedef struct Kept {
     const Value *from; // the reduction in which the row is computed and kept,
     Value *after;      // which it is there behind
+    Value *value;      // what is kept, if it is read again
 } Kept;
 
 typedef struct Place { // an element of a tensor
@@ -475,13 +476,14 @@ static Value *kept_at(Builder *b, const Result *inside, Kept *kept, const Place 
         value->index = index_in_row(b, &node->shape, place);
         value->in_count = 1;
         value->in[0] = kept->after;
+        kept->value->kept = inside->to.buffer;
         return add_value(b, value);
     }
     Value *value = compute(b, node, place);
     if (kept->from || value->kind == VALUE_LOAD || !covers_row(b, &node->shape, place))
         return value;
     kept->from = b->reduction;
-    value->kept = inside->to.buffer;
+    kept->value = value;
     value->kept_index = index_in_row(b, &node->shape, place);
     return value;
 }
