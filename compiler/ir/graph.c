@@ -212,11 +212,9 @@ const Node *node_rebuild(Graph *graph, const Node *node, const Node *const *in) 
 
     write_key(graph, &wanted);
     size_t size = sizeof *graph->key.at * (size_t)graph->key.count;
-    const Node *made = map_get_bytes(graph->conses, graph->key.at, size);
-    if (!made) {
-        made = append(graph, &wanted);
-        map_put_bytes(graph->conses, graph->key.at, size, (void *)made);
-    }
+    void **known = map_at_bytes(graph->conses, graph->key.at, size);
+    if (!*known) *known = (void *)append(graph, &wanted);
+    const Node *made = *known;
     graph_add_span(graph, made, graph->here);
     return made;
 }

@@ -56,7 +56,7 @@ void *map_get_bytes(const Map *map, const void *key, size_t size) {
     return entry->key ? entry->value : NULL;
 }
 
-void map_put_bytes(Map *map, const void *key, size_t size, void *value) {
+void **map_at_bytes(Map *map, const void *key, size_t size) {
     uint64_t hash = hash64(key, size);
     Entry *entry = find(map, key, size, hash);
     if (!entry->key) {
@@ -67,7 +67,11 @@ void map_put_bytes(Map *map, const void *key, size_t size, void *value) {
         map->count++;
         *entry = (Entry){arena_strndup(map->arena, key, size), size, hash, NULL};
     }
-    entry->value = value;
+    return &entry->value;
+}
+
+void map_put_bytes(Map *map, const void *key, size_t size, void *value) {
+    *map_at_bytes(map, key, size) = value;
 }
 
 void *map_get(const Map *map, const char *key) { return map_get_bytes(map, key, strlen(key)); }

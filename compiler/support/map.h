@@ -13,5 +13,7 @@ void *map_get(const Map *map, const char *key);          // NULL where absent
 void map_put(Map *map, const char *key, void *value);    // replaces
 void *map_get_bytes(const Map *map, const void *key, size_t size);
 void map_put_bytes(Map *map, const void *key, size_t size, void *value);
+// Where the key's value is, NULL of a key that was absent, until another one is put.
+void **map_at_bytes(Map *map, const void *key, size_t size);
 
 #endif
