@@ -160,7 +160,7 @@ static void lane_loop(Printer *p, const Value *value, int var, const char *name,
 
 // Is what is summed sixteen neighbours in memory?
 static bool is_loaded(const Value *body, int var) {
-    return body->kind == VALUE_LOAD && body->dtype == DT_F32 && !body->kept &&
+    return body->kind == VALUE_LOAD && body->buffer->dtype == DT_F32 && !body->kept &&
            index_coefficient(&body->index, var) == 1;
 }
 
