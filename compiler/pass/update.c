@@ -393,7 +393,7 @@ static void claim_update(Fuse *f, const Node *product) {
     compute_in_passing(f, member, first);
     f->core[first->id] = product;
     f->with[first->id] = NULL;
-    f->apart[first->id] = "a matrix product ends here, and is used up";
+    f->apart[first->id] = "a matrix product ends here, in new weights";
 }
 
 void claim_updates(Fuse *f) {
