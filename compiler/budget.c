@@ -82,18 +82,23 @@ static const char *megabytes(Arena *arena, long long bytes) { // no less than th
     return arena_printf(arena, "%.1f MB", (double)((bytes + 99999) / 100000) / 10);
 }
 
+typedef struct Least { // bytes that a step takes
+    long long whole, again, chunks;
+} Least;
+
 static void report(Arena *arena, const Module *module, const Target *target, const Chunks *chunks,
-                   long long whole, long long least, Diag *diag) {
+                   const Least *least, Diag *diag) {
     long long one = 0;
     int batch = most_that_fit(module, target, with_batch, module->batch, &one);
-    if (!chunks->chunk || least > whole) least = whole;
+    long long all = least->again < least->chunks ? least->again : least->chunks;
     diag_error(diag, module->budget_span, "training %s takes %s at least", module->model,
-               megabytes(arena, least));
+               megabytes(arena, all));
     if (!chunks->chunk)
         diag_note(diag, chunks->where, "its batch cannot be taken in chunks: %s", chunks->why);
-    else
-        diag_hint(diag, "its batch of %d as a whole takes %s, in chunks of 1 example %s",
-                  module->batch, megabytes(arena, whole), megabytes(arena, least));
+    diag_hint(diag, "a batch of %d takes %s, or, with what can be computed twice, %s",
+              module->batch, megabytes(arena, least->whole), megabytes(arena, least->again));
+    if (chunks->chunk)
+        diag_hint(diag, "in chunks of 1 example it takes %s", megabytes(arena, least->chunks));
     if (batch > 0)
         diag_hint(diag, "batch = %d is the largest that fits", batch);
     else if (module->batch > 1)
@@ -110,20 +115,41 @@ static Module *split_module(Arena *arena, const Module *module, const Chunks *ch
     return split;
 }
 
-Compiled *plan_within(Arena *arena, const Module *module, const Target *target, Diag *diag) {
-    Compiled *compiled = compile_plans(arena, module, target);
-    long long whole = bytes_of(compiled), least = whole;
-    if (module->budget == 0 || whole <= module->budget || !module->graph[NNC_TRAIN])
-        return compiled;
-    Chunks chunks = chunk_split(arena, simplify(arena, module->graph[NNC_TRAIN]));
-    Module *split = chunks.chunk ? split_module(arena, module, &chunks) : NULL;
-    int fit = split ? most_that_fit(split, target, in_chunks, module->batch, &least) : 0;
-    if (fit == 0) {
-        report(arena, module, target, &chunks, whole, least, diag);
-        return NULL;
-    }
+// The batch as a whole, things computed again where that is less memory; NULL: it is not enough.
+static Compiled *with_room(Arena *arena, const Module *module, const Target *target,
+                           const Compiled *whole, long long *least) {
+    Module *again = ARENA_NEW(arena, Module);
+    *again = *module;
+    again->room = module->budget - (bytes_of(whole) - nnc_arenas(&whole->program, 1).work);
+    if (again->room < 1) again->room = 1;
+    Compiled *compiled = compile_plans(arena, again, target);
+    *least = bytes_of(compiled);
+    return *least <= module->budget ? compiled : NULL;
+}
+
+static Compiled *in_fewest_chunks(Arena *arena, const Module *module, const Target *target,
+                                  const Chunks *chunks, long long *least) {
+    Module *split = split_module(arena, module, chunks);
+    int fit = most_that_fit(split, target, in_chunks, module->batch, least);
+    if (fit == 0) return NULL;
     split->chunk = evened(split, target, fit);
-    Compiled *fitting = compile_plans(arena, split, target);
-    fitting->without = compiled_price(compiled);
+    return compile_plans(arena, split, target);
+}
+
+// In order of what it costs: the same bits for some work twice; chunks.
+Compiled *plan_within(Arena *arena, const Module *module, const Target *target, Diag *diag) {
+    Compiled *whole = compile_plans(arena, module, target), *fitting;
+    Least least = {.whole = bytes_of(whole)};
+    if (module->budget == 0 || least.whole <= module->budget || !module->graph[NNC_TRAIN])
+        return whole;
+    least.again = least.chunks = least.whole;
+    fitting = with_room(arena, module, target, whole, &least.again);
+    Chunks chunks = {0};
+    if (!fitting) chunks = chunk_split(arena, simplify(arena, module->graph[NNC_TRAIN]));
+    if (chunks.chunk) fitting = in_fewest_chunks(arena, module, target, &chunks, &least.chunks);
+    if (!fitting)
+        report(arena, module, target, &chunks, &least, diag);
+    else
+        fitting->without = compiled_price(whole);
     return fitting;
 }

@@ -256,3 +256,7 @@ const Node *node_product(Graph *graph, const Node *a, const Node *b, ProductAttr
     shape.dim[2] = b->shape.dim[product.transpose_b ? 2 : 3];
     return binary(graph, OP_product, a->dtype, shape, &(Attr){.product = product}, a, b);
 }
+
+const Node *node_again(Graph *graph, const Node *in, const Node *after) {
+    return binary(graph, OP_again, in->dtype, in->shape, NULL, in, after);
+}

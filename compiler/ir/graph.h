@@ -190,6 +190,7 @@ const Node *node_contract(Graph *, const Node *a, const Node *b, const ContractA
 const Node *node_gather(Graph *, const Node *table, const Node *index);
 const Node *node_scatter_add(Graph *, const Node *index, const Node *rows, Dim extent);
 const Node *node_product(Graph *, const Node *a, const Node *b, ProductAttr);
+const Node *node_again(Graph *, const Node *, const Node *after);
 const Node *node_wino(Graph *, Op, const Node *, WinoAttr, Shape out);
 
 // The node of `graph` that is `node` (of any graph) with other inputs: same operator, type, shape and

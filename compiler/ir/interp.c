@@ -200,6 +200,7 @@ static Evaluate *const evaluate[OP_COUNT] = {
     [OP_random] = eval_random,
     [OP_cast] = eval_cast,
     [OP_stop] = eval_stop,
+    [OP_again] = eval_stop,
     [OP_reduce_sum] = eval_reduce,
     [OP_reduce_max] = eval_reduce,
     [OP_reduce_min] = eval_reduce,

@@ -38,6 +38,7 @@ typedef struct Module {
     const Source *source;
     int batch, epochs;
     int chunk;         // examples that a step takes at a time: the batch, or fewer of them
+    int64_t room;      // bytes that a step's work arena is to have, computing things again; 0: any number
     int64_t budget;    // bytes that training may take; 0: any number
     Span budget_span;
     int64_t seed;

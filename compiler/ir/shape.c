@@ -476,7 +476,7 @@ static Rule *const rule[OP_COUNT] = {
     [OP_product] = check_product,     [OP_wino_in] = check_wino,
     [OP_wino_in_t] = check_wino,      [OP_wino_out] = check_wino,
     [OP_wino_out_t] = check_wino,     [OP_wino_filter] = check_wino,
-    [OP_wino_filter_t] = check_wino,
+    [OP_wino_filter_t] = check_wino,  [OP_again] = check_same,
 };
 
 // f64 is for scalars of the step: no tensors, and none of the operators that are for tensors.

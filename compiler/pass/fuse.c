@@ -112,6 +112,7 @@ bool node_is_view(const Node *node, int64_t batch, int64_t *offset) {
     *offset = 0;
     switch (node->op) {
     case OP_stop:
+    case OP_again:
         return true;
     case OP_reshape:
         return reshape_is_view(&node->in[0]->shape, &node->shape);
@@ -287,7 +288,7 @@ static void store(Fuse *f, const Node *node, const char *why) {
 bool node_is_movement(const Node *node) {
     return node->op == OP_reshape || node->op == OP_permute || node->op == OP_slice ||
            node->op == OP_flip || node->op == OP_window || node->op == OP_broadcast ||
-           node->op == OP_stop || node_is_widened(node);
+           node->op == OP_stop || node->op == OP_again || node_is_widened(node);
 }
 
 // Is it elements of something smaller, many times over, in another order?
@@ -365,6 +366,8 @@ static void store_operands(Fuse *f) {
         }
         if (node_is_wino(node)) store(f, wino_operand(node), "a Winograd transform reads it");
         if (node->dtype == DT_BF16 && !copies_leaf(f, node)) store(f, node, "it is kept as bf16");
+        if (node->op == OP_again) store(f, node->in[1], "something comes after it");
+        if (node->op == OP_again) store(f, node->in[0], "it is computed from again");
         if (node->op == OP_gather) store(f, node->in[0], "it is gathered from");
         if (node->op == OP_scatter_add)
             store(f, node->in[0], "it is scattered"), store(f, node->in[1], "it is scattered");

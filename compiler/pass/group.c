@@ -49,7 +49,7 @@ static bool makes_more(const Walk *walk) {
     int64_t made = 0;
     for (int i = 0; i < walk->touch.count; i++) {
         const Touch *touch = &walk->touch.at[i];
-        if (touch->buffer->arena != ARENA_WORK) continue;
+        if (touch->buffer->arena != ARENA_WORK || touch->wait) continue;
         int64_t bytes = (touch->to - touch->from) * dtype_size(touch->buffer->dtype);
         made += touch->write ? bytes : -bytes;
     }
@@ -162,7 +162,7 @@ static Traffic traffic_of(const Strand *strand) {
     for (int i = 0; i < strand->walk.count; i++)
         for (int k = 0; k < strand->walk.at[i]->touch.count; k++) {
             const Touch *touch = &strand->walk.at[i]->touch.at[k];
-            bool known = false;
+            bool known = touch->wait;
             for (int s = 0; s < seen.count; s++)
                 known |= seen.at[s]->buffer == touch->buffer && seen.at[s]->from == touch->from;
             if (known) continue;

@@ -95,7 +95,11 @@ static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *s
         VEC_PUSH(m->arena, kernel->reads, node);
         return;
     }
-    for (int i = 0; i < node->in_count; i++)
+    int64_t offset;
+    int used = node->op == OP_again ? 1 : node->in_count;
+    if (node->op == OP_again)
+        VEC_PUSH(m->arena, kernel->after, strip_views(node->in[1], m->batch, &offset));
+    for (int i = 0; i < used; i++)
         list_reads(m, kernel, node_is_wino(node) ? wino_operand(node) : node->in[i], seen);
 }
 
@@ -114,7 +118,7 @@ static void add_product_reads(Maker *m, Kernel *kernel) {
 
 static void set_reads(Maker *m, Kernel *kernel) {
     bool *seen = ARENA_ARRAY(m->arena, bool, m->fusion->graph->node.count);
-    kernel->reads.count = 0;
+    kernel->reads.count = kernel->after.count = 0;
     for (int i = 0; i < kernel->result.count; i++) {
         const Result *result = &kernel->result.at[i];
         const Buffer *own = m->fusion->storage[result->value->id].buffer;
@@ -239,8 +243,10 @@ static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted,
     for (int i = 0; i < kernel->result.count; i++)
         if (kernel->result.at[i].value == node) return moved;
     if (node != wanted && (m->f->stored[node->id] || node_is_leaf(node))) return false;
-    bool pointwise = op_info(node->op)->pointwise || node->op == OP_cast || node->op == OP_stop;
-    for (int i = 0; i < node->in_count; i++)
+    bool pointwise = op_info(node->op)->pointwise || node->op == OP_cast ||
+                     node->op == OP_stop || node->op == OP_again;
+    int used = node->op == OP_again ? 1 : node->in_count;
+    for (int i = 0; i < used; i++)
         if (uses_moved(m, kernel, wanted, node->in[i], moved || !pointwise, seen)) return true;
     return false;
 }
@@ -265,6 +271,8 @@ static bool can_share(const Maker *m, const Kernel *kernel, int at, const Kernel
         for (int k = 0; k < kernel->reads.count; k++)
             shared |= kernel->reads.at[k] == read && shape_eval(&read->shape, m->batch) >= least;
     }
+    for (int i = 0; i < wanted->after.count; i++)
+        if (m->made_at[wanted->after.at[i]->id] >= at) return false;
     return shared;
 }
 
@@ -308,15 +316,21 @@ static int join(Maker *m) {
 
 // --- What a kernel of several results makes for itself alone
 
+static bool lists(const Maker *m, const Node *const *list, int count, const Buffer *buffer) {
+    for (int i = 0; i < count; i++)
+        if (m->fusion->storage[list[i]->id].buffer == buffer) return true;
+    return false;
+}
+
 static bool is_read_outside(const Maker *m, const Kernel *own, const Buffer *buffer) {
     bool outside = buffer->arena != ARENA_WORK;
     for (int i = 0; i < m->fusion->graph->root.count; i++)
         outside |= m->fusion->storage[m->fusion->graph->root.at[i].value->id].buffer == buffer;
-    for (int k = 0; k < m->fusion->kernel.count && !outside; k++)
-        for (int i = 0; i < m->fusion->kernel.at[k]->reads.count; i++)
-            outside |=
-                m->fusion->kernel.at[k] != own &&
-                m->fusion->storage[m->fusion->kernel.at[k]->reads.at[i]->id].buffer == buffer;
+    for (int k = 0; k < m->fusion->kernel.count && !outside; k++) {
+        const Kernel *other = m->fusion->kernel.at[k];
+        outside |= other != own && (lists(m, other->reads.at, other->reads.count, buffer) ||
+                                    lists(m, other->after.at, other->after.count, buffer));
+    }
     return outside;
 }
 

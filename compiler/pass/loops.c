@@ -414,6 +414,7 @@ static Value *compute(Builder *b, const Node *node, const Place *place) {
     case OP_cast:
         return pointwise_at(b, node, place, VALUE_CAST);
     case OP_stop:
+    case OP_again:
         return value_at(b, node->in[0], place);
     case OP_reduce_sum:
     case OP_reduce_max:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The passes of passes.def, and what runs them.
 #include "pass/pipeline.h"
+#include "pass/again.h"
 #include "pass/layout.h"
 #include "pass/lower.h"
 #include "pass/precision.h"
@@ -20,6 +21,13 @@ static void run_update(Pipeline *p) { p->graph = update(p->arena, p->graph, p->t
 static void run_precision(Pipeline *p) {
     if (p->module->precision == DT_BF16 && p->function != NNC_INIT)
         p->graph = precision(p->arena, p->graph, p->module->chunk, p->target);
+}
+
+static void run_again(Pipeline *p) {
+    Planning how = {p->module->chunk, p->target, p->placement, p->placements};
+    bool trains = p->function == NNC_TRAIN || p->function == NNC_CHUNK;
+    if (p->module->room > 0 && trains)
+        p->graph = compute_again(p->arena, p->graph, &how, p->module->room);
 }
 static void run_fuse(Pipeline *p) {
     p->fusion = fuse(p->arena, p->graph, p->module->chunk, p->target, p->placement, p->placements);

@@ -73,6 +73,7 @@ typedef struct Kernel {
     VEC(Result) inside; // ROWS: what nobody else reads, in order: of each row one element, without
                         // a buffer, or as many as a row has, in scratch memory
     VEC(const Node *) reads; // stored nodes that it reads
+    VEC(const Node *) after; // stored nodes that are to be made before it runs (OP_again)
     Buffer
         *product; // PRODUCT, WINO: where it lies, in scratch memory, if its result is computed from
                   // it by moving elements (folds) or rounded; NULL: in the result's own place

@@ -131,6 +131,7 @@ static bool move(Finder *f, const Node *node, const Form *at, Form *into) {
         memcpy(into, at, sizeof *at * MAX_RANK);
         return true;
     case OP_stop:
+    case OP_again:
         memcpy(into, at, sizeof *at * MAX_RANK);
         return true;
     case OP_reshape:

@@ -44,7 +44,7 @@ static void add_touch(Arena *arena, Walk *walk, Touch touch) {
     for (int i = 0; i < walk->touch.count; i++) {
         const Touch *known = &walk->touch.at[i];
         if (known->buffer == touch.buffer && known->from == touch.from && known->to == touch.to &&
-            known->part == touch.part && known->write == touch.write)
+            known->part == touch.part && known->write == touch.write && known->wait == touch.wait)
             return;
     }
     VEC_PUSH(arena, walk->touch, touch);
@@ -269,6 +269,13 @@ Walk *walk_make(Arena *arena, const Fusion *fusion, Kernel *kernel) {
         walk_scatter(arena, fusion, walk);
     else
         walk_loops(arena, fusion, walk);
+    for (int i = 0; i < kernel->after.count; i++) {
+        const Node *made = kernel->after.at[i];
+        Storage at = fusion->storage[made->id];
+        Touch touch = touch_of(fusion, made, at.buffer, at.offset, 0);
+        touch.wait = true;
+        add_touch(arena, walk, touch);
+    }
     return walk;
 }
 

@@ -18,6 +18,7 @@ typedef struct Touch {
     int64_t from, to; // elements that it touches, all parts together
     int64_t part;     // > 0: part p touches from + p * part .. from + (p + 1) * part alone
     bool write;
+    bool wait; // not even read: it is to be made before
 } Touch;
 
 typedef struct Walk {

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+// Which tensors are computed again, and the graph with their copies. Each round plans the graph as
+// it is, looks where the work arena is fullest, and takes a tensor that is made before and read
+// after that, but not there.
+#include "pass/again.h"
+#include "pass/cost.h"
+#include "pass/fuse_internal.h"
+
+#include <string.h>
+
+enum {
+    MOST_TRIES = 64,
+    WORTH_WHILE = 200, // a tensor of less than this part of all bytes is none of those to choose
+};
+
+typedef struct Round {
+    Arena *arena;
+    const Graph *graph;
+    const Plan *plan;
+    const Fusion *fusion;
+    int *child;            // by node id: the child of the plan's root that makes it; -1: none does
+    const Kernel **kernel; // by node id: the kernel that makes it
+    int fullest;           // child of the root
+    bool *refused;         // by node id
+} Round;
+
+// --- Where a plan is full
+
+static int64_t bytes_of(const Buffer *buffer) { return buffer->elements * dtype_size(buffer->dtype); }
+
+static bool lives_at(const Buffer *buffer, int child) {
+    return buffer->arena == ARENA_WORK && buffer->first >= 0 && buffer->first <= child &&
+           child <= buffer->last;
+}
+
+static int64_t bytes_at(const Fusion *fusion, int child) {
+    int64_t bytes = 0;
+    for (int i = 0; i < fusion->buffer.count; i++)
+        if (lives_at(fusion->buffer.at[i], child)) bytes += bytes_of(fusion->buffer.at[i]);
+    return bytes;
+}
+
+static void find_makers(Round *r, const PlanNode *node, int child) {
+    for (int i = 0; i < node->child.count; i++)
+        find_makers(r, node->child.at[i], child);
+    if (node->kind != PLAN_CALL) return;
+    for (int i = 0; i < node->kernel->result.count; i++) {
+        const Result *result = &node->kernel->result.at[i];
+        if (result->from.buffer) continue; // a copy
+        r->child[result->value->id] = child;
+        r->kernel[result->value->id] = node->kernel;
+    }
+}
+
+static Round round_new(Arena *arena, const Graph *graph, const Plan *plan) {
+    Round r = {.arena = arena, .graph = graph, .plan = plan, .fusion = plan->fusion};
+    int count = graph->node.count + 1;
+    r.child = ARENA_ARRAY(arena, int, count);
+    r.kernel = ARENA_ARRAY(arena, const Kernel *, count);
+    r.refused = ARENA_ARRAY(arena, bool, count);
+    memset(r.child, -1, sizeof *r.child * (size_t)count);
+    for (int i = 0; i < plan->root->child.count; i++) {
+        find_makers(&r, plan->root->child.at[i], i);
+        if (bytes_at(r.fusion, i) > bytes_at(r.fusion, r.fullest)) r.fullest = i;
+    }
+    return r;
+}
+
+// --- Which tensor
+
+static bool reads_at(const Round *r, const PlanNode *node, const Buffer *buffer) {
+    for (int i = 0; i < node->child.count; i++)
+        if (reads_at(r, node->child.at[i], buffer)) return true;
+    for (int i = 0; node->kind == PLAN_CALL && i < node->kernel->reads.count; i++)
+        if (r->fusion->storage[node->kernel->reads.at[i]->id].buffer == buffer) return true;
+    return false;
+}
+
+static bool is_root(const Graph *graph, const Node *node) {
+    for (int i = 0; i < graph->root.count; i++)
+        if (graph->root.at[i].value == node) return true;
+    return false;
+}
+
+// Made before the plan is fullest, alone in its memory, and needed again only after that.
+static bool is_candidate(const Round *r, const Node *node) {
+    Storage at = r->fusion->storage[node->id];
+    return r->child[node->id] >= 0 && !r->refused[node->id] && at.buffer && at.offset == 0 &&
+           r->child[node->id] < r->fullest && lives_at(at.buffer, r->fullest) &&
+           at.buffer->last > r->fullest && !is_root(r->graph, node) &&
+           at.buffer->elements == shape_eval(&node->shape, r->fusion->batch) &&
+           !reads_at(r, r->plan->root->child.at[r->fullest], at.buffer);
+}
+
+static int next_use(const Round *r, const Node *value) { // after the plan is fullest
+    int use = r->fullest + 1;
+    while (!reads_at(r, r->plan->root->child.at[use], r->fusion->storage[value->id].buffer))
+        use++;
+    return use;
+}
+
+// Bytes that are free where the plan is fullest, if `value` is computed again for its next use: its
+// own without those of what it is computed from and nothing else needs by then.
+static int64_t bytes_won(const Round *r, const Node *value) {
+    const Kernel *kernel = r->kernel[value->id];
+    int64_t bytes = bytes_of(r->fusion->storage[value->id].buffer);
+    for (int i = 0; i < kernel->reads.count; i++) {
+        const Buffer *buffer = r->fusion->storage[kernel->reads.at[i]->id].buffer;
+        if (buffer->arena == ARENA_WORK && buffer->last < r->fullest) bytes -= bytes_of(buffer);
+    }
+    return bytes;
+}
+
+static const Node *best_candidate(const Round *r) {
+    const Node *best = NULL;
+    double most = 0;
+    int64_t least = bytes_at(r->fusion, r->fullest) / WORTH_WHILE;
+    for (int id = 0; id < r->graph->node.count; id++) {
+        const Node *node = r->graph->node.at[id];
+        if (!is_candidate(r, node)) continue;
+        Cost cost = kernel_cost(r->arena, r->fusion, r->kernel[id]);
+        int64_t bytes = bytes_won(r, node);
+        double worth = (double)bytes / (cost.flops + cost.bytes + 1);
+        if (bytes > least && worth > most) best = node, most = worth;
+    }
+    return best;
+}
+
+// The last thing that is made before `value` is read again.
+static const Node *made_before_use(const Round *r, const Node *value) {
+    const Node *last = NULL;
+    int use = next_use(r, value);
+    for (int id = 0; id < r->graph->node.count; id++) {
+        const Node *node = r->graph->node.at[id];
+        if (r->child[id] < r->fullest || r->child[id] >= use) continue;
+        if (r->fusion->storage[id].buffer->arena != ARENA_WORK) continue;
+        if (!last || r->child[id] >= r->child[last->id]) last = node;
+    }
+    return last;
+}
+
+// --- The graph with its copy
+
+typedef struct Rewrite {
+    const Round *round;
+    Graph *to;
+    const Node **early, **late, **copy; // by id: what a node is for kernels up to that one,
+                                        // for those behind it, and within the copy
+    const Node *value, *after, *again;  // the tensor; what its copy comes after; the copy
+    int until;                          // the child of the plan's root that makes `after`
+} Rewrite;
+
+static const Node *rebuilt(const Rewrite *w, const Node *node, const Node *const *now) {
+    const Graph *from = w->round->graph;
+    const Node **in = ARENA_ARRAY(w->to->arena, const Node *, node->in_count + 1);
+    for (int i = 0; i < node->in_count; i++)
+        if (!(in[i] = now[node->in[i]->id])) return NULL;
+    const Node *made = node_rebuild(w->to, node, in);
+    for (const SpanList *item = from->spans.at[node->id]; item; item = item->next)
+        graph_add_span(w->to, made, item->span);
+    if (from->label.at[node->id]) graph_set_label(w->to, made, from->label.at[node->id]);
+    return made;
+}
+
+static bool is_stored(const Rewrite *w, const Node *node) {
+    return node_is_leaf(node) || w->round->child[node->id] >= 0;
+}
+
+static void build_early(Rewrite *w) {
+    for (int id = 0; id < w->round->graph->node.count; id++)
+        if (w->round->child[id] <= w->until)
+            w->early[id] = rebuilt(w, w->round->graph->node.at[id], w->early);
+}
+
+static const Node *build_copy(Rewrite *w) {
+    const Graph *graph = w->round->graph;
+    bool *needed = ARENA_ARRAY(w->round->arena, bool, graph->node.count + 1);
+    needed[w->value->id] = true;
+    for (int id = (int)w->value->id; id >= 0; id--) {
+        const Node *node = graph->node.at[id];
+        bool inner = needed[id] && (node == w->value || !is_stored(w, node));
+        for (int i = 0; inner && i < node->in_count; i++)
+            needed[node->in[i]->id] = true;
+    }
+    for (uint32_t id = 0; id <= w->value->id; id++) {
+        const Node *node = graph->node.at[id];
+        if (!needed[id]) continue;
+        if (node == w->value || !is_stored(w, node))
+            w->copy[id] = rebuilt(w, node, w->copy);
+        else
+            w->copy[id] = node_again(w->to, w->early[id], w->after);
+    }
+    return w->copy[w->value->id];
+}
+
+static void build_late(Rewrite *w) {
+    for (int id = 0; id < w->round->graph->node.count; id++) {
+        const Node *node = w->round->graph->node.at[id];
+        if (node == w->value)
+            w->late[id] = w->again;
+        else if (node_is_leaf(node) || (is_stored(w, node) && w->early[id]))
+            w->late[id] = w->early[id];
+        else
+            w->late[id] = rebuilt(w, node, w->late);
+    }
+}
+
+static const Graph *with_copy(const Round *r, Arena *arena, const Node *value, const Node *after) {
+    int count = r->graph->node.count + 1;
+    Rewrite w = {.round = r, .to = graph_new(arena, r->graph->name), .value = value};
+    w.until = r->child[after->id];
+    w.to->stage = r->graph->stage;
+    w.early = ARENA_ARRAY(r->arena, const Node *, count);
+    w.late = ARENA_ARRAY(r->arena, const Node *, count);
+    w.copy = ARENA_ARRAY(r->arena, const Node *, count);
+    build_early(&w);
+    w.after = w.early[after->id];
+    w.again = build_copy(&w);
+    if (w.again == w.early[value->id]) return NULL; // made from nothing that is stored
+    build_late(&w);
+    for (int i = 0; i < r->graph->root.count; i++) {
+        const Root *root = &r->graph->root.at[i];
+        graph_add_root(w.to, root->kind, root->name, root->leaf ? w.early[root->leaf->id] : NULL,
+                       w.late[root->value->id]);
+    }
+    return w.to;
+}
+
+// --- The pass
+
+static const Plan *plan_of(Arena *arena, const Graph *graph, const Planning *how) {
+    Fusion *fusion =
+        fuse(arena, graph, how->batch, how->target, how->placement, how->placements);
+    return plan_make(arena, fusion, WAKING_TIME);
+}
+
+// The next graph that takes less, or NULL. *tries: how many more there are.
+static const Graph *next_graph(Arena *arena, Round *r, const Planning *how, int *tries) {
+    const Node *value;
+    int64_t full = bytes_at(r->fusion, r->fullest);
+    while (*tries > 0 && (value = best_candidate(r))) {
+        const Node *after = made_before_use(r, value);
+        const Graph *graph = after ? with_copy(r, arena, value, after) : NULL;
+        r->refused[value->id] = true;
+        if (!graph) continue;
+        --*tries;
+        const Plan *plan = plan_of(r->arena, graph, how);
+        Round next = round_new(r->arena, graph, plan);
+        if (plan->work_bytes <= r->plan->work_bytes &&
+            bytes_at(next.fusion, next.fullest) <= full &&
+            (plan->work_bytes < r->plan->work_bytes || bytes_at(next.fusion, next.fullest) < full))
+            return graph;
+    }
+    return NULL;
+}
+
+const Graph *compute_again(Arena *arena, const Graph *graph, const Planning *how, int64_t room) {
+    int tries = MOST_TRIES;
+    for (bool going = true; going;) {
+        Arena *scratch = arena_new();
+        const Plan *plan = plan_of(scratch, graph, how);
+        Round round = round_new(scratch, graph, plan);
+        const Graph *next =
+            plan->work_bytes > room ? next_graph(arena, &round, how, &tries) : NULL;
+        going = next != NULL;
+        if (next) graph = next;
+        arena_free(scratch);
+    }
+    return graph;
+}
