@@ -36,6 +36,14 @@ static long long planned_bytes(const Module *module, const Target *target) {
     return bytes;
 }
 
+int compiled_again(const Compiled *compiled) {
+    const Plan *plan = compiled->plan[NNC_TRAIN];
+    int count = 0;
+    for (int k = 0; plan && k < plan->fusion->kernel.count; k++)
+        count += plan->fusion->kernel.at[k]->after.count > 0;
+    return count;
+}
+
 // --- Sizes to try: as many examples at a time as fit
 
 typedef Module Resized(const Module *module, int examples);

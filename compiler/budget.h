@@ -14,6 +14,7 @@
 enum { BUDGET_THREADS = 4 };
 
 Price compiled_price(const Compiled *compiled);
+int compiled_again(const Compiled *compiled); // kernels of a step that compute what was computed before
 
 // Planned, without its source (compile_plans).
 Compiled *plan_within(Arena *arena, const Module *module, const Target *target, Diag *diag);

@@ -149,13 +149,17 @@ static void print_budget(const Explain *explain) {
     const Compiled *compiled = explain->net->compiled;
     const NncProgram *program = &compiled->program;
     if (compiled->without.bytes == 0) return;
-    double more = compiled_price(compiled).flops - compiled->without.flops;
-    printf("  budget   %s: %d chunks of %d examples; the whole batch at once would take %s "
-           "(%d threads), and %s less\n",
+    Price price = compiled_price(compiled);
+    double more = price.flops - compiled->without.flops;
+    printf("  budget   %s: %s a step with %d threads, not %s, for %s more; ",
            number(arena, (double)compiled->module->budget, "B"),
-           (program->batch + program->chunk - 1) / program->chunk, program->chunk,
-           number(arena, (double)compiled->without.bytes, "B"), BUDGET_THREADS,
-           number(arena, most(more, 0), "FLOP"));
+           number(arena, (double)price.bytes, "B"), BUDGET_THREADS,
+           number(arena, (double)compiled->without.bytes, "B"), number(arena, most(more, 0), "FLOP"));
+    if (program->chunk < program->batch)
+        printf("%d chunks of %d examples\n", (program->batch + program->chunk - 1) / program->chunk,
+               program->chunk);
+    else
+        printf("%d kernels compute again what was not kept\n", compiled_again(compiled));
 }
 
 static void print_head(const Explain *explain) {
@@ -292,6 +296,8 @@ static void json_head(const Explain *explain) {
         json_count("budget", compiled->module->budget);
         json_count("bytes_without_budget", compiled->without.bytes);
         json_number("flops_without_budget", compiled->without.flops);
+        json_number("step_flops", compiled_price(compiled).flops);
+        json_count("computed_again", compiled_again(compiled));
     }
     if (explain->net->compiled->module->precision == DT_BF16)
         json_count("arena_bytes_f32", bytes_in_f32(explain));
