@@ -44,6 +44,27 @@ int compiled_again(const Compiled *compiled) {
     return count;
 }
 
+static const char *megabytes(Arena *arena, long long bytes) { // no less than there are
+    return arena_printf(arena, "%.1f MB", (double)((bytes + 99999) / 100000) / 10);
+}
+
+const char *budget_text(Arena *arena, const Compiled *compiled) {
+    if (compiled->without.bytes == 0) return NULL;
+    const NncProgram *program = &compiled->program;
+    Price price = compiled_price(compiled);
+    double more = 100 * (price.flops / compiled->without.flops - 1);
+    const char *how =
+        program->chunk < program->batch
+            ? arena_printf(arena, "%d chunks of %d examples",
+                           (program->batch + program->chunk - 1) / program->chunk, program->chunk)
+            : arena_printf(arena, "%d kernels compute again what is not kept",
+                           compiled_again(compiled));
+    return arena_printf(arena, "%s: %s; %s with %d threads, not %s, for %.1f %% more arithmetic",
+                        megabytes(arena, compiled->module->budget), how,
+                        megabytes(arena, price.bytes), BUDGET_THREADS,
+                        megabytes(arena, compiled->without.bytes), more > 0 ? more : 0);
+}
+
 // --- Sizes to try: as many examples at a time as fit
 
 typedef Module Resized(const Module *module, int examples);
@@ -85,10 +106,6 @@ static int evened(const Module *split, const Target *target, int most) {
 }
 
 // --- What does not fit
-
-static const char *megabytes(Arena *arena, long long bytes) { // no less than there are
-    return arena_printf(arena, "%.1f MB", (double)((bytes + 99999) / 100000) / 10);
-}
 
 typedef struct Least { // bytes that a step takes
     long long whole, again, chunks;

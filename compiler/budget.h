@@ -15,6 +15,8 @@ enum { BUDGET_THREADS = 4 };
 
 Price compiled_price(const Compiled *compiled);
 int compiled_again(const Compiled *compiled); // kernels of a step that compute what was computed before
+// What a budget made of the step and what that costs, in words; NULL where it made no difference.
+const char *budget_text(Arena *arena, const Compiled *compiled);
 
 // Planned, without its source (compile_plans).
 Compiled *plan_within(Arena *arena, const Module *module, const Target *target, Diag *diag);

@@ -134,27 +134,31 @@ static const Node *made_before_use(const Round *r, const Node *value) {
         const Node *node = r->graph->node.at[id];
         if (r->child[id] < r->fullest || r->child[id] >= use) continue;
         if (r->fusion->storage[id].buffer->arena != ARENA_WORK) continue;
-        if (!last || r->child[id] >= r->child[last->id]) last = node;
+        if (!last || r->child[id] > r->child[last->id]) last = node;
     }
     return last;
 }
 
 // --- The graph with its copy
 
+// Nodes come in the order that they had; a copy, in front of the first that reads it.
 typedef struct Rewrite {
     const Round *round;
     Graph *to;
-    const Node **early, **late, **copy; // by id: what a node is for kernels up to that one,
-                                        // for those behind it, and within the copy
-    const Node *value, *after, *again;  // the tensor; what its copy comes after; the copy
-    int until;                          // the child of the plan's root that makes `after`
+    // By id: what a node is for kernels up to the one that makes `after`, for those behind it, and
+    // within the copy.
+    const Node **early, **late, **copy;
+    const Node *value, *after; // the tensor; what its copy comes after
+    int until;                 // the child of the plan's root that makes `after`
 } Rewrite;
 
-static const Node *rebuilt(const Rewrite *w, const Node *node, const Node *const *now) {
+typedef const Node *Version(Rewrite *w, const Node *node);
+
+static const Node *rebuilt(Rewrite *w, const Node *node, Version *version) {
     const Graph *from = w->round->graph;
     const Node **in = ARENA_ARRAY(w->to->arena, const Node *, node->in_count + 1);
     for (int i = 0; i < node->in_count; i++)
-        if (!(in[i] = now[node->in[i]->id])) return NULL;
+        in[i] = version(w, node->in[i]);
     const Node *made = node_rebuild(w->to, node, in);
     for (const SpanList *item = from->spans.at[node->id]; item; item = item->next)
         graph_add_span(w->to, made, item->span);
@@ -166,64 +170,53 @@ static bool is_stored(const Rewrite *w, const Node *node) {
     return node_is_leaf(node) || w->round->child[node->id] >= 0;
 }
 
-static void build_early(Rewrite *w) {
-    for (int id = 0; id < w->round->graph->node.count; id++)
-        if (w->round->child[id] <= w->until)
-            w->early[id] = rebuilt(w, w->round->graph->node.at[id], w->early);
+static bool is_early(const Rewrite *w, const Node *node) {
+    return is_stored(w, node) && w->round->child[node->id] <= w->until;
 }
 
-static const Node *build_copy(Rewrite *w) {
-    const Graph *graph = w->round->graph;
-    bool *needed = ARENA_ARRAY(w->round->arena, bool, graph->node.count + 1);
-    needed[w->value->id] = true;
-    for (int id = (int)w->value->id; id >= 0; id--) {
-        const Node *node = graph->node.at[id];
-        bool inner = needed[id] && (node == w->value || !is_stored(w, node));
-        for (int i = 0; inner && i < node->in_count; i++)
-            needed[node->in[i]->id] = true;
-    }
-    for (uint32_t id = 0; id <= w->value->id; id++) {
-        const Node *node = graph->node.at[id];
-        if (!needed[id]) continue;
-        if (node == w->value || !is_stored(w, node))
-            w->copy[id] = rebuilt(w, node, w->copy);
-        else
-            w->copy[id] = node_again(w->to, w->early[id], w->after);
-    }
-    return w->copy[w->value->id];
+static const Node *early(Rewrite *w, const Node *node) {
+    const Node **made = &w->early[node->id];
+    if (!*made) *made = rebuilt(w, node, early);
+    return *made;
 }
 
-static void build_late(Rewrite *w) {
-    for (int id = 0; id < w->round->graph->node.count; id++) {
-        const Node *node = w->round->graph->node.at[id];
-        if (node == w->value)
-            w->late[id] = w->again;
-        else if (node_is_leaf(node) || (is_stored(w, node) && w->early[id]))
-            w->late[id] = w->early[id];
-        else
-            w->late[id] = rebuilt(w, node, w->late);
-    }
+static const Node *copy(Rewrite *w, const Node *node) {
+    const Node **made = &w->copy[node->id];
+    if (*made) return *made;
+    bool inner = node == w->value || !is_stored(w, node);
+    *made = inner ? rebuilt(w, node, copy) : node_again(w->to, early(w, node), early(w, w->after));
+    return *made;
+}
+
+static const Node *late(Rewrite *w, const Node *node) {
+    const Node **made = &w->late[node->id];
+    if (*made) return *made;
+    *made = node == w->value     ? copy(w, node)
+            : is_early(w, node) ? early(w, node)
+                                : rebuilt(w, node, late);
+    return *made;
 }
 
 static const Graph *with_copy(const Round *r, Arena *arena, const Node *value, const Node *after) {
     int count = r->graph->node.count + 1;
     Rewrite w = {.round = r, .to = graph_new(arena, r->graph->name), .value = value};
+    w.after = after;
     w.until = r->child[after->id];
     w.to->stage = r->graph->stage;
     w.early = ARENA_ARRAY(r->arena, const Node *, count);
     w.late = ARENA_ARRAY(r->arena, const Node *, count);
     w.copy = ARENA_ARRAY(r->arena, const Node *, count);
-    build_early(&w);
-    w.after = w.early[after->id];
-    w.again = build_copy(&w);
-    if (w.again == w.early[value->id]) return NULL; // made from nothing that is stored
-    build_late(&w);
+    for (int id = 0; id < r->graph->node.count; id++) {
+        const Node *node = r->graph->node.at[id];
+        if (is_early(&w, node)) early(&w, node);
+        if (is_stored(&w, node) && !is_early(&w, node)) late(&w, node);
+    }
     for (int i = 0; i < r->graph->root.count; i++) {
         const Root *root = &r->graph->root.at[i];
-        graph_add_root(w.to, root->kind, root->name, root->leaf ? w.early[root->leaf->id] : NULL,
-                       w.late[root->value->id]);
+        graph_add_root(w.to, root->kind, root->name, root->leaf ? early(&w, root->leaf) : NULL,
+                       late(&w, root->value));
     }
-    return w.to;
+    return copy(&w, value) != early(&w, value) ? w.to : NULL; // else it is made of constants alone
 }
 
 // --- The pass

@@ -243,8 +243,7 @@ static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted,
     for (int i = 0; i < kernel->result.count; i++)
         if (kernel->result.at[i].value == node) return moved;
     if (node != wanted && (m->f->stored[node->id] || node_is_leaf(node))) return false;
-    bool pointwise = op_info(node->op)->pointwise || node->op == OP_cast ||
-                     node->op == OP_stop || node->op == OP_again;
+    bool pointwise = op_info(node->op)->pointwise || node->op == OP_cast || node->op == OP_stop;
     int used = node->op == OP_again ? 1 : node->in_count;
     for (int i = 0; i < used; i++)
         if (uses_moved(m, kernel, wanted, node->in[i], moved || !pointwise, seen)) return true;
@@ -266,7 +265,8 @@ static bool can_share(const Maker *m, const Kernel *kernel, int at, const Kernel
     for (int i = 0; i < wanted->reads.count; i++) {
         const Node *read = wanted->reads.at[i];
         int made_at = m->made_at[read->id];
-        if (made_at > at || (made_at == at && !computes(kernel, read))) return false;
+        bool makes_it = computes(kernel, read) && wanted->after.count == 0;
+        if (made_at > at || (made_at == at && !makes_it)) return false;
         shared |= made_at == at;
         for (int k = 0; k < kernel->reads.count; k++)
             shared |= kernel->reads.at[k] == read && shape_eval(&read->shape, m->batch) >= least;

@@ -143,25 +143,6 @@ static const char *duration(Arena *arena, double seconds) {
                            : arena_printf(arena, "%.1f us", 1e6 * seconds);
 }
 
-// What a budget made of the step, and what that takes.
-static void print_budget(const Explain *explain) {
-    Arena *arena = explain->net->settings.arena;
-    const Compiled *compiled = explain->net->compiled;
-    const NncProgram *program = &compiled->program;
-    if (compiled->without.bytes == 0) return;
-    Price price = compiled_price(compiled);
-    double more = price.flops - compiled->without.flops;
-    printf("  budget   %s: %s a step with %d threads, not %s, for %s more; ",
-           number(arena, (double)compiled->module->budget, "B"),
-           number(arena, (double)price.bytes, "B"), BUDGET_THREADS,
-           number(arena, (double)compiled->without.bytes, "B"), number(arena, most(more, 0), "FLOP"));
-    if (program->chunk < program->batch)
-        printf("%d chunks of %d examples\n", (program->batch + program->chunk - 1) / program->chunk,
-               program->chunk);
-    else
-        printf("%d kernels compute again what was not kept\n", compiled_again(compiled));
-}
-
 static void print_head(const Explain *explain) {
     Arena *arena = explain->net->settings.arena;
     const NncProgram *program = &explain->net->compiled->program;
@@ -176,7 +157,8 @@ static void print_head(const Explain *explain) {
            NNC_LOADER_BATCHES, number(arena, (double)memory->input, "B"),
            number(arena, (double)memory->output, "B"), number(arena, (double)memory->work, "B"),
            explain->threads, number(arena, (double)memory->scratch, "B"));
-    print_budget(explain);
+    const char *budget = budget_text(arena, explain->net->compiled);
+    if (budget) printf("  budget   %s\n", budget);
     if (explain->net->compiled->module->precision == DT_BF16)
         printf("  precision bf16: in f32 it would be %s\n",
                number(arena, (double)bytes_in_f32(explain), "B"));

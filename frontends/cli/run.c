@@ -2,6 +2,8 @@
 // nnc train, eval, predict: compile in memory, then the runtime does what a built program does.
 #include "cli/cli.h"
 
+#include "budget.h"
+
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +23,8 @@ static int status_of(NncStatus status, const NncError *error) {
 // Said before the C compiler is at work, which takes seconds.
 static void announce(const Settings *settings, const Compiled *compiled) {
     if (settings->run.json || settings->run.quiet) return;
+    const char *budget = budget_text(settings->arena, compiled);
+    if (budget) printf("%s: budget %s\n", settings->file, budget);
     printf("%s: C in %.0f ms\n", settings->file, 1e3 * compiled->seconds);
     fflush(stdout);
 }

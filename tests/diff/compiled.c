@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lays out a graph's arenas as compile() does, and moves values between them and the oracle's.
 #include "compiled.h"
+#include "pass/again.h"
 #include "pass/layout.h"
 #include "pass/lower.h"
 #include "pass/simplify.h"
@@ -43,6 +44,8 @@ void case_build(Case *c, double least, JitTier tier) {
     const Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
     graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
     graph = update(c->arena, graph, target);
+    Planning how = {c->batch, target, c->place.at, c->place.count};
+    if (c->again) graph = compute_again(c->arena, graph, &how, 1);
     c->plan =
         plan_make(c->arena, fuse(c->arena, graph, c->batch, target, c->place.at, c->place.count),
                   c->least_time);
@@ -91,18 +94,33 @@ static int64_t offset_of(const Case *c, const char *name, BufferArena arena) {
     return 0;
 }
 
+enum { FENCE = 0x5a };
+
+static int64_t aligned(int64_t bytes) { return (bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN; }
+
+// With a line on either side in which nobody is to write.
 static char *new_arena(Arena *arena, int64_t bytes) {
-    char *memory = arena_alloc(arena, (size_t)bytes + 2 * NNC_ALIGN);
-    memory += NNC_ALIGN - (uintptr_t)memory % NNC_ALIGN;
+    char *memory = arena_alloc(arena, (size_t)aligned(bytes) + 3 * NNC_ALIGN);
+    memory += 2 * NNC_ALIGN - (uintptr_t)memory % NNC_ALIGN;
+    memset(memory - NNC_ALIGN, FENCE, (size_t)aligned(bytes) + 2 * NNC_ALIGN);
     memset(memory, 0x7f, (size_t)bytes); // what was not written is large
     return memory;
+}
+
+static void check_fences(const Case *c, int which, const char *memory, int64_t bytes) {
+    for (int64_t i = 0; i < NNC_ALIGN; i++)
+        cr_assert(memory[-1 - i] == FENCE && memory[aligned(bytes) + i] == FENCE,
+                  "seed %d: arena %d of %d bytes is not enough", (int)c->seed, which, (int)bytes);
 }
 
 static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) {
     char *arena[5];
     double hyper[64];
-    for (int i = 0; i < 5; i++) // all threads' scratch memory
-        arena[i] = new_arena(c->arena, c->bytes[i] * (i == ARENA_SCRATCH ? MOST_THREADS : 1));
+    int64_t bytes[5];
+    for (int i = 0; i < 5; i++) {
+        bytes[i] = c->bytes[i] * (i == ARENA_SCRATCH ? nnc_pool_threads(pool) : 1);
+        arena[i] = new_arena(c->arena, bytes[i]);
+    }
     for (int id = 0; id < c->graph->node.count; id++) {
         const Node *node = c->graph->node.at[id];
         BufferArena where = node->op == OP_input ? ARENA_INPUT : ARENA_STATE;
@@ -131,6 +149,8 @@ static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool) 
                   .step = STEP,
                   .pool = pool};
     run(&ctx);
+    for (int i = 0; i < 5; i++)
+        check_fences(c, i, arena[i], bytes[i]);
     return ctx;
 }
 

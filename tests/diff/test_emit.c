@@ -8,25 +8,43 @@
 
 enum { GRAPHS = 400 };
 
-static void check(uint64_t seed, double least, JitTier tier, bool separate, NncPool *pool) {
+typedef struct How {
+    double least; // multiplications of a contraction that is a product
+    JitTier tier;
+    bool separate, again; // as in Case
+} How;
+
+// How many kernels compute again what was computed before.
+static int check(uint64_t seed, const How *how, NncPool *pool) {
     Arena *arena = arena_new();
     Case *c = case_new(arena, random_graph(arena, seed), seed);
-    c->separate = separate;
-    case_build(c, least, tier);
+    int again = 0;
+    c->separate = how->separate;
+    c->again = how->again;
+    case_build(c, how->least, how->tier);
     for (int64_t n = BATCH; n >= 1; n -= 2)
         case_check(c, n, random_leaves(arena, c->graph, n, seed), pool);
+    for (int k = 0; k < c->plan->fusion->kernel.count; k++)
+        again += c->plan->fusion->kernel.at[k]->after.count > 0;
     jit_free(c->jit);
     arena_free(arena);
+    return again;
 }
 
-static void check_all(double least, JitTier tier, bool separate, int graphs) {
+static int check_all(How how, int graphs) {
+    int again = 0;
     NncPool *pool = nnc_pool_new(2);
     for (uint64_t seed = 1; seed <= (uint64_t)graphs; seed++)
-        check(seed, least, tier, separate, pool);
+        again += check(seed, &how, pool);
     nnc_pool_free(pool);
+    return again;
 }
 
-Test(emit, loops_in_tcc) { check_all(1e9, JIT_TCC, false, GRAPHS); }
-Test(emit, products_in_tcc) { check_all(0, JIT_TCC, false, GRAPHS); }
-Test(emit, products_in_native) { check_all(0, JIT_NATIVE, false, 12); }
-Test(emit, operators_by_themselves) { check_all(0, JIT_TCC, true, GRAPHS); }
+Test(emit, loops_in_tcc) { check_all((How){1e9, JIT_TCC, false, false}, GRAPHS); }
+Test(emit, products_in_tcc) { check_all((How){0, JIT_TCC, false, false}, GRAPHS); }
+Test(emit, products_in_native) { check_all((How){0, JIT_NATIVE, false, false}, 12); }
+Test(emit, operators_by_themselves) { check_all((How){0, JIT_TCC, true, false}, GRAPHS); }
+Test(emit, things_computed_again) {
+    int again = check_all((How){0, JIT_TCC, false, true}, GRAPHS);
+    cr_assert(again >= 20, "%d kernels compute something again", again);
+}
