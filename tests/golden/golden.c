@@ -168,6 +168,7 @@ static const GoldenStage stages[] = {
     {".tidy", dump_pass, "tidy", false},
     {".layout", dump_pass, "layout", false},
     {".update", dump_pass, "update", false},
+    {".precision", dump_pass, "precision", false},
     {".fuse", dump_pass, "fuse", false},
     {".plan", dump_pass, "plan", false},
     {".c", dump_pass, "c", false},
