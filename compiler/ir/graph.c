@@ -57,6 +57,16 @@ void graph_set_label(Graph *graph, const Node *node, const char *label) {
     graph->label.at[node->id] = label ? intern(graph, label) : NULL;
 }
 
+// A rule may have found the node to be an older one, of another kind: that was not chosen here.
+void graph_take_notes(Graph *graph, const Node *made, const Graph *from, const Node *node) {
+    for (const SpanList *item = from->spans.at[node->id]; item; item = item->next)
+        graph_add_span(graph, made, item->span);
+    if (from->label.at[node->id] && !graph->label.at[made->id])
+        graph_set_label(graph, made, from->label.at[node->id]);
+    if (made->op == node->op && !graph->choice.at[made->id])
+        graph->choice.at[made->id] = from->choice.at[node->id];
+}
+
 // --- Hash-consing: a node's key is what it is, written out as 64-bit words without any padding
 
 static void add(Graph *graph, int64_t word) { VEC_PUSH(graph->arena, graph->key, word); }
@@ -198,6 +208,7 @@ static const Node *append(Graph *graph, const Node *node) {
     VEC_PUSH(graph->arena, graph->node, copy);
     VEC_PUSH(graph->arena, graph->spans, NULL);
     VEC_PUSH(graph->arena, graph->label, NULL);
+    VEC_PUSH(graph->arena, graph->choice, graph->choosing);
     return copy;
 }
 
@@ -226,10 +237,7 @@ static const Node *import_node(Graph *to, const Graph *from, const Node *node, c
     for (int i = 0; i < node->in_count; i++)
         in[i] = done[node->in[i]->id];
     const Node *made = node_rebuild(to, node, in);
-    for (const SpanList *item = from->spans.at[node->id]; item; item = item->next)
-        graph_add_span(to, made, item->span);
-    if (from->label.at[node->id] && !to->label.at[made->id])
-        graph_set_label(to, made, from->label.at[node->id]);
+    graph_take_notes(to, made, from, node);
     return made;
 }
 

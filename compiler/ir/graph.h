@@ -141,6 +141,8 @@ typedef struct Graph {
     VEC(Root) root;
     VEC(const SpanList *) spans; // by id
     VEC(const char *) label;     // by id, or NULL: a name for a reader ("fc1.weight"); not part of equality
+    VEC(const struct Choice *) choice; // by id, or NULL: the choice that it was made by (support/choice.h)
+    const struct Choice *choosing;     // what nodes that are made now get there
     Span here;                   // builders give it to the nodes they make or find again (SPAN_NONE: nothing)
     struct Map *interned, *conses; // names; nodes by content
     VEC(int64_t) key;              // where the key of a node is written to look it up
@@ -150,6 +152,8 @@ Graph *graph_new(Arena *arena, const char *name);
 void graph_add_root(Graph *graph, RootKind kind, const char *name, const Node *leaf, const Node *value);
 void graph_add_span(Graph *graph, const Node *node, Span span);
 void graph_set_label(Graph *graph, const Node *node, const char *label);
+// Spans, label and choice of a node, for what it has become in another graph.
+void graph_take_notes(Graph *graph, const Node *made, const Graph *from, const Node *node);
 bool graph_owns(const Graph *graph, const Node *node);
 
 // --- Builders. All are hash-consed: equal nodes are one node.
@@ -198,7 +202,7 @@ const Node *node_wino(Graph *, Op, const Node *, WinoAttr, Shape out);
 const Node *node_rebuild(Graph *graph, const Node *node, const Node *const *in);
 
 // Copies into `to` what `value` needs of `from`, nodes for which done[id] is set standing for themselves;
-// done has from->node.count entries (NULL: not yet) and is filled in. Spans and labels come along.
+// done has from->node.count entries (NULL: not yet) and is filled in. Its side tables come along.
 const Node *graph_import(Graph *to, const Graph *from, const Node *value, const Node **done);
 
 // --- The operator table

@@ -30,7 +30,7 @@ static const char seal_magic[8] = "nncobj1";
 // --- The folder
 
 // Others' files are not to run as ours.
-static bool is_ours(const char *path) {
+bool cache_is_ours(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && info.st_uid == geteuid() &&
            !(info.st_mode & (S_IWGRP | S_IWOTH));
@@ -46,7 +46,7 @@ static const char *default_folder(Arena *arena) {
 Cache cache_open(Arena *arena, const char *folder) {
     if (!folder) folder = default_folder(arena);
     bool usable =
-        folder && folder_make(folder) && is_ours(folder) && access(folder, W_OK | X_OK) == 0;
+        folder && folder_make(folder) && cache_is_ours(folder) && access(folder, W_OK | X_OK) == 0;
     return (Cache){usable ? folder : NULL};
 }
 
@@ -91,6 +91,16 @@ static const char *processor(Arena *arena) {
     return text.length ? text.text : "";
 }
 
+const char *cache_target_file(Arena *arena, Cache cache, const Target *target) {
+    const CCompiler *compiler = target->compiler;
+    if (!cache.folder || !compiler || !target->lanes) return NULL;
+    const char *text =
+        arena_printf(arena, "%s %d %d\n%s\n%s\n%s", target->name, target->lanes, target->registers,
+                     compiler->identity, target->tools, processor(arena));
+    Hash128 hash = hash128(text, strlen(text));
+    return arena_printf(arena, "%s/tuned-%016llx.json", cache.folder, (unsigned long long)hash.low);
+}
+
 CacheKey cache_key(Arena *arena, const CCompiler *compiler, const JitOptions *options,
                    const char *source) {
     Args args = compiler_args(arena, compiler, options->march, options->debug);
@@ -119,7 +129,7 @@ const char *cache_path(Arena *arena, Cache cache, CacheKey key) {
 bool cache_check(Arena *arena, const char *path, CacheKey key) {
     size_t length;
     Seal seal;
-    const char *object = is_ours(path) ? file_read(arena, path, &length) : NULL;
+    const char *object = cache_is_ours(path) ? file_read(arena, path, &length) : NULL;
     if (!object || length < sizeof seal) return false;
     length -= sizeof seal;
     memcpy(&seal, object + length, sizeof seal);

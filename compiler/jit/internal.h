@@ -108,6 +108,10 @@ typedef struct CacheKey {
 } CacheKey;
 
 Cache cache_open(Arena *arena, const char *folder);
+bool cache_is_ours(const char *path); // and nobody else may write to it
+// Where what was measured of a target is kept: by its processor, its compiler and its flags. NULL:
+// nowhere.
+const char *cache_target_file(Arena *arena, Cache cache, const Target *target);
 CacheKey cache_key(Arena *arena, const CCompiler *compiler, const JitOptions *options,
                    const char *source);
 const char *cache_path(Arena *arena, Cache cache, CacheKey key);

@@ -319,7 +319,7 @@ static void choose_reads(Fuse *f, const Node *product) {
             base = base->in[0];
         from.deep[i] = base;
     }
-    read->tiled = tiling_choose_reads(f->fusion->target, f->fusion->batch, &from, read->base);
+    read->tiled = tiling_choose_reads(f->arena, f->fusion->target, f->fusion->batch, &from, read);
     if (!read->tiled) return;
     for (int i = 0; i < 2; i++)
         if (read->base[i] == product->in[i]) read->base[i] = NULL;

@@ -205,6 +205,10 @@ static void place_in_scratch(Maker *m, Kernel *kernel) {
     place_scratch(kernel->packed, &at);
 }
 
+static void add_choice(Maker *m, Kernel *kernel, const struct Choice *choice) {
+    if (choice) VEC_PUSH(m->arena, kernel->choice, choice);
+}
+
 static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     Kernel *kernel = ARENA_NEW(m->arena, Kernel);
     kernel->id = m->fusion->kernel.count;
@@ -218,6 +222,8 @@ static Kernel *add_kernel(Maker *m, Result result, const Node *core) {
     VEC_PUSH(m->arena, kernel->result, result);
     VEC_PUSH(m->arena, m->fusion->kernel, kernel);
     set_reads(m, kernel);
+    add_choice(m, kernel, m->fusion->graph->choice.at[(core ? core : result.value)->id]);
+    if (core && core->op == OP_product) add_choice(m, kernel, m->fusion->read[core->id].choice);
     int64_t at = 0;
     if (kernel->kind == KERNEL_PRODUCT) place_in_scratch(m, kernel);
     if (kernel->kind == KERNEL_WINO) place_product(m, kernel, &at);

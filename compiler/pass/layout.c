@@ -296,9 +296,7 @@ Graph *layout(Arena *arena, const Graph *from) {
         if (from->spans.at[id]) to->here = from->spans.at[id]->span;
         const Node *passed = node->in_count > 3 ? NULL : pass_on(to, node, many);
         map[id] = joined(to, passed ? passed : node_rebuild(to, node, many));
-        for (const SpanList *s = from->spans.at[id]; s; s = s->next)
-            graph_add_span(to, map[id], s->span);
-        if (from->label.at[id]) graph_set_label(to, map[id], from->label.at[id]);
+        graph_take_notes(to, map[id], from, node);
         to->here = SPAN_NONE;
     }
     for (int i = 0; i < from->root.count; i++) {

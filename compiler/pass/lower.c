@@ -394,7 +394,7 @@ static const Node *lower_contract(const Lower *pass, const Node *node, ContractA
     set_indices(&l, &access, out, summed);
     if (multiplications(&l) < pass->least) return NULL;
     const Node *winograd =
-        pass->target->lanes && !summed ? lower_winograd(g, a, b, &access, out, pass->target) : NULL;
+        pass->target->lanes && !summed ? lower_winograd(&l, a, b, &access, out) : NULL;
     if (winograd) return winograd;
     for (int axis = 0; axis < a->shape.rank; axis++)
         take_fold(&l, a, axis, access.a, access.b, b->shape.rank);
@@ -521,10 +521,9 @@ Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least, const
     for (int id = 0; id < from->node.count; id++) {
         if (from->spans.at[id]) to->here = from->spans.at[id]->span;
         const Node *node = pass.map[id] = lower_node(&pass, from->node.at[id]);
-        for (const SpanList *s = from->spans.at[id]; s; s = s->next)
-            graph_add_span(to, node, s->span);
-        if (from->label.at[id]) graph_set_label(to, node, from->label.at[id]);
+        graph_take_notes(to, node, from, from->node.at[id]);
         to->here = SPAN_NONE;
+        to->choosing = NULL;
     }
     for (int i = 0; i < from->root.count; i++) {
         const Root *root = &from->root.at[i];

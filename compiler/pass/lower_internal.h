@@ -42,8 +42,9 @@ const Node *lower_product(Lowering *l, const Operand *a, const Operand *b, const
                           int count, int8_t *got);
 
 // A 3x3 convolution of stride 1, or a gradient of one, by Winograd's transforms (wino.c); NULL where
-// the contraction is none, or it does not pay.
-const Node *lower_winograd(Graph *graph, const Node *a, const Node *b, const ContractAttr *attr,
-                           const Shape *out, const Target *target);
+// the contraction is none, or it does not pay. What the graph's nodes are made by from here on is
+// that choice.
+const Node *lower_winograd(Lowering *l, const Node *a, const Node *b, const ContractAttr *attr,
+                           const Shape *out);
 
 #endif

@@ -84,13 +84,16 @@ typedef struct Kernel {
                                  // calls of nnc_product
     int64_t unit; // > 0: it touches buffers of a thread's part (Buffer.part), and this many of its
                   // own outermost indices are one of theirs
+    VEC(const struct Choice *) choice; // that it comes from: an algorithm, a product's form
     const char *apart; // why it is not in one kernel with what it reads: a short reason
     const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;
 
 typedef struct Reads { // of a product that is emitted: what its operands are read from
     const Node *base[2]; // through movements; NULL: the operand itself
+    int form;            // of its blocks (pass/tiling.c)
     bool tiled;
+    const struct Choice *choice; // of all that; NULL: there was none
 } Reads;
 
 typedef struct Fusion {

@@ -90,15 +90,12 @@ static const Node *rewrite(Round *round, const Node *node) {
 
 static void rebuild(Round *round, const Node *node, Arena *scratch) {
     const SpanList *spans = round->from->spans.at[node->id];
-    const char *label = round->from->label.at[node->id];
     const Node **in = ARENA_ARRAY(scratch, const Node *, node->in_count);
     for (int i = 0; i < node->in_count; i++)
         in[i] = round->done[node->in[i]->id];
     round->to->here = spans ? spans->span : SPAN_NONE;
     const Node *made = rewrite(round, node_rebuild(round->to, node, in));
-    for (const SpanList *s = spans; s; s = s->next)
-        graph_add_span(round->to, made, s->span);
-    if (label && !round->to->label.at[made->id]) graph_set_label(round->to, made, label);
+    graph_take_notes(round->to, made, round->from, node);
     round->done[node->id] = made;
 }
 

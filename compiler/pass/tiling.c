@@ -7,6 +7,9 @@
 // ways round, the one is taken that costs least by a count of what its vectors and registers waste.
 #include "pass/tiling.h"
 #include "pass/view.h"
+#include "support/choice.h"
+
+#include <math.h>
 
 enum {
     LEAST_PARALLEL = 200000, // multiplications, below which threads are not worth waking
@@ -302,20 +305,14 @@ static double choose_dot(const Target *target, Tiling *t) {
            widening(t, SIDE_A) + widening(t, SIDE_B);
 }
 
-// Of all forms the cheapest; -1: none.
-static double choose(const Problem *p, Tiling *best) {
-    double least = -1;
-    for (int form = 0; form < 6; form++) {
-        Tiling t = {.swapped = form % 2, .plain = p->plain, .batch = p->batch};
-        t.lanes = p->target->lanes;
-        if ((t.swapped && !p->plain) || !find_digits(p, &t)) continue;
-        double cost =
-            form / 2 < 2 ? choose_outer(p->target, &t, form / 2) : choose_dot(p->target, &t);
-        if (cost < 0 || (least >= 0 && cost >= least)) continue;
-        least = cost;
-        *best = t;
-    }
-    return least;
+enum { FORMS = 6 }; // outer, packed, dot; each also swapped
+
+// The cost of one of the forms; -1: it cannot be had.
+static double make_form(const Problem *p, int form, Tiling *t) {
+    *t = (Tiling){.swapped = form % 2, .plain = p->plain, .batch = p->batch};
+    t->lanes = p->target->lanes;
+    if ((t->swapped && !p->plain) || !find_digits(p, t)) return -1;
+    return form / 2 < 2 ? choose_outer(p->target, t, form / 2) : choose_dot(p->target, t);
 }
 
 // --- Reads
@@ -334,27 +331,109 @@ static void set_epilogue(Problem *p, const Node *end, const Shape *space) {
         bug("a product's epilogue is not its rows");
 }
 
-bool tiling_choose_reads(const Target *target, int64_t batch, const Reading *from,
-                         const Node *base[2]) {
-    double least = -1;
+// By which movements an operand is read: "b by window permute"; those that only rename are left out.
+static void print_movements(Buf *out, char name, const Node *operand, const Node *deep) {
+    for (bool first = true; operand != deep; operand = operand->in[0]) {
+        if (operand->op == OP_reshape) continue;
+        if (first) buf_printf(out, ", %c by", name);
+        buf_printf(out, " %s", op_info(operand->op)->name);
+        first = false;
+    }
+}
+
+// "product 16x128x784, b transposed, epilogue": rows, columns, and what is summed; how many, and of
+// how many blocks. Also all else that the choice depends on.
+static const char *name_site(Arena *arena, const Reading *from, int64_t batch) {
+    const Node *core = from->product;
+    const ProductAttr *attr = &core->attr->product;
+    const Dim *out = core->shape.dim, *a = core->in[0]->shape.dim;
+    int64_t times = dim_eval(out[0], batch), blocks = dim_eval(a[1], batch);
+    Buf text = buf_new(arena);
+    buf_add(&text, "product ");
+    if (times > 1) buf_printf(&text, "%lld of ", (long long)times);
+    buf_printf(&text, "%lldx%lldx", (long long)dim_eval(out[1], batch),
+               (long long)dim_eval(out[2], batch));
+    if (blocks > 1) buf_printf(&text, "%lld*", (long long)blocks);
+    buf_printf(&text, "%lld", (long long)dim_eval(a[attr->transpose_a ? 2 : 3], batch));
+    if (attr->transpose_a) buf_add(&text, ", a transposed");
+    if (attr->transpose_b) buf_add(&text, ", b transposed");
+    for (int i = 0; i < 2; i++)
+        print_movements(&text, "ab"[i], core->in[i], from->deep[i]);
+    if (from->end != core) buf_add(&text, ", epilogue");
+    return text.text;
+}
+
+// Ways: 1 reads a, 2 reads b from what it moves; else it is read itself, and stored for that. False
+// where that is another way as well.
+static bool set_way(Problem *p, const Reading *from, int way, double *cost) {
+    *cost = 0;
+    for (int i = 0; i < 2; i++) {
+        const Node *operand = p->core->in[i];
+        p->view[i] = view_find(operand, from->deep[i], p->batch);
+        if (!(way >> i & 1)) {
+            if (p->view[i].base == operand) return false;
+            p->view[i] = view_find(operand, operand, p->batch);
+        }
+        if (p->view[i].base == operand && !from->stored[i])
+            *cost += COPY_COST * (double)shape_eval(&operand->shape, p->batch);
+    }
+    return true;
+}
+
+// Is a call of the library worth a try? The model does not know what it makes of a shape.
+static bool suits_library(const Target *target, const Problem *p) {
+    enum { LEAST_CALLED = 100000 }; // multiplications of one call
+    const Dim *dim = p->core->shape.dim;
+    bool transposed = p->core->attr->product.transpose_a;
+    double work = (double)dim_eval(dim[1], p->batch) * (double)dim_eval(dim[2], p->batch) *
+                  (double)dim_eval(p->core->in[0]->shape.dim[transposed ? 2 : 3], p->batch);
+    return target_is_here(target) && work >= LEAST_CALLED;
+}
+
+enum { WAYS = 4 };
+
+static const char *candidate_name(int form, int way) {
+    static const char *const names[WAYS][FORMS] = {
+#define WAY(how)                                                                                   \
+    {"outer" how, "outer, swapped" how, "packed" how, "packed, swapped" how, "dot" how,            \
+     "dot, swapped" how}
+        WAY(", a and b stored"), WAY(", b stored"), WAY(", a stored"), WAY(""),
+#undef WAY
+    };
+    return names[way][form];
+}
+
+static void offer_forms(Choice *choice, Problem *p, const Reading *from, int way) {
+    double copies;
+    if (!set_way(p, from, way, &copies)) return;
+    for (int form = 0; form < FORMS; form++) {
+        Tiling tiling;
+        double cost = make_form(p, form, &tiling);
+        if (cost >= 0) choice_offer(choice, candidate_name(form, way), copies + cost);
+    }
+}
+
+bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, const Reading *from,
+                         Reads *read) {
+    double copies;
     Problem p = {.target = target, .batch = batch, .core = from->product};
     set_epilogue(&p, from->end, &from->end->shape);
     if (target->lanes == 0 || is_empty(batch, p.core)) return false;
-    for (int way = 0; way < 4; way++) {
-        double cost = 0;
-        for (int i = 0; i < 2; i++) {
-            const Node *operand = p.core->in[i];
-            p.view[i] = view_find(operand, way >> i & 1 ? operand : from->deep[i], batch);
-            if (p.view[i].base == operand && !from->stored[i])
-                cost += COPY_COST * (double)shape_eval(&operand->shape, batch);
+    Choice *choice = choice_new(arena, name_site(arena, from, batch));
+    for (int way = WAYS - 1; way >= 0; way--)
+        offer_forms(choice, &p, from, way);
+    if (choice->count > 0 && suits_library(target, &p)) choice_offer(choice, "library", INFINITY);
+    if (choice_take(choice, target->tuning) < 0) return false;
+    read->choice = choice;
+    for (int way = 0; way < WAYS; way++)
+        for (int form = 0; form < FORMS; form++) {
+            if (!choice_takes(choice, candidate_name(form, way))) continue;
+            set_way(&p, from, way, &copies);
+            read->base[0] = p.view[0].base, read->base[1] = p.view[1].base;
+            read->form = form;
+            return true;
         }
-        Tiling tiling;
-        double own = choose(&p, &tiling);
-        if (own < 0 || (least >= 0 && cost + own >= least)) continue;
-        least = cost + own;
-        base[0] = p.view[0].base, base[1] = p.view[1].base;
-    }
-    return least >= 0;
+    return false;
 }
 
 // --- Tiles
@@ -571,7 +650,7 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     p.in_scratch = kernel->product;
     set_epilogue(&p, kernel->result.at[0].value, &kernel->space);
     Tiling *tiling = ARENA_NEW(arena, Tiling);
-    if (choose(&p, tiling) < 0) bug("a product has lost its tiling");
+    if (make_form(&p, fusion->read[core->id].form, tiling) < 0) bug("a product has lost its tiling");
     choose_tiles(kernel, tiling);
     if (p.in_scratch && tiling_is_single(tiling)) place_tile(tiling);
     if (tiling->packed) pack(tiling);

@@ -60,17 +60,17 @@ typedef struct Tiling {
 
 // --- For fusion: which nodes a product reads
 
-// What the operands of a product are read from: operand[i], or what it moves, `deep[i]`, whichever
-// computes sooner, what it costs to store what is not stored otherwise included. False where the
-// target has no vectors.
+// Chooses a product's form, and what its operands are read from: operand[i], or what it moves,
+// `deep[i]`; what it costs to store what is not stored otherwise is counted. False where the
+// library multiplies: the target has no vectors, or the library was measured to be faster.
 typedef struct Reading {
     const Node *product;
     const Node *deep[2]; // the nodes that the operands are movements of, or the operands themselves
     bool stored[2];      // is operand[i] in memory in any case?
     const Node *end;     // of its epilogue: the product itself where there is none
 } Reading;
-bool tiling_choose_reads(const Target *target, int64_t batch, const Reading *from,
-                         const Node *base[2]);
+bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, const Reading *from,
+                         Reads *read);
 
 // --- For kernels
 

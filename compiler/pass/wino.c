@@ -10,6 +10,7 @@
 // where ' is a transposed map. V and out'(Y) are equal nodes of the forward pass and of the two
 // gradients, and so computed once.
 #include "pass/lower_internal.h"
+#include "support/choice.h"
 
 #include <math.h>
 #include <string.h>
@@ -191,13 +192,27 @@ static double cost_of(const Conv *conv, int tile) {
            (channels * kernels + transform * (channels + kernels));
 }
 
-// 0: it does not pay, or channels do not fill vectors.
-static int choose_tile(const Conv *conv) {
-    double direct =
-        9.0 * (double)conv->y_side[0] * (double)conv->y_side[1] * (double)conv->c * (double)conv->k;
-    double two = cost_of(conv, 2), four = cost_of(conv, 4);
-    if (conv->c % 4 || conv->k % 4 || fmin(two, four) >= direct) return 0;
-    return two < four ? 2 : 4;
+// One choice for a convolution and its gradients, which share transforms. Transforms are not offered
+// where channels do not fill vectors. Returns the tile's side; 0: a product of windows.
+static int choose_tile(Lowering *l, const Conv *conv) {
+    static const int tiles[] = {4, 2};
+    Graph *g = l->graph;
+    double images = (double)dim_eval(conv->n, l->batch);
+    if (conv->c % 4 || conv->k % 4) return 0;
+    const char *site = arena_printf(g->arena, "conv2d 3x3 %lld->%lld to %lldx%lld, batch %.0f",
+                                    (long long)conv->c, (long long)conv->k,
+                                    (long long)conv->y_side[0], (long long)conv->y_side[1], images);
+    Choice *choice = choice_new(g->arena, site);
+    choice_offer(choice, "product",
+                 9.0 * (double)(conv->y_side[0] * conv->y_side[1] * conv->c * conv->k) * images);
+    for (int i = 0; i < 2; i++) {
+        double cost = cost_of(conv, tiles[i]) * images;
+        if (isfinite(cost))
+            choice_offer(choice, arena_printf(g->arena, "F(%d)", tiles[i]), cost);
+    }
+    int taken = choice_take(choice, l->target->tuning);
+    g->choosing = choice;
+    return taken ? choice->candidate[taken].name[2] - '0' : 0;
 }
 
 // --- The lowered form
@@ -298,14 +313,15 @@ static const Node *lower_w(const Winograd *w) {
     return as_result(w->graph, filter, conv->w_axis);
 }
 
-const Node *lower_winograd(Graph *graph, const Node *a, const Node *b, const ContractAttr *attr,
-                           const Shape *out, const Target *target) {
+const Node *lower_winograd(Lowering *l, const Node *a, const Node *b, const ContractAttr *attr,
+                           const Shape *out) {
     Conv conv;
     if (!find_conv(a, b, attr, out, &conv)) return NULL;
-    int tile = choose_tile(&conv);
-    if (!tile || is_uniform(conv.x, conv.x_axis) || is_uniform(conv.y, conv.y_axis)) return NULL;
-    Winograd w = {.graph = graph, .conv = &conv, .points = (tile + 2) * (tile + 2)};
-    w.panel = 2 * target->lanes;
+    if (is_uniform(conv.x, conv.x_axis) || is_uniform(conv.y, conv.y_axis)) return NULL;
+    int tile = choose_tile(l, &conv);
+    if (!tile) return NULL;
+    Winograd w = {.graph = l->graph, .conv = &conv, .points = (tile + 2) * (tile + 2)};
+    w.panel = 2 * l->target->lanes;
     w.attr.tile = w.plain.tile = tile;
     for (int i = 0; i < 2; i++) {
         w.attr.tiles[i] = w.plain.tiles[i] = (int32_t)((conv.y_side[i] + tile - 1) / tile);

@@ -16,6 +16,7 @@ typedef struct Target {
     bool separate; // one kernel for each operator (target_baseline)
     const char
         *tools; // what compiles it, and how, as far as bits may depend on it; NULL: not known
+    const struct Tuning *tuning; // what was measured on it (support/choice.h); NULL: nothing
     const struct CCompiler *compiler; // that compiler, where one was asked (jit/march.c); else NULL
 } Target;
 
