@@ -55,6 +55,9 @@ const char *kernel_kind_name(KernelKind kind);
 // elements.
 const Node *strip_views(const Node *node, int64_t batch, int64_t *offset);
 
+// Does it only move or repeat what its one input has, so that it can be read in its place?
+bool node_is_movement(const Node *node);
+
 typedef struct Result {
     const Node *value;
     Storage to;

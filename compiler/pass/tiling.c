@@ -331,9 +331,10 @@ static void set_epilogue(Problem *p, const Node *end, const Shape *space) {
         bug("a product's epilogue is not its rows");
 }
 
-// By which movements an operand is read: "b by window permute"; those that only rename are left out.
-static void print_movements(Buf *out, char name, const Node *operand, const Node *deep) {
-    for (bool first = true; operand != deep; operand = operand->in[0]) {
+// What movements are between an operand and what is computed: "b by window permute". Those that
+// only rename are left out.
+static void print_movements(Buf *out, char name, const Node *operand) {
+    for (bool first = true; node_is_movement(operand); operand = operand->in[0]) {
         if (operand->op == OP_reshape) continue;
         if (first) buf_printf(out, ", %c by", name);
         buf_printf(out, " %s", op_info(operand->op)->name);
@@ -358,20 +359,20 @@ static const char *name_site(Arena *arena, const Reading *from, int64_t batch) {
     if (attr->transpose_a) buf_add(&text, ", a transposed");
     if (attr->transpose_b) buf_add(&text, ", b transposed");
     for (int i = 0; i < 2; i++)
-        print_movements(&text, "ab"[i], core->in[i], from->deep[i]);
+        print_movements(&text, "ab"[i], core -> in[i]);
     if (from->end != core) buf_add(&text, ", epilogue");
     return text.text;
 }
 
 // Ways: 1 reads a, 2 reads b from what it moves; else it is read itself, and stored for that. False
-// where that is another way as well.
+// where that is the same memory.
 static bool set_way(Problem *p, const Reading *from, int way, double *cost) {
     *cost = 0;
     for (int i = 0; i < 2; i++) {
         const Node *operand = p->core->in[i];
         p->view[i] = view_find(operand, from->deep[i], p->batch);
         if (!(way >> i & 1)) {
-            if (p->view[i].base == operand) return false;
+            if (p->view[i].base == operand || from->stored[i]) return false;
             p->view[i] = view_find(operand, operand, p->batch);
         }
         if (p->view[i].base == operand && !from->stored[i])
@@ -395,9 +396,12 @@ enum { WAYS = 4 };
 static const char *candidate_name(int form, int way) {
     static const char *const names[WAYS][FORMS] = {
 #define WAY(how)                                                                                   \
-    {"outer" how, "outer, swapped" how, "packed" how, "packed, swapped" how, "dot" how,            \
-     "dot, swapped" how}
-        WAY(", a and b stored"), WAY(", b stored"), WAY(", a stored"), WAY(""),
+    {"outer" how, "outer, swapped" how, "packed" how, "packed, swapped" how,                       \
+     "dot" how,   "dot, swapped" how}
+        WAY(", a and b stored"),
+        WAY(", b stored"),
+        WAY(", a stored"),
+        WAY(""),
 #undef WAY
     };
     return names[way][form];
@@ -419,7 +423,7 @@ bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, cons
     Problem p = {.target = target, .batch = batch, .core = from->product};
     set_epilogue(&p, from->end, &from->end->shape);
     if (target->lanes == 0 || is_empty(batch, p.core)) return false;
-    Choice *choice = choice_new(arena, name_site(arena, from, batch));
+    Choice *choice = choice_new(arena, CHOICE_FORM, name_site(arena, from, batch));
     for (int way = WAYS - 1; way >= 0; way--)
         offer_forms(choice, &p, from, way);
     if (choice->count > 0 && suits_library(target, &p)) choice_offer(choice, "library", INFINITY);
@@ -650,7 +654,8 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     p.in_scratch = kernel->product;
     set_epilogue(&p, kernel->result.at[0].value, &kernel->space);
     Tiling *tiling = ARENA_NEW(arena, Tiling);
-    if (make_form(&p, fusion->read[core->id].form, tiling) < 0) bug("a product has lost its tiling");
+    if (make_form(&p, fusion->read[core->id].form, tiling) < 0)
+        bug("a product has lost its tiling");
     choose_tiles(kernel, tiling);
     if (p.in_scratch && tiling_is_single(tiling)) place_tile(tiling);
     if (tiling->packed) pack(tiling);

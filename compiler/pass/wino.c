@@ -192,8 +192,8 @@ static double cost_of(const Conv *conv, int tile) {
            (channels * kernels + transform * (channels + kernels));
 }
 
-// One choice for a convolution and its gradients, which share transforms. Transforms are not offered
-// where channels do not fill vectors. Returns the tile's side; 0: a product of windows.
+// One choice for a convolution and its gradients, which share transforms. Transforms are not
+// offered where channels do not fill vectors. Returns the tile's side; 0: a product of windows.
 static int choose_tile(Lowering *l, const Conv *conv) {
     static const int tiles[] = {4, 2};
     Graph *g = l->graph;
@@ -202,13 +202,12 @@ static int choose_tile(Lowering *l, const Conv *conv) {
     const char *site = arena_printf(g->arena, "conv2d 3x3 %lld->%lld to %lldx%lld, batch %.0f",
                                     (long long)conv->c, (long long)conv->k,
                                     (long long)conv->y_side[0], (long long)conv->y_side[1], images);
-    Choice *choice = choice_new(g->arena, site);
+    Choice *choice = choice_new(g->arena, CHOICE_ALGORITHM, site);
     choice_offer(choice, "product",
                  9.0 * (double)(conv->y_side[0] * conv->y_side[1] * conv->c * conv->k) * images);
     for (int i = 0; i < 2; i++) {
         double cost = cost_of(conv, tiles[i]) * images;
-        if (isfinite(cost))
-            choice_offer(choice, arena_printf(g->arena, "F(%d)", tiles[i]), cost);
+        if (isfinite(cost)) choice_offer(choice, arena_printf(g->arena, "F(%d)", tiles[i]), cost);
     }
     int taken = choice_take(choice, l->target->tuning);
     g->choosing = choice;

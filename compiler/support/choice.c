@@ -35,8 +35,9 @@ const Tuned *tuning_find(const Tuning *tuning, const char *site) {
 
 // --- Choices
 
-Choice *choice_new(Arena *arena, const char *site) {
+Choice *choice_new(Arena *arena, ChoiceKind kind, const char *site) {
     Choice *choice = ARENA_NEW(arena, Choice);
+    choice->kind = kind;
     choice->site = site;
     return choice;
 }
@@ -92,7 +93,8 @@ static void print_count(Buf *out, double count) {
 }
 
 static void print_seconds(Buf *out, double seconds) {
-    buf_printf(out, seconds >= 1e-3 ? "%.2f ms" : "%.1f us", (seconds >= 1e-3 ? 1e3 : 1e6) * seconds);
+    buf_printf(out, seconds >= 1e-3 ? "%.2f ms" : "%.1f us",
+               (seconds >= 1e-3 ? 1e3 : 1e6) * seconds);
 }
 
 // The others follow what is taken, the cheapest first, as far as anything is known of them.
@@ -108,7 +110,10 @@ void choice_print(Buf *out, const Choice *choice) {
     bool shown[MOST_CANDIDATES] = {0};
     buf_add(out, choice->candidate[choice->taken].name);
     shown[choice->taken] = true;
-    if (!isfinite(known_of(choice, choice->taken))) return;
+    if (!isfinite(known_of(choice, choice->taken))) {
+        if (choice->tuned) buf_add(out, ", since others made the whole no faster");
+        return;
+    }
     buf_add(out, choice->tuned ? ", measured " : ", counted as ");
     print(out, known_of(choice, choice->taken));
     if (!choice->tuned) buf_add(out, " multiplications");

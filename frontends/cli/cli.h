@@ -10,6 +10,7 @@
 #include "jit/jit.h"
 #include "nnc.h"
 #include "nnd/elab.h"
+#include "support/choice.h"
 
 enum { EXIT_DONE, EXIT_USER, EXIT_USAGE_ERROR, EXIT_BUG };
 
@@ -24,6 +25,7 @@ typedef enum CommandId {
     CMD_VERIFY,
     CMD_EXPLAIN,
     CMD_BENCH,
+    CMD_TUNE,
     CMD_COUNT,
 } CommandId;
 
@@ -36,7 +38,10 @@ typedef struct Settings { // what the command line says
     JitOptions jit;
     ElabOptions elab;
     const char *output; // -o
-    bool baseline;      // compiled as what nnc bench compares with
+    const Tuning *tuning; // what was measured; NULL: what `nnc tune` has kept
+    bool no_tuned;        // nothing of that
+    int rounds;           // tune: how often each candidate is measured
+    bool baseline;        // compiled as what nnc bench compares with
     const char *plot;   // bench: where the roofline goes
     const char *stage, *format, *function, *target;
     VEC(const char *) set_name;
@@ -60,6 +65,20 @@ Jit *load_functions(const Settings *settings, Compiled *compiled);
 int report(const char *format, ...)
     __attribute__((format(printf, 1, 2))); // nnc: error: ..; EXIT_USER
 
+// --- cli/tuned.c: what was measured, in a file of the cache
+
+// What is known of the target; NULL: nothing, or it is not to be used. A file that is not ours or
+// makes no sense is left out, with a warning.
+const Tuning *tuned_load(const Settings *settings, const Target *target);
+// Adds to that file. NULL after an error, which is printed; else its path.
+const char *tuned_keep(const Settings *settings, const Target *target, const Tuning *found);
+
+typedef struct Choices {
+    VEC(const Choice *);
+} Choices;
+// Those of some functions (bits 1 << NNC_TRAIN ..), each site once.
+Choices compiled_choices(Arena *arena, const Compiled *compiled, unsigned functions);
+
 // --- cli/inspect.c
 
 // --function, or the first that the module has of train, eval, predict.
@@ -78,5 +97,6 @@ int command_graph(const Settings *settings);
 int command_verify(const Settings *settings);
 int command_explain(const Settings *settings);
 int command_bench(const Settings *settings);
+int command_tune(const Settings *settings);
 
 #endif

@@ -199,6 +199,13 @@ static const char *place_text(const Explain *explain, Span span) {
                : arena_printf(arena, "%s:%d", span.source->name, span_line(span));
 }
 
+static const char *choice_text(Arena *arena, const Choice *choice) {
+    Buf text = buf_new(arena);
+    buf_printf(&text, "%s: ", choice->site);
+    choice_print(&text, choice);
+    return text.text;
+}
+
 static void print_kernel(const Explain *explain, const Kernel *kernel, const PlanNode *par,
                          int depth) {
     Arena *arena = explain->net->settings.arena;
@@ -214,6 +221,8 @@ static void print_kernel(const Explain *explain, const Kernel *kernel, const Pla
                line_text(arena, places.span.at[i]));
     int more = places.span.count - LINES_SHOWN;
     if (more > 0) printf("%*sand %d more line%s\n", depth + 4, "", more, more > 1 ? "s" : "");
+    for (int i = 0; i < kernel->choice.count; i++)
+        printf("%*s%s\n", depth + 4, "", choice_text(arena, kernel->choice.at[i]));
     if (kernel->apart) printf("%*sstored: %s\n", depth + 4, "", kernel->apart);
     if (kernel->waits) printf("%*swaits for %s\n", depth + 4, "", kernel->waits);
 }
@@ -297,6 +306,22 @@ static void json_figures(Figures figures, Cost cost) {
     json_text("bound", figures.bound);
 }
 
+static void json_choice(const Choice *choice) {
+    printf("{\"site\":");
+    nnc_json_write_string(stdout, choice->site);
+    json_text("takes", choice->candidate[choice->taken].name);
+    json_text("by", choice->tuned ? "tuned" : "model");
+    printf(",\"candidates\":[");
+    for (int i = 0; i < choice->count; i++) {
+        printf("%s{\"name\":", i ? "," : "");
+        nnc_json_write_string(stdout, choice->candidate[i].name);
+        json_number("multiplications", choice->candidate[i].cost);
+        if (choice->candidate[i].seconds > 0) json_number("seconds", choice->candidate[i].seconds);
+        printf("}");
+    }
+    printf("]}");
+}
+
 static void json_kernel(const Explain *explain, const Kernel *kernel, const PlanNode *par,
                         int group) {
     Places places = own_places(explain, kernel);
@@ -312,6 +337,11 @@ static void json_kernel(const Explain *explain, const Kernel *kernel, const Plan
         printf("%s{\"file\":", i ? "," : "");
         nnc_json_write_string(stdout, places.span.at[i].source->name);
         printf(",\"line\":%d}", span_line(places.span.at[i]));
+    }
+    printf("],\"choices\":[");
+    for (int i = 0; i < kernel->choice.count; i++) {
+        if (i) printf(",");
+        json_choice(kernel->choice.at[i]);
     }
     printf("]");
     if (kernel->apart) json_text("apart", kernel->apart);

@@ -25,6 +25,7 @@ static const Command commands[CMD_COUNT] = {
                      "each kernel with its lines, its work, its time and the machine's limit",
                      command_explain},
     [CMD_BENCH] = {"bench", "steps a second, against a library of operators", command_bench},
+    [CMD_TUNE] = {"tune", "measure which ways to compute it are the fastest here", command_tune},
 };
 
 static void print_usage(FILE *to) {

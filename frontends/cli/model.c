@@ -45,6 +45,15 @@ static const Target *ask_compiler(const Settings *settings) {
     return target;
 }
 
+// The target with what was measured on it.
+static const Target *with_tuning(const Settings *settings, const Target *target) {
+    if (!target || target->lanes == 0) return target;
+    Target *tuned = ARENA_NEW(settings->arena, Target);
+    *tuned = *target;
+    tuned->tuning = settings->tuning ? settings->tuning : tuned_load(settings, target);
+    return tuned;
+}
+
 bool is_portable(const Settings *settings) {
     return settings->jit.march && !strcmp(settings->jit.march, "portable");
 }
@@ -60,7 +69,7 @@ const Target *load_target(const Settings *settings) {
     bool text_alone = settings->command == CMD_EMIT || settings->command == CMD_GRAPH;
     if (text_alone && level) return level; // whatever compiler there is, or none
     bool instant = tier == JIT_TCC || (tier == JIT_AUTO && !jit_find_compiler(settings->arena));
-    return instant ? &target_library : ask_compiler(settings);
+    return instant ? &target_library : with_tuning(settings, ask_compiler(settings));
 }
 
 static Compiled *compile_module(const Settings *settings, const Module *module,
@@ -91,6 +100,7 @@ static unsigned needed_functions(const Settings *settings, const Module *module)
     case CMD_BENCH:
         return training;
     case CMD_EXPLAIN:
+    case CMD_TUNE:
         return module->graph[NNC_TRAIN] && !settings->function ? training : ~0u;
     case CMD_PREDICT:
         return 1u << NNC_PREDICT;

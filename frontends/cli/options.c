@@ -13,7 +13,7 @@
 enum {
     TRAIN = BIT(CMD_TRAIN),
     RUN = BIT(CMD_TRAIN) | BIT(CMD_EVAL) | BIT(CMD_PREDICT),
-    MEASURED = BIT(CMD_EXPLAIN) | BIT(CMD_BENCH),
+    MEASURED = BIT(CMD_EXPLAIN) | BIT(CMD_BENCH) | BIT(CMD_TUNE),
     ANY = BIT(CMD_COUNT) - 1,
     // Options without a letter:
     OPT_EPOCHS = 256,
@@ -40,6 +40,8 @@ enum {
     OPT_FUNCTION,
     OPT_DEBUG,
     OPT_PLOT,
+    OPT_NO_TUNED,
+    OPT_ROUNDS,
 };
 
 typedef struct OptionRow {
@@ -69,6 +71,9 @@ static const OptionRow option_table[] = {
       "the processor to compile for (default: native, this one): x86-64-v4, x86-64-v3, x86-64, "
       "armv8-a or any name that the C compiler has",
       0}},
+    {RUN | BIT(CMD_EXPLAIN) | BIT(CMD_BENCH) | BIT(CMD_BUILD) | BIT(CMD_VERIFY),
+     {"no-tuned", OPT_NO_TUNED, NULL, 0, "leave out what `nnc tune` has found", 0}},
+    {BIT(CMD_TUNE), {"rounds", OPT_ROUNDS, "N", 0, "of measurements (default: 5)", 0}},
     {RUN, {"debug", OPT_DEBUG, NULL, 0, "let a debugger see the lines of FILE", 0}},
     {RUN | MEASURED, {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
     {RUN, {"quiet", OPT_QUIET, NULL, 0, "print results alone", 0}},
@@ -113,6 +118,12 @@ static const char *const descriptions[CMD_COUNT] = {
     [CMD_BENCH] =
         "Measures training steps a second on random examples, against the same network computed "
         "operator by operator with a library's matrix products.",
+    [CMD_TUNE] =
+        "Measures on this machine what the compiler else decides by a count: the algorithm of each "
+        "convolution, the form of each matrix product. What is faster than the compiler's choice "
+        "is "
+        "kept in the cache, where train, eval, predict, build, verify, explain and bench take it "
+        "from. It is about shapes: --batch says for which batch, any number of threads takes it.",
 };
 
 // --- Values
@@ -239,6 +250,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_QUIET: run->quiet = true; break;
     case OPT_CHECKPOINT: run->checkpoint = text; break;
     case OPT_TARGET: settings->target = targets[parse_choice(state, "target", text, targets, 1)]; break;
+    case OPT_NO_TUNED: settings->no_tuned = true; break;
+    case OPT_ROUNDS: settings->rounds = (int)parse_integer(state, "rounds", text, 1, 100); break;
     case OPT_PLOT: settings->plot = text; break;
     case OPT_STAGE: settings->stage = parse_stage(state, text); break;
     case OPT_FORMAT: settings->format = parse_format(state, text); break;

@@ -113,10 +113,12 @@ static void find_reach(Profile *profile, const PlanNode *node, const PlanNode *a
     if (parts > threads) *reach *= threads / parts;
 }
 
-Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds) {
-    enum { WARM_UP = 2, LEAST = 5 };
+Profile *profile_new(Trainer *net, NncFunctionKind function) {
+    enum { WARM_UP = 2 };
     Arena *arena = net->settings.arena;
     Profile *profile = ARENA_NEW(arena, Profile);
+    profile->net = net;
+    profile->function = function;
     profile->plan = net->compiled->plan[function];
     const Fusion *fusion = profile->plan->fusion;
     profile->kernel = ARENA_ARRAY(arena, Samples, fusion->kernel.count + 1);
@@ -124,17 +126,27 @@ Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds) {
     profile->reach = ARENA_ARRAY(arena, double, fusion->kernel.count + 1);
     for (int k = 0; k < fusion->kernel.count; k++)
         profile->cost[k] = kernel_cost(arena, fusion, fusion->kernel.at[k]);
-    Walk walk = walk_new(net, function, profile);
-    find_reach(profile, profile->plan->root, NULL, walk.threads);
+    profile->walk = ARENA_NEW(arena, Walk);
+    *profile->walk = walk_new(net, function, profile);
+    find_reach(profile, profile->plan->root, NULL, profile->walk->threads);
     trainer_start(net);
     for (int i = 0; i < WARM_UP; i++)
         trainer_run(net, function);
+    return profile;
+}
+
+void profile_go_on(Profile *profile, double seconds, int least, int most) {
     double start = clock_seconds();
-    for (int i = 0; i < MAX_SAMPLES && (i < LEAST || clock_seconds() - start < seconds); i++) {
+    for (int i = 0; i < most && (i < least || clock_seconds() - start < seconds); i++) {
         double begin = clock_seconds();
-        trainer_run(net, function);
+        trainer_run(profile->net, profile->function);
         sample_add(&profile->whole, clock_seconds() - begin);
-        time_kernels(&walk, net, function);
+        time_kernels(profile->walk, profile->net, profile->function);
     }
+}
+
+Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds) {
+    Profile *profile = profile_new(net, function);
+    profile_go_on(profile, seconds, 5, MAX_SAMPLES);
     return profile;
 }

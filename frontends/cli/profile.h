@@ -12,6 +12,9 @@
 #include "support/samples.h"
 
 typedef struct Profile {
+    Trainer *net;
+    NncFunctionKind function;
+    struct Walk *walk; // through the plan
     const Plan *plan;
     Cost *cost;      // by kernel id
     double *reach;   // by kernel id: bytes that all threads move at a time; in a group, parts of it
@@ -20,7 +23,11 @@ typedef struct Profile {
     Samples whole;   // seconds of a run of the whole function, as it is compiled
 } Profile;
 
-// Runs the function again and again for about `seconds`, at least five times. In the net's arena.
+// From the initial parameters on; in the net's arena. Profiles of several nets can take turns.
+Profile *profile_new(Trainer *net, NncFunctionKind function);
+// Runs the function again and again for about `seconds`, at least and at most so many times.
+void profile_go_on(Profile *profile, double seconds, int least, int most);
+// Both, at least five times.
 Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds);
 
 #endif

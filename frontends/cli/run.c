@@ -23,9 +23,15 @@ static int status_of(NncStatus status, const NncError *error) {
 // Said before the C compiler is at work, which takes seconds.
 static void announce(const Settings *settings, const Compiled *compiled) {
     if (settings->run.json || settings->run.quiet) return;
+    Choices choices = compiled_choices(settings->arena, compiled, ~0u);
+    int tuned = 0;
+    for (int i = 0; i < choices.count; i++)
+        tuned += choices.at[i]->tuned;
     const char *budget = budget_text(settings->arena, compiled);
     if (budget) printf("%s: budget %s\n", settings->file, budget);
-    printf("%s: C in %.0f ms\n", settings->file, 1e3 * compiled->seconds);
+    printf("%s: C in %.0f ms", settings->file, 1e3 * compiled->seconds);
+    if (tuned) printf(", tuned: %d choice%s", tuned, tuned > 1 ? "s" : "");
+    printf("\n");
     fflush(stdout);
 }
 
