@@ -160,9 +160,7 @@ static const Node *rebuilt(Rewrite *w, const Node *node, Version *version) {
     for (int i = 0; i < node->in_count; i++)
         in[i] = version(w, node->in[i]);
     const Node *made = node_rebuild(w->to, node, in);
-    for (const SpanList *item = from->spans.at[node->id]; item; item = item->next)
-        graph_add_span(w->to, made, item->span);
-    if (from->label.at[node->id]) graph_set_label(w->to, made, from->label.at[node->id]);
+    graph_take_notes(w->to, made, from, node);
     return made;
 }
 

@@ -382,10 +382,13 @@ static int run_tune(Tune *tune) {
     return EXIT_DONE;
 }
 
-int command_tune(const Settings *settings) {
+// From the compiler's choices on, whatever was found before.
+int command_tune(const Settings *given) {
+    Settings own = *given, *settings = &own;
     Tune tune = {.settings = settings, .arena = settings->arena};
     Module *module = load_module(settings);
     if (!module) return EXIT_USER;
+    settings->tuning = tune.found = tuning_new(tune.arena);
     tune.target = load_target(settings);
     if (!tune.target) return EXIT_USER;
     if (tune.target->lanes == 0)
@@ -394,7 +397,6 @@ int command_tune(const Settings *settings) {
     if (!module->graph[tune.function])
         return report("%s has nothing to %s", settings->file, function_name(tune.function));
     tune.rounds = settings->rounds ? settings->rounds : ROUNDS;
-    tune.found = tuning_new(tune.arena);
     hold_signals();
     return run_tune(&tune);
 }

@@ -6,6 +6,8 @@
 #include "pass/lower.h"
 #include "pass/simplify.h"
 #include "pass/update.h"
+#include "support/choice.h"
+#include "support/hash.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -31,6 +33,36 @@ static void place_all(Case *c) {
             place(c, c->graph->root.at[i].name, ARENA_OUTPUT, c->graph->root.at[i].value);
 }
 
+static Fusion *fused(Case *c, double least, const Target *target) {
+    const Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
+    graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
+    graph = update(c->arena, graph, target);
+    Planning how = {c->batch, target, c->place.at, c->place.count};
+    if (c->again) graph = compute_again(c->arena, graph, &how, 1);
+    return fuse(c->arena, graph, c->batch, target, c->place.at, c->place.count);
+}
+
+// What `nnc tune` might have kept: of each choice some candidate. Of algorithms first, since others
+// make other products.
+static const Target *with_any_choice(Case *c, double least, const Target *given) {
+    Target *target = ARENA_NEW(c->arena, Target);
+    Tuning *tuning = tuning_new(c->arena);
+    *target = *given;
+    target->tuning = tuning;
+    for (ChoiceKind kind = 0; kind < CHOICE_KINDS; kind++) {
+        const Fusion *fusion = fused(c, least, target);
+        for (int k = 0; k < fusion->kernel.count; k++)
+            for (int i = 0; i < fusion->kernel.at[k]->choice.count; i++) {
+                const Choice *choice = fusion->kernel.at[k]->choice.at[i];
+                uint64_t any = hash64(choice->site, strlen(choice->site)) + c->seed;
+                const char *takes = choice->candidate[any % (uint64_t)choice->count].name;
+                if (choice->kind == kind)
+                    tuning_put(tuning, &(Tuned){.site = choice->site, .takes = takes});
+            }
+    }
+    return target;
+}
+
 void case_build(Case *c, double least, JitTier tier) {
     const char *error = NULL;
     Buf source = buf_new(c->arena);
@@ -41,14 +73,8 @@ void case_build(Case *c, double least, JitTier tier) {
     const Target *target = c->separate       ? &target_baseline
                            : tier == JIT_TCC ? &target_library
                                              : target_find(c->march);
-    const Graph *graph = lower(c->arena, simplify(c->arena, c->graph), c->batch, least, target);
-    graph = simplify(c->arena, layout(c->arena, simplify(c->arena, graph)));
-    graph = update(c->arena, graph, target);
-    Planning how = {c->batch, target, c->place.at, c->place.count};
-    if (c->again) graph = compute_again(c->arena, graph, &how, 1);
-    c->plan =
-        plan_make(c->arena, fuse(c->arena, graph, c->batch, target, c->place.at, c->place.count),
-                  c->least_time);
+    if (c->any_choice) target = with_any_choice(c, least, target);
+    c->plan = plan_make(c->arena, fused(c, least, target), c->least_time);
     c->bytes[ARENA_WORK] = c->plan->work_bytes;
     c->bytes[ARENA_SCRATCH] = c->plan->scratch_bytes;
     emit_head(&source, &c->module, target);

@@ -19,6 +19,7 @@ typedef struct Case { // one graph, compiled
     const Graph *graph; // as it was made
     int64_t batch;      // BATCH, as long as nobody says otherwise
     const char *march;  // native, likewise
+    bool any_choice;    // where there are several ways, any, not the cheapest
     bool separate;      // each operator a kernel of its own (target_baseline)
     bool again;         // as much as there is to be won is computed twice (pass/again.h)
     double tolerance;   // of a tensor's largest value: 2e-4, likewise

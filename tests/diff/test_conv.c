@@ -232,6 +232,23 @@ static void check_wide(const char *march, uint64_t first) {
     check_native(march, &(Native){wide_conv, kernels, first, 6});
 }
 
+// Whatever algorithm, whatever form of the products in it.
+Test(conv, any_choice) {
+    NncPool *pool = nnc_pool_new(3);
+    for (uint64_t seed = 31; seed < 40; seed++) {
+        Arena *arena = arena_new();
+        Case *c = case_new(arena, conv_graph(arena, seed, winograd_conv), seed);
+        c->any_choice = true;
+        c->tolerance = 2e-5;
+        case_build(c, 0, JIT_NATIVE);
+        for (int64_t n = BATCH; n >= 1; n -= 2)
+            case_check(c, n, random_leaves(arena, c->graph, n, seed), pool);
+        jit_free(c->jit);
+        arena_free(arena);
+    }
+    nnc_pool_free(pool);
+}
+
 #ifdef __x86_64__
 Test(conv, winograd_lanes16) { check_winograd("x86-64-v4", 1); }
 Test(conv, winograd_lanes8) { check_winograd("x86-64-v3", 11); }

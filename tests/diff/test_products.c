@@ -134,8 +134,9 @@ static const Node *random_product(RandomGraph *random) {
 
 // --- Checks
 
-static void check(Arena *arena, RandomGraph *random, uint64_t seed, const char *march) {
+static void check(Arena *arena, RandomGraph *random, uint64_t seed, const char *march, bool any) {
     Case *c = case_new(arena, random->graph, seed);
+    c->any_choice = any;
     c->batch = EXAMPLES;
     c->march = march;
     c->tolerance = 2e-5;
@@ -152,13 +153,13 @@ static void check(Arena *arena, RandomGraph *random, uint64_t seed, const char *
     jit_free(c->jit);
 }
 
-static void check_random(uint64_t seed, const char *march) {
+static void check_random(uint64_t seed, const char *march, bool any) {
     Arena *arena = arena_new();
     RandomGraph *random = random_graph_new(arena, seed);
     for (int i = 0; i < PRODUCTS; i++)
         graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", i), NULL,
                        random_product(random));
-    check(arena, random, seed, march);
+    check(arena, random, seed, march, any);
     arena_free(arena);
 }
 
@@ -166,11 +167,11 @@ static void check_all(const char *march, uint64_t first) {
     if (target_find(march)->lanes > target_find("native")->lanes)
         cr_skip_test("this processor is no %s", march);
     for (uint64_t seed = first; seed < first + 4; seed++)
-        check_random(seed, march);
+        check_random(seed, march, false);
 }
 
 // Rows a multiple of 2 KiB apart, which crowd a few sets of a cache, so that operands are packed.
-Test(products, crowded) {
+static void check_crowded(bool any) {
     static const struct {
         int m, n, k; // 0: N, -1: 4 N
         bool transpose_a, transpose_b;
@@ -195,8 +196,17 @@ Test(products, crowded) {
                                      leaf(random, shape_of(4, b)), (ProductAttr){ta, tb});
         graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", (int)i), NULL, z);
     }
-    check(arena, random, 7, "native");
+    check(arena, random, 7, "native", any);
     arena_free(arena);
+}
+
+Test(products, crowded) { check_crowded(false); }
+Test(products, crowded_any_form) { check_crowded(true); }
+
+// Each form that the compiler offers, not the one that it would take.
+Test(products, any_form) {
+    for (uint64_t seed = 301; seed < 307; seed++)
+        check_random(seed, "native", true);
 }
 
 #ifdef __x86_64__
