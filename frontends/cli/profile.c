@@ -4,12 +4,14 @@
 #include "cli/profile.h"
 
 #include <string.h>
+#include <time.h>
 
 typedef struct Walk {
     NncCtx ctx; // first: what the pool hands to run_part is this
     Profile *profile;
     NncKernel **call;       // by kernel id
     const PlanNode *region; // a PAR that the pool runs
+    ProfileClock clock;
     int kernels, threads;
     double *spent; // [threads][kernels]: seconds in the region
     double *total; // by kernel id: seconds in this run
@@ -19,11 +21,21 @@ static double *spent_by(const Walk *walk, int thread) {
     return walk->spent + (size_t)thread * (size_t)(walk->kernels + NNC_ALIGN / 8);
 }
 
+static double thread_seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static double read_clock(const Walk *walk) {
+    return walk->clock == PROFILE_WORK ? thread_seconds() : clock_seconds();
+}
+
 static void call_kernel(const Walk *walk, const PlanNode *call, int64_t low, int64_t high,
                         int thread) {
-    double begin = clock_seconds();
+    double begin = read_clock(walk);
     walk->call[call->kernel->id](&walk->ctx, low, high, thread);
-    spent_by(walk, thread)[call->kernel->id] += clock_seconds() - begin;
+    spent_by(walk, thread)[call->kernel->id] += read_clock(walk) - begin;
 }
 
 static void run_part(const NncCtx *ctx, long long low, long long high, int thread) {
@@ -50,6 +62,7 @@ static void run_region(Walk *walk, const PlanNode *node) {
     for (int t = 0; t < walk->threads; t++)
         for (int k = 0; k < walk->kernels; k++)
             sum += spent_by(walk, t)[k];
+    if (walk->clock == PROFILE_WORK) seconds = sum;
     for (int t = 0; t < walk->threads && sum > 0; t++)
         for (int k = 0; k < walk->kernels; k++)
             walk->total[k] += seconds * spent_by(walk, t)[k] / sum;
@@ -113,7 +126,7 @@ static void find_reach(Profile *profile, const PlanNode *node, const PlanNode *a
     if (parts > threads) *reach *= threads / parts;
 }
 
-Profile *profile_new(Trainer *net, NncFunctionKind function) {
+Profile *profile_new(Trainer *net, NncFunctionKind function, ProfileClock clock) {
     enum { WARM_UP = 2 };
     Arena *arena = net->settings.arena;
     Profile *profile = ARENA_NEW(arena, Profile);
@@ -128,6 +141,7 @@ Profile *profile_new(Trainer *net, NncFunctionKind function) {
         profile->cost[k] = kernel_cost(arena, fusion, fusion->kernel.at[k]);
     profile->walk = ARENA_NEW(arena, Walk);
     *profile->walk = walk_new(net, function, profile);
+    profile->walk->clock = clock;
     find_reach(profile, profile->plan->root, NULL, profile->walk->threads);
     trainer_start(net);
     for (int i = 0; i < WARM_UP; i++)
@@ -146,7 +160,7 @@ void profile_go_on(Profile *profile, double seconds, int least, int most) {
 }
 
 Profile *profile_run(Trainer *net, NncFunctionKind function, double seconds) {
-    Profile *profile = profile_new(net, function);
+    Profile *profile = profile_new(net, function, PROFILE_TIME);
     profile_go_on(profile, seconds, 5, MAX_SAMPLES);
     return profile;
 }

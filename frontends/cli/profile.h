@@ -11,6 +11,12 @@
 #include "pass/cost.h"
 #include "support/samples.h"
 
+typedef enum ProfileClock {
+    PROFILE_TIME, // from a kernel's start to its end, the threads together
+    PROFILE_WORK, // the processor time that all threads spend in it, added up: what others do on the
+                  // machine is not counted, nor that a thread waits for another
+} ProfileClock;
+
 typedef struct Profile {
     Trainer *net;
     NncFunctionKind function;
@@ -24,7 +30,7 @@ typedef struct Profile {
 } Profile;
 
 // From the initial parameters on; in the net's arena. Profiles of several nets can take turns.
-Profile *profile_new(Trainer *net, NncFunctionKind function);
+Profile *profile_new(Trainer *net, NncFunctionKind function, ProfileClock clock);
 // Runs the function again and again for about `seconds`, at least and at most so many times.
 void profile_go_on(Profile *profile, double seconds, int least, int most);
 // Both, at least five times.
