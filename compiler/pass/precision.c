@@ -158,9 +158,7 @@ static void make(Precision *p, const Graph *from, const Node *node) {
     p->curved[node->id] = is_curved(node->op);
     for (int i = 0; i < node->in_count; i++)
         p->curved[node->id] |= p->curved[node->in[i]->id] && !p->f->stored[node->in[i]->id];
-    for (const SpanList *s = from->spans.at[node->id]; s; s = s->next)
-        graph_add_span(p->to, made, s->span);
-    if (from->label.at[node->id]) graph_set_label(p->to, made, from->label.at[node->id]);
+    graph_take_notes(p->to, made, from, node);
     if (p->f->live[node->id] && is_rounded(p, node)) {
         made = rounded(p, made);
         p->exact[node->id] = true;

@@ -340,6 +340,7 @@ static void print_movements(Buf *out, char name, const Node *operand) {
         buf_printf(out, " %s", op_info(operand->op)->name);
         first = false;
     }
+    if (operand->dtype != DT_F32) buf_printf(out, ", %c in %s", name, dtype_name(operand->dtype));
 }
 
 // "product 16x128x784, b transposed, epilogue": rows, columns, and what is summed; how many, and of
@@ -388,7 +389,8 @@ static bool suits_library(const Target *target, const Problem *p) {
     bool transposed = p->core->attr->product.transpose_a;
     double work = (double)dim_eval(dim[1], p->batch) * (double)dim_eval(dim[2], p->batch) *
                   (double)dim_eval(p->core->in[0]->shape.dim[transposed ? 2 : 3], p->batch);
-    return target_is_here(target) && work >= LEAST_CALLED;
+    bool plain = p->core->in[0]->dtype == DT_F32 && p->core->in[1]->dtype == DT_F32;
+    return plain && target_is_here(target) && work >= LEAST_CALLED;
 }
 
 enum { WAYS = 4 };

@@ -152,19 +152,12 @@ static void find_gradients(Split *s, const Node *whole) {
 
 // --- Rebuilding
 
-static void carry_spans(Split *s, const Node *node, const Node *made) {
-    for (const SpanList *span = s->from->spans.at[node->id]; span; span = span->next)
-        graph_add_span(s->to, made, span->span);
-}
-
 static void rebuild(Split *s, const Node *node) {
     const Node **in = ARENA_ARRAY(s->arena, const Node *, node->in_count + 1);
     for (int i = 0; i < node->in_count; i++)
         in[i] = s->map[node->in[i]->id];
     s->map[node->id] = node_rebuild(s->to, node, in);
-    carry_spans(s, node, s->map[node->id]);
-    const char *label = s->from->label.at[node->id];
-    if (label) graph_set_label(s->to, s->map[node->id], label);
+    graph_take_notes(s->to, s->map[node->id], s->from, node);
 }
 
 static Shape flat(int64_t size) { return shape_of(1, (Dim[]){dim_const(size)}); }
@@ -228,7 +221,7 @@ static const Node *update_piece(Split *s, const Node *node, const Gradient *grad
     const Node *made = node->op == OP_cast   ? node_cast(s->to, node->dtype, in[0])
                        : node->op == OP_stop ? node_stop(s->to, in[0])
                                              : node_pointwise(s->to, node->op, in);
-    carry_spans(s, node, made);
+    graph_take_notes(s->to, made, s->from, node);
     return made;
 }
 
