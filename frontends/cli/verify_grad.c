@@ -3,9 +3,10 @@
 // parameter, the derivative is the gradient's product with it.
 //
 // What stop_gradient holds (and, below it, a derivative that the file writes itself:
-// verify_written.c looks at those) is held while the parameter moves. A kink (of relu, of max)
-// between the two ends spoils the quotient and not the gradient, so that a mismatch is tried again
-// with other steps.
+// verify_written.c looks at those) is held while the parameter moves. So is every comparison: among
+// ten thousands of activations one is always so near to relu's kink that it lies between the two
+// ends, which spoils the quotient and not the gradient. A kink that is no comparison (of max over
+// an axis) is met by trying a mismatch again with other steps.
 #include "cli/verify.h"
 
 #include "pass/grad.h"
@@ -21,7 +22,7 @@ typedef struct Loss {
     Check *check;
     Graph *graph;  // of the loss alone; lowered, since the interpreter is fastest at products
     double **leaf; // by node id
-    double **held; // by node id: what stop_gradient gave before the parameter moved; else NULL
+    double **held; // by node id: what stop_gradient and comparisons gave before the parameter moved
 } Loss;
 
 static const Node *find_output(const Graph *graph, const char *name) {
@@ -48,6 +49,34 @@ static double **interpret(const Graph *graph, double **leaf, double **held, Aren
 }
 
 // --- The graphs
+
+// max, min and abs as choices by a comparison, which can be held; the rest as it is.
+static const Node *as_choice(Graph *graph, const Node *node, const Node *const *in) {
+    if (node->op != OP_max && node->op != OP_min && node->op != OP_abs)
+        return node_rebuild(graph, node, in);
+    const Node *other = in[1];
+    if (node->op == OP_abs) other = node_unary(graph, OP_neg, in[0]);
+    Op is_first = node->op == OP_min ? OP_le : OP_ge; // a tie goes to the first, as in ops.def
+    const Node *choice[] = {node_binary(graph, is_first, in[0], other), in[0], other};
+    return node_pointwise(graph, OP_select, choice);
+}
+
+static Graph *with_choices(Arena *arena, const Graph *from) {
+    Graph *to = graph_new(arena, from->name);
+    const Node **map = ARENA_ARRAY(arena, const Node *, from->node.count + 1);
+    to->stage = from->stage;
+    for (int id = 0; id < from->node.count; id++) {
+        const Node *node = from->node.at[id];
+        const Node **in = ARENA_ARRAY(arena, const Node *, node->in_count + 1);
+        for (int i = 0; i < node->in_count; i++)
+            in[i] = map[node->in[i]->id];
+        map[id] = as_choice(to, node, in);
+    }
+    for (int i = 0; i < from->root.count; i++)
+        graph_add_root(to, from->root.at[i].kind, from->root.at[i].name, NULL,
+                       map[from->root.at[i].value->id]);
+    return to;
+}
 
 // The loss of the TRAIN graph, its dropout included, in a graph of its own.
 static Graph *loss_graph(Check *check, const Graph *train, const Node *value) {
@@ -85,11 +114,12 @@ static double loss_at(Loss *loss) {
     return result;
 }
 
-static void hold_stopped(Loss *loss) {
+static void hold_choices(Loss *loss) {
     double **value = interpret(loss->graph, loss->leaf, NULL, loss->check->arena);
     loss->held = ARENA_ARRAY(loss->check->arena, double *, loss->graph->node.count);
     for (int i = 0; i < loss->graph->node.count; i++)
-        if (loss->graph->node.at[i]->op == OP_stop) loss->held[i] = value[i];
+        if (loss->graph->node.at[i]->op == OP_stop || loss->graph->node.at[i]->dtype == DT_BOOL)
+            loss->held[i] = value[i];
 }
 
 static void move(double *to, const double *from, const signed char *direction, int64_t size,
@@ -129,10 +159,10 @@ void verify_gradients(Check *check) {
     const Node *value = find_output(train, "loss");
     if (!value) return;
     Graph *graph = loss_graph(check, train, value);
-    Loss loss = {.check = check,
-                 .graph = lower(check->arena, graph, EXAMPLES, 0, check->compiled->target)};
+    Graph *lowered = lower(check->arena, graph, EXAMPLES, 0, check->compiled->target);
+    Loss loss = {.check = check, .graph = with_choices(check->arena, lowered)};
     loss.leaf = check_leaves(check, loss.graph);
-    hold_stopped(&loss);
+    hold_choices(&loss);
     add_gradients(check, graph);
     Graph *with_gradients = lower(check->arena, graph, EXAMPLES, 0, check->compiled->target);
     double **gradient =
