@@ -308,7 +308,8 @@ static bool splits_columns(const Fuse *f, const Node *product) {
 
 // Reads a product's operands through movements, from what those move, where that is better.
 static void choose_reads(Fuse *f, const Node *product) {
-    Reading from = {.product = product, .end = f->end[product->id]};
+    Reading from = {
+        .product = product, .end = f->end[product->id], .used_up = f->used_up[product->id]};
     if (!from.end) bug("a product ends nowhere");
     Reads *read = &f->fusion->read[product->id];
     int64_t offset;

@@ -428,7 +428,8 @@ bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, cons
     Choice *choice = choice_new(arena, CHOICE_FORM, name_site(arena, from, batch));
     for (int way = WAYS - 1; way >= 0; way--)
         offer_forms(choice, &p, from, way);
-    if (choice->count > 0 && suits_library(target, &p)) choice_offer(choice, "library", INFINITY);
+    if (choice->count > 0 && !from->used_up && suits_library(target, &p))
+        choice_offer(choice, "library", INFINITY);
     if (choice_take(choice, target->tuning) < 0) return false;
     read->choice = choice;
     for (int way = 0; way < WAYS; way++)

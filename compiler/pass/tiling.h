@@ -68,6 +68,7 @@ typedef struct Reading {
     const Node *deep[2]; // the nodes that the operands are movements of, or the operands themselves
     bool stored[2];      // is operand[i] in memory in any case?
     const Node *end;     // of its epilogue: the product itself where there is none
+    bool used_up;        // tile by tile: only emitted code can
 } Reading;
 bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, const Reading *from,
                          Reads *read);

@@ -111,4 +111,6 @@ ok "one that others may write to is left out" says 'warning: .*others may write'
 ok "tuning writes a good one again" says 'kept in' "$nnc" tune conv.nnd --rounds 1
 ok "which is taken" says 'tuned: [1-9]' "$nnc" train conv.nnd --steps 1 --out other
 ok "libtcc leaves nothing to choose" fails 1 'nothing to choose' "$nnc" tune conv.nnd --jit tcc
+ok "tunes products that become weights tile by tile" says "sites measured" \
+    env NNC_CACHE="$work/other" "$nnc" tune "$2/examples/simplenet.nnd" --rounds 1
 plan
