@@ -38,7 +38,7 @@ typedef struct Split {
     bool *live;         // by id
     Users *users;       // by id, live nodes alone
     bool *late;         // by id: depends on a gradient that is taken apart
-    const Node **piece; // by id: of an update, its piece in the segment at hand
+    const Node **piece; // by id: of an update, its piece in the segment at hand; NULL: not yet
     VEC(Gradient) gradient;
 } Split;
 
@@ -201,7 +201,7 @@ static const Node *piece_of(Split *s, const Node *in, const Gradient *gradient,
                             const Segment *segment) {
     const Shape *shape = &segment->gradient->shape;
     if (in == gradient->node) return segment->gradient;
-    if (gradient->member[in->id]) return s->piece[in->id];
+    if (s->piece[in->id]) return s->piece[in->id];
     if (in->shape.rank == 0) return s->map[in->id];
     if (in->op == OP_broadcast && in->in[0]->shape.rank == 0)
         return node_expand(s->to, s->map[in->in[0]->id], *shape);
@@ -222,7 +222,7 @@ static const Node *update_piece(Split *s, const Node *node, const Gradient *grad
                        : node->op == OP_stop ? node_stop(s->to, in[0])
                                              : node_pointwise(s->to, node->op, in);
     graph_take_notes(s->to, made, s->from, node);
-    return made;
+    return s->piece[node->id] = made;
 }
 
 static bool is_wanted(const Split *s, const Gradient *gradient, const Node *node) { // outside
@@ -237,17 +237,19 @@ static void take_apart(Split *s, const Gradient *gradient) {
     int nodes = s->from->node.count;
     Segments segments = find_segments(s, gradient);
     const Node ***part = ARENA_ARRAY(s->arena, const Node **, nodes + 1);
-    for (int k = 0; k < segments.count; k++)
-        for (int id = 0; id < nodes; id++) {
-            const Node *node = s->from->node.at[id], *piece;
+    for (int k = 0; k < segments.count; k++) {
+        memset(s->piece, 0, sizeof(const Node *) * (size_t)nodes);
+        for (int id = gradient->node->id; id < nodes; id++) {
+            const Node *node = s->from->node.at[id];
             if (!gradient->member[id]) continue;
-            s->piece[id] = piece = update_piece(s, node, gradient, &segments.at[k]);
+            const Node *piece = update_piece(s, node, gradient, &segments.at[k]);
             if (!is_wanted(s, gradient, node)) continue;
             if (!part[id]) part[id] = ARENA_ARRAY(s->arena, const Node *, segments.count);
             if (piece->shape.rank != 1)
                 piece = node_reshape(s->to, piece, flat(segments.at[k].size));
             part[id][k] = piece;
         }
+    }
     for (int id = 0; id < nodes; id++)
         if (part[id]) s->map[id] = node_concat(s->to, part[id], segments.count, 0);
 }

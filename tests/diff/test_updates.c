@@ -19,7 +19,17 @@
     "  v' = 0.9 * v + lr * g\n"                                                                    \
     "  e = exp(p)\n"                                                                               \
     "  p' = p - v' / (1 + e) + 0.01 * e - 0.1 * e * v'\n"                                          \
-    "}\n"
+    "}\n"                                                                                          \
+    "optimizer chained(lr) {\n" CHAIN "  p' = p - lr * g * (1 + zi)\n}\n"
+// Taken apart naively, each doubles what there is to do.
+#define TWICE(a, b) "  " #b " = sin(" #a ") * cos(" #a ")\n"
+#define CHAIN                                                                                      \
+    TWICE(p, a)                                                                                    \
+    TWICE(a, b) TWICE(b, c) TWICE(c, d) TWICE(d, e) TWICE(e, f) TWICE(f, h) TWICE(h, i)            \
+        TWICE(i, j) TWICE(j, k) TWICE(k, l) TWICE(l, m) TWICE(m, n) TWICE(n, o) TWICE(o, q)        \
+            TWICE(q, r) TWICE(r, s) TWICE(s, u) TWICE(u, v) TWICE(v, w) TWICE(w, x) TWICE(x, y)    \
+                TWICE(y, z) TWICE(z, za) TWICE(za, zb) TWICE(zb, zc) TWICE(zc, zd) TWICE(zd, ze)   \
+                    TWICE(ze, zf) TWICE(zf, zg) TWICE(zg, zh) TWICE(zh, zi)
 #define MODEL(layers)                                                                              \
     HEAD "model Net {\n"                                                                           \
          "  input  image: f32[N, 3, 32, 32]\n"                                                     \
@@ -43,6 +53,7 @@ static const Network network[] = {
     {"several_states", MODEL(LAYERS) "optimizer = adadelta(lr = 0.1, decay = 0.1) }\n", 2},
     {"moments", MODEL(LAYERS) "optimizer = adamw(lr = 0.1) }\n", 2},
     {"something_dear", MODEL(LAYERS) "optimizer = dear(lr = 0.1) }\n", 2},
+    {"long_chain", MODEL(LAYERS) "optimizer = chained(lr = 0.1) }\n", 2},
     {"groups",
      MODEL(
          LAYERS) "optimizer = momentum(lr = 0.1, decay = 0.1); group \"*.bias\" { decay = 0 } }\n",
