@@ -10,7 +10,7 @@
 // A core (a reduction, fold, product, scatter) closes a kernel. Its epilogue is the chain of
 // pointwise operators behind it, as long as each is the only user of the one before.
 #include "pass/fuse_internal.h"
-#include "pass/tiling.h"
+#include "pass/forms.h"
 #include "pass/update.h"
 
 #include <string.h>

@@ -94,7 +94,7 @@ typedef struct Kernel {
 
 typedef struct Reads { // of a product that is emitted: what its operands are read from
     const Node *base[2]; // through movements; NULL: the operand itself
-    int form;            // of its blocks (pass/tiling.c)
+    int form;            // of its blocks (pass/forms.h)
     bool tiled;
     const struct Choice *choice; // of all that; NULL: there was none
 } Reads;

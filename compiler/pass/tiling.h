@@ -5,27 +5,12 @@
 //     z[49, 128] = a[49, 128] b[128, 128]      outer: rows 13 12 12 12, 4 panels of 2 vectors
 //     z[16, 128] = a[16, 784] b[128, 784]^T    dot: rows 6 5 5, 32 times 4 columns
 //
-// An index of the product may be several of an operand's memory (an image's rows and columns), so
-// each of g, m, n and k is a list of digits, the last of which runs fastest. s is k's first.
+// Each of g, m, n and k is a list of digits (digits.h); s is k's first.
 #ifndef NNC_PASS_TILING_H
 #define NNC_PASS_TILING_H
 
+#include "pass/digits.h"
 #include "pass/plan.h"
-
-enum { DIGITS = 8 };
-
-typedef enum Side { SIDE_A, SIDE_B, SIDE_C, SIDES } Side;
-
-typedef struct Digit {
-    Dim extent;
-    int64_t stride[SIDES]; // elements; 0: the operand is the same along it
-    int64_t unpacked;      // b's own stride, where b is packed
-} Digit;
-
-typedef struct Digits {
-    int count; // at least 1
-    Digit at[DIGITS];
-} Digits;
 
 // A length in parts that differ by one at most: 49 by at most 14 is 13 + 12 + 12 + 12.
 typedef struct Cut {
@@ -40,11 +25,11 @@ typedef struct Tiling {
     bool packed;   // b's columns are copied to scratch memory, panel by panel, before they are used
     bool stepwise; // the first digit of k is outside of the blocks, which add to c: what they read
                    // of one index of it fits the cache
-    bool packed_rows; // a's rows are, all of a tile's at once: each k of a block lies together
-    bool flat;        // all digits of m are rows of the blocks: few, with constant places
-    int lanes;        // floats in a vector
-    int vectors;      // of a panel
-    int64_t batch;    // N at most
+    bool packed_rows;    // a's rows are, all of a tile's at once: each k of a block lies together
+    bool flat;           // all digits of m are rows of the blocks: few, with constant places
+    int lanes;           // floats in a vector
+    int vectors;         // of a panel
+    int64_t batch;       // N at most
     const Node *base[2]; // what a and b are read from, and
     int64_t offset[2];   // from which element on
     bool widened[2]; // a, b: bf16 that is made f32 in scratch memory, what the blocks of one matrix
@@ -58,30 +43,15 @@ typedef struct Tiling {
                                      // largest; else 0
 } Tiling;
 
-// --- For fusion: which nodes a product reads
-
-// Chooses a product's form, and what its operands are read from: operand[i], or what it moves,
-// `deep[i]`; what it costs to store what is not stored otherwise is counted. False where the
-// library multiplies: the target has no vectors, or the library was measured to be faster.
-typedef struct Reading {
-    const Node *product;
-    const Node *deep[2]; // the nodes that the operands are movements of, or the operands themselves
-    bool stored[2];      // is operand[i] in memory in any case?
-    const Node *end;     // of its epilogue: the product itself where there is none
-    bool used_up;        // tile by tile: only emitted code can
-} Reading;
-bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, const Reading *from,
-                         Reads *read);
-
 // --- For kernels
 
-// NULL where the library multiplies: what tiling_choose_reads has refused.
+// NULL where the library multiplies: what tiling_choose_reads (forms.h) has refused.
 const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel);
 // The kernel's outermost index: g's first digit, or the tiles.
 Dim tiling_count(const Tiling *tiling);
-int64_t tiling_grain(const Tiling *tiling);  // how many of these are a part
-bool tiling_is_serial(const Tiling *tiling); // too little work to share out
-int tiling_row_units(const Tiling *tiling);  // what tiles of rows are made of: blocks, or a digit
+int64_t tiling_grain(const Tiling *tiling);    // how many of these are a part
+bool tiling_is_serial(const Tiling *tiling);   // too little work to share out
+int tiling_row_units(const Tiling *tiling);    // what tiles of rows are made of: blocks, or a digit
 int tiling_column_units(const Tiling *tiling); // likewise: panels, or a digit
 // Is there one matrix alone?
 bool tiling_is_single(const Tiling *tiling);

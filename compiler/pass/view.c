@@ -177,8 +177,8 @@ static View finish(const Finder *f, const Node *base, const Form *at) {
         stride *= dim_eval(base->shape.dim[axis], f->batch);
     }
     for (int i = 0; i < f->count; i++) {
-        Walk *walk = &view.axis[f->digit[i].axis];
-        walk_add(walk, f->digit[i].extent, by_digit[i]);
+        IndexWalk *walk = &view.axis[f->digit[i].axis];
+        index_walk_add(walk, f->digit[i].extent, by_digit[i]);
     }
     return view;
 }
@@ -225,7 +225,7 @@ View view_find(const Node *node, const Node *stop, int64_t batch) {
     return view;
 }
 
-void walk_add(Walk *walk, Dim extent, int64_t stride) {
+void index_walk_add(IndexWalk *walk, Dim extent, int64_t stride) {
     if (dim_is_one(extent)) return;
     if (walk->count == WALK_STEPS) bug("a view of too many steps");
     walk->at[walk->count].extent = extent;

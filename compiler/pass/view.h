@@ -13,21 +13,21 @@
 
 enum { WALK_STEPS = 24 };
 
-typedef struct Walk { // through an index, outermost step first; steps of extent 1 are left out
+typedef struct IndexWalk { // through an index, outermost step first; steps of extent 1 are left out
     int count;
     struct {
         Dim extent;
         int64_t stride; // elements of the base; 0: the same ones again
     } at[WALK_STEPS];
-} Walk;
+} IndexWalk;
 
 typedef struct View {
     const Node *base;
     int64_t offset; // elements of the base
-    Walk axis[MAX_RANK];
+    IndexWalk axis[MAX_RANK];
 } View;
 
-void walk_add(Walk *walk, Dim extent, int64_t stride);
+void index_walk_add(IndexWalk *walk, Dim extent, int64_t stride);
 
 // From `node` down through reshapes, permutations, slices, flips, windows and broadcasts to what
 // they move, or to `stop` (NULL: as far as it goes).
