@@ -81,31 +81,51 @@ static const Augmentation *find(const char *name) {
 
 bool nnc_augmentation_exists(const char *name) { return find(name) != NULL; }
 
-static Planes planes_of(const NncSource *source) {
-    return (Planes){.count = source->rank == 3 ? source->extent[0] : 1,
-                    .height = source->extent[source->rank - 2],
-                    .width = source->extent[source->rank - 1]};
+static Planes planes_of(const NncField *image) {
+    return (Planes){.count = image->rank == 3 ? image->extent[0] : 1,
+                    .height = image->extent[image->rank - 2],
+                    .width = image->extent[image->rank - 1]};
+}
+
+// What the call's column takes; NULL where that is no image.
+static const NncField *image_of(const NncColumns *columns, const NncCall *call) {
+    for (int i = 0; i < columns->program->input_count; i++) {
+        int count;
+        const int *taken = nnc_columns_fields(columns, i, &count);
+        if (count != 1 || strcmp(columns->program->input[i].name, call->column) != 0) continue;
+        const NncField *field = &columns->source->field[*taken];
+        return field->kind == NNC_FIELD_BYTES && field->rank >= 2 ? field : NULL;
+    }
+    return NULL;
 }
 
 // Positional arguments: the column itself may stand first, where the front end passes it on.
-NncStatus nnc_augment_check(const NncProgram *program, const NncSource *source, NncError *error) {
-    for (int i = 0; i < program->augment_count; i++) {
-        const NncCall *call = &program->augment[i];
-        const Augmentation *kind = find(call->name);
-        if (!kind)
-            return nnc_error(error, NNC_ERROR_VALUE, "there is no augmentation named %s",
-                             call->name);
-        NncStatus status = nnc_arguments_check(call, kind->arguments, 1, error);
-        if (!status) status = kind->check(call, planes_of(source), error);
-        if (status) return status;
-    }
-    return NNC_OK;
+static NncStatus check_call(const NncColumns *columns, const NncCall *call, NncError *error) {
+    const Augmentation *kind = find(call->name);
+    const NncField *image = image_of(columns, call);
+    if (!kind)
+        return nnc_error(error, NNC_ERROR_VALUE, "there is no augmentation named %s", call->name);
+    if (!image)
+        return nnc_error(error, NNC_ERROR_MATCH, "%s(%s): %s has no image for %s", call->name,
+                         call->column, columns->source->info->name, call->column);
+    NncStatus status = nnc_arguments_check(call, kind->arguments, 1, error);
+    return status ? status : kind->check(call, planes_of(image), error);
 }
 
-void nnc_augment(const NncProgram *program, const NncSource *source, long long seed,
-                 long long epoch, long long example, unsigned char *image, unsigned char *spare) {
-    NncDraw draw = nnc_draw((uint64_t)seed, (uint64_t)epoch, (uint64_t)example);
-    for (int i = 0; i < program->augment_count; i++)
-        find(program->augment[i].name)
-            ->apply(&program->augment[i], planes_of(source), &draw, image, spare);
+NncStatus nnc_augment_check(const NncColumns *columns, NncError *error) {
+    NncStatus status = NNC_OK;
+    for (int i = 0; i < columns->program->augment_count && !status; i++)
+        status = check_call(columns, &columns->program->augment[i], error);
+    return status;
+}
+
+void nnc_augment(const NncColumns *columns, long long seed, long long epoch,
+                 const NncExample *example, void *spare) {
+    NncDraw draw = nnc_draw((uint64_t)seed, (uint64_t)epoch, (uint64_t)example->index);
+    for (int i = 0; i < columns->program->augment_count; i++) {
+        const NncCall *call = &columns->program->augment[i];
+        const NncField *image = image_of(columns, call);
+        find(call->name)
+            ->apply(call, planes_of(image), &draw, nnc_example_field(example, image), spare);
+    }
 }

@@ -7,14 +7,14 @@
 #ifndef NNC_AUGMENT_H
 #define NNC_AUGMENT_H
 
-#include "source.h"
+#include "columns.h"
 
-// Arguments of all the program's augmentations, and whether images of this source can take them.
-NncStatus nnc_augment_check(const NncProgram *program, const NncSource *source, NncError *error);
+// Arguments of all the program's augmentations, and whether their columns take images.
+NncStatus nnc_augment_check(const NncColumns *columns, NncError *error);
 
-// Changes the image in place, in the program's order; `spare` has room for another. After
-// nnc_augment_check.
-void nnc_augment(const NncProgram *program, const NncSource *source, long long seed,
-                 long long epoch, long long example, unsigned char *image, unsigned char *spare);
+// Changes the example's images in place, in the program's order; `spare` has room for another
+// example. After nnc_augment_check.
+void nnc_augment(const NncColumns *columns, long long seed, long long epoch,
+                 const NncExample *example, void *spare);
 
 #endif

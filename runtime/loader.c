@@ -3,20 +3,18 @@
 // loader.h.
 #include "loader.h"
 #include "augment.h"
-#include "columns.h"
 #include "draw.h"
 #include <pthread.h>
 #include <stdlib.h>
 
 struct NncLoader {
-    const NncProgram *program;
-    const NncSource *source;
+    const NncColumns *columns;
     NncLoading loading;
-    long long count;         // examples in the epoch
-    long long *order;        // which example comes when; NULL: as they lie
-    unsigned char *image[2]; // an example, and room for augmentations
-    char *ring;              // NNC_LOADER_BATCHES places of `stride` bytes
-    size_t stride;           // input_bytes, rounded up to NNC_ALIGN
+    long long count;      // examples in the epoch
+    long long *order;     // which example comes when; NULL: as they lie
+    void *values, *spare; // an example, and room for augmentations
+    char *ring;           // NNC_LOADER_BATCHES places of `stride` bytes
+    size_t stride;        // input_bytes, rounded up to NNC_ALIGN
 
     pthread_t thread;
     bool running;
@@ -52,39 +50,22 @@ static long long *shuffled(long long count, long long seed, long long epoch) {
 
 // --- The thread that fills
 
-static NncStatus check_label(const NncLoader *loader, long long example, int label,
-                             NncError *error) {
-    for (int i = 0; i < loader->program->input_count; i++) {
-        const NncColumn *column = &loader->program->input[i];
-        if (column->classes == 0 || (label >= 0 && label < column->classes)) continue;
-        char place[400];
-        loader->source->place(loader->source, loader->loading.split, example, place, sizeof place);
-        return nnc_error(error, NNC_ERROR_VALUE, "%s: the label is %d, but %s is to be below %lld",
-                         place, label, column->name, column->classes);
-    }
-    return NNC_OK;
-}
-
-static NncStatus fill_slot(NncLoader *loader, char *batch, long long slot, long long example,
+static NncStatus fill_slot(NncLoader *loader, char *batch, long long slot, long long index,
                            NncError *error) {
-    int label;
     const NncLoading *loading = &loader->loading;
-    NncStatus status = loader->source->read(loader->source, loading->split, example,
-                                            loader->image[0], &label, error);
-    if (!status) status = check_label(loader, example, label, error);
-    if (status) return status;
-    if (loading->augment)
-        nnc_augment(loader->program, loader->source, loading->seed, loading->epoch, example,
-                    loader->image[0], loader->image[1]);
-    nnc_columns_fill(loader->program, batch, slot, loader->image[0], label);
-    return NNC_OK;
+    const NncColumns *columns = loader->columns;
+    NncExample example = {loading->split, index, loader->values};
+    NncStatus status = columns->source->read(columns->source, &example, error);
+    if (!status && loading->augment)
+        nnc_augment(columns, loading->seed, loading->epoch, &example, loader->spare);
+    return status ? status : nnc_columns_fill(columns, &example, batch, slot, error);
 }
 
 static long long least(long long a, long long b) { return a < b ? a : b; }
 
 // The examples of batch `number`, without the examples themselves: of a step, its next chunk.
 static NncBatch batch_range(const NncLoader *loader, long long number) {
-    const NncProgram *program = loader->program;
+    const NncProgram *program = loader->columns->program;
     long long chunks = (program->batch + program->chunk - 1) / program->chunk;
     long long start = loader->loading.position + number / chunks * program->batch;
     NncBatch batch = {.first = number % chunks * program->chunk,
@@ -157,27 +138,27 @@ NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error) {
 }
 
 static NncStatus allocate(NncLoader *loader) {
-    const NncProgram *program = loader->program;
-    size_t pixels = (size_t)loader->source->pixels, bytes;
-    loader->stride = ((size_t)program->input_bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
+    const NncColumns *columns = loader->columns;
+    size_t example = columns->source->example_bytes, bytes;
+    loader->stride =
+        ((size_t)columns->program->input_bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
     if (__builtin_mul_overflow(loader->stride, (size_t)NNC_LOADER_BATCHES, &bytes))
         return NNC_ERROR_MEMORY;
     loader->ring = aligned_alloc(NNC_ALIGN, bytes);
-    loader->image[0] = malloc(pixels + !pixels);
-    loader->image[1] = malloc(pixels + !pixels);
+    loader->values = malloc(example + !example);
+    loader->spare = malloc(example + !example);
     if (loader->loading.shuffle)
         loader->order = shuffled(loader->count, loader->loading.seed, loader->loading.epoch);
-    bool all = loader->ring && loader->image[0] && loader->image[1] &&
+    bool all = loader->ring && loader->values && loader->spare &&
                (loader->order || !loader->loading.shuffle);
     return all ? NNC_OK : NNC_ERROR_MEMORY;
 }
 
-NncLoader *nnc_loader_new(const NncProgram *program, const NncSource *source,
-                          const NncLoading *loading, NncError *error) {
+NncLoader *nnc_loader_new(const NncColumns *columns, const NncLoading *loading, NncError *error) {
     NncLoader *loader = calloc(1, sizeof *loader);
     if (loader) {
-        *loader = (NncLoader){.program = program, .source = source, .loading = *loading};
-        loader->count = nnc_loading_count(source, loading);
+        *loader = (NncLoader){.columns = columns, .loading = *loading};
+        loader->count = nnc_loading_count(columns->source, loading);
         pthread_mutex_init(&loader->lock, NULL);
         pthread_cond_init(&loader->changed, NULL);
         if (!allocate(loader))
@@ -201,8 +182,8 @@ void nnc_loader_free(NncLoader *loader) {
     pthread_cond_destroy(&loader->changed);
     pthread_mutex_destroy(&loader->lock);
     free(loader->order);
-    free(loader->image[0]);
-    free(loader->image[1]);
+    free(loader->values);
+    free(loader->spare);
     free(loader->ring);
     free(loader);
 }

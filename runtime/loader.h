@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Batches of one epoch, or their chunks, put together ahead of time by a thread of their own.
 //
-//     NncLoader *loader = nnc_loader_new(program, source, &(NncLoading){.split = NNC_SPLIT_TRAIN,
-//     ..}, error); while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) ...
+//     NncLoader *loader = nnc_loader_new(columns, &(NncLoading){.split = NNC_SPLIT_TRAIN, ..},
+//     error); while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) ...
 //     nnc_loader_free(loader);
 //
 // What is in a batch depends on (program, source, loading) alone.
 #ifndef NNC_LOADER_H
 #define NNC_LOADER_H
 
-#include "source.h"
+#include "columns.h"
 
 typedef struct NncLoading {
     NncSplit split;
@@ -23,15 +23,14 @@ typedef struct NncBatch {
     const char *input; // valid until the next one is asked for
     long long count;   // 0: the epoch is over
     long long end;     // examples of the epoch up to here
-    long long first, of; // where a step takes several: the examples before these, and of all of them
+    long long first,
+        of; // where a step takes several: the examples before these, and of all of them
 } NncBatch;
 
 typedef struct NncLoader NncLoader;
 
-// The source must outlive the loader. Columns and augmentations were checked before.
-NncLoader *nnc_loader_new(const NncProgram *program, const NncSource *source,
-                          const NncLoading *loading,
-                          NncError *error); // NULL on error
+// The columns must outlive the loader. Augmentations were checked before. NULL on error.
+NncLoader *nnc_loader_new(const NncColumns *columns, const NncLoading *loading, NncError *error);
 NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error);
 void nnc_loader_free(NncLoader *loader); // NULL: nothing
 

@@ -154,18 +154,39 @@ int nnc_main_of(const NncProgram *const *version, int count, int argc, char **ar
 
 // --- What the compiler asks about data sources (runtime/source.c)
 
+typedef enum NncFieldKind {
+    NNC_FIELD_BYTES, // an image; 0 .. 255, which become 0 .. 1
+    NNC_FIELD_REALS, // floats
+    NNC_FIELD_LABEL, // the index of a class, an int32_t
+} NncFieldKind;
+
+typedef struct NncField { // a named column of a source's examples
+    const char *name;
+    NncFieldKind kind;
+    int rank; // of an example; below 0: known from the files alone
+    long long extent[NNC_MAX_RANK];
+    long long classes;             // of a label; 0: not known
+    const char *const *class_name; // classes of them, or NULL
+    long long offset;              // where it lies in an example, in bytes
+} NncField;
+
 typedef struct NncSourceInfo {
     const char *name;          // cifar10, idx, shapes
     const char *arguments;     // for messages: "FOLDER"
     int least_arguments, most_arguments;
-    int rank;                  // of an image, without N; 0: known from the file alone
-    long long extent[NNC_MAX_RANK];
-    long long classes;
 } NncSourceInfo;
 
 const NncSourceInfo *nnc_source_info(const char *name); // NULL where there is none
 const char *const *nnc_source_names(int *count);
 bool nnc_augmentation_exists(const char *name);         // random_flip, random_crop
+
+// What is known of a source's examples without its files: as many fields as *count says, 0 where it is the files that
+// tell. An argument that is wrong is an error.
+enum { NNC_KNOWN_FIELDS = 2 };
+NncStatus nnc_source_fields(const NncCall *call, NncField field[NNC_KNOWN_FIELDS], int *count, NncError *error);
+
+// The nearest of `names` to `name` (for "did you mean"), or NULL where none is near (runtime/nearest.c).
+const char *nnc_nearest(const char *name, const char *const *names, int count);
 
 // --- Threads (runtime/pool.c)
 

@@ -19,10 +19,9 @@ enum { TOP = 3, MAX_PRINTED = 16 };
 
 typedef struct Prediction {
     NncSession session;
-    char *input;           // the input arena, with one example
-    unsigned char *pixels; // an image
-    int label;             // of the example at hand; -1: not known
-    double *probability;   // of each class
+    char *input;         // the input arena, with one example
+    int label;           // of the example at hand; -1: not known
+    double *probability; // of each class
 } Prediction;
 
 // --- Inputs
@@ -42,6 +41,19 @@ static bool parse_example(const char *input, NncSplit *split, long long *index) 
     return false;
 }
 
+// The label of the example that was filled in, where its source has one.
+static int find_label(const Prediction *p) {
+    const NncProgram *program = p->session.program;
+    for (int i = 0; i < program->input_count; i++) {
+        int count;
+        const NncColumn *column = &program->input[i];
+        nnc_columns_fields(&p->session.columns, i, &count);
+        if (column->is_target && column->classes && nnc_column_elements(column) == 1)
+            return count ? *(const int32_t *)(p->input + column->offset) : -1;
+    }
+    return -1;
+}
+
 static NncStatus read_example(Prediction *p, NncSplit split, long long index, NncError *error) {
     NncSession *session = &p->session;
     NncStatus status = session->source.info ? NNC_OK : nnc_session_open_data(session, false, error);
@@ -51,7 +63,13 @@ static NncStatus read_example(Prediction *p, NncSplit split, long long index, Nn
         return nnc_error(error, NNC_ERROR_VALUE, "%s:%lld: %s has examples 0 to %lld",
                          nnc_split_name(split), index, source->info->name,
                          source->count[split] - 1);
-    return source->read(source, split, index, p->pixels, &p->label, error);
+    NncExample example = {split, index, malloc(source->example_bytes + 1)};
+    status = example.values ? source->read(source, &example, error)
+                            : nnc_error(error, NNC_ERROR_MEMORY, "no memory for an example");
+    if (!status) status = nnc_columns_fill(&session->columns, &example, p->input, 0, error);
+    free(example.values);
+    p->label = status ? -1 : find_label(p);
+    return status;
 }
 
 // The one input column that is not a target.
@@ -61,23 +79,31 @@ static NncStatus find_image_column(const NncProgram *program, const NncColumn **
     for (int i = 0; i < program->input_count; i++) {
         if (program->input[i].is_target) continue;
         if (*column || program->input[i].type != NNC_F32)
-            return nnc_error(error, NNC_ERROR_MATCH, "%s has an input %s: only images can be given",
+            return nnc_error(error, NNC_ERROR_MATCH, "%s has an input %s: an image is not enough",
                              program->model, program->input[i].name);
         *column = &program->input[i];
     }
     return *column ? NNC_OK : nnc_error(error, NNC_ERROR_MATCH, "%s has no input", program->model);
 }
 
-static NncStatus read_input(Prediction *p, const NncColumn *column, const char *input,
-                            NncError *error) {
+static NncStatus read_image(Prediction *p, const char *path, NncError *error) {
+    const NncColumn *column;
+    NncStatus status = find_image_column(p->session.program, &column, error);
+    if (status) return status;
+    unsigned char *pixels = malloc((size_t)nnc_column_elements(column) + 1);
+    status = pixels ? nnc_image_read(path, column, pixels, error)
+                    : nnc_error(error, NNC_ERROR_MEMORY, "no memory for an image");
+    if (!status) nnc_column_fill_image(column, pixels, p->input);
+    free(pixels);
+    return status;
+}
+
+static NncStatus read_input(Prediction *p, const char *input, NncError *error) {
     NncSplit split;
     long long index;
     p->label = -1;
-    NncStatus status = parse_example(input, &split, &index)
-                           ? read_example(p, split, index, error)
-                           : nnc_image_read(input, column, p->pixels, error);
-    if (!status) nnc_columns_fill(p->session.program, p->input, 0, p->pixels, -1);
-    return status;
+    return parse_example(input, &split, &index) ? read_example(p, split, index, error)
+                                                : read_image(p, input, error);
 }
 
 // --- Outputs
@@ -225,16 +251,15 @@ static void write_json(Prediction *p, FILE *out, const char *input) {
 
 // --- All of it
 
-static NncStatus allocate(Prediction *p, const NncColumn *column, NncError *error) {
+static NncStatus allocate(Prediction *p, NncError *error) {
     const NncProgram *program = p->session.program;
     size_t bytes = ((size_t)program->input_bytes + NNC_ALIGN) / NNC_ALIGN * NNC_ALIGN + NNC_ALIGN;
     long long classes = 1;
     for (int i = 0; i < program->input_count; i++)
         if (program->input[i].classes > classes) classes = program->input[i].classes;
     p->input = aligned_alloc(NNC_ALIGN, bytes);
-    p->pixels = malloc((size_t)nnc_column_elements(column) + 1);
     p->probability = malloc((size_t)classes * sizeof *p->probability);
-    if (!p->input || !p->pixels || !p->probability)
+    if (!p->input || !p->probability)
         return nnc_error(error, NNC_ERROR_MEMORY, "no memory to predict");
     memset(p->input, 0, bytes);
     return NNC_OK;
@@ -242,18 +267,16 @@ static NncStatus allocate(Prediction *p, const NncColumn *column, NncError *erro
 
 static NncStatus predict(Prediction *p, const char *const *inputs, int count, NncError *error) {
     char path[NNC_PATH];
-    const NncColumn *column;
     NncSession *session = &p->session;
     const NncProgram *program = session->program;
     if (!program->function[NNC_PREDICT].run)
         return nnc_error(error, NNC_ERROR_VALUE, "%s has no output to predict", program->model);
-    NncStatus status = find_image_column(program, &column, error);
-    if (!status) status = allocate(p, column, error);
+    NncStatus status = allocate(p, error);
     if (!status) status = nnc_session_checkpoint_path(session, path, error);
     if (!status) status = nnc_session_restore(session, path, false, error);
     FILE *out = nnc_report_file(session->options);
     for (int i = 0; i < count && !status; i++) {
-        status = read_input(p, column, inputs[i], error);
+        status = read_input(p, inputs[i], error);
         if (status) break;
         nnc_session_run(session, NNC_PREDICT, p->input, 1);
         (session->options->json ? write_json : print_lines)(p, out, inputs[i]);
@@ -268,7 +291,6 @@ NncStatus nnc_predict(const NncProgram *program, const NncOptions *options,
     if (!status) status = predict(&p, inputs, count, error);
     nnc_session_close(&p.session);
     free(p.input);
-    free(p.pixels);
     free(p.probability);
     return status;
 }

@@ -69,6 +69,7 @@ NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
 }
 
 void nnc_session_close(NncSession *session) {
+    nnc_columns_free(&session->columns);
     nnc_source_close(&session->source);
     nnc_pool_free(session->pool);
     nnc_checkpoint_free(&session->checkpoint);
@@ -105,23 +106,27 @@ NncStatus nnc_session_set_hypers(NncSession *session, NncError *error) {
     return NNC_OK;
 }
 
-static NncStatus copy_class_names(NncCheckpoint *checkpoint, const NncSource *source,
+static NncStatus copy_class_names(NncCheckpoint *checkpoint, const NncField *label,
                                   NncError *error) {
-    if (!source->class_name || checkpoint->class_name) return NNC_OK;
-    checkpoint->class_name = calloc((size_t)source->classes, sizeof *checkpoint->class_name);
-    for (int i = 0; checkpoint->class_name && i < source->classes; i++, checkpoint->class_count++)
-        if (!(checkpoint->class_name[i] = strdup(source->class_name[i]))) break;
-    if (checkpoint->class_count == source->classes) return NNC_OK;
+    if (!label || !label->class_name || checkpoint->class_name) return NNC_OK;
+    checkpoint->class_name = calloc((size_t)label->classes, sizeof *checkpoint->class_name);
+    for (int i = 0; checkpoint->class_name && i < label->classes; i++, checkpoint->class_count++)
+        if (!(checkpoint->class_name[i] = strdup(label->class_name[i]))) break;
+    if (checkpoint->class_count == label->classes) return NNC_OK;
     return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the names of %lld classes",
-                     source->classes);
+                     label->classes);
 }
 
-NncStatus nnc_session_open_data(NncSession *session, bool with_targets, NncError *error) {
+NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncError *error) {
     const NncProgram *program = session->program;
     NncStatus status =
         nnc_source_open(&session->source, &program->data, session->options->data, error);
-    if (!status) status = nnc_columns_check(program, &session->source, with_targets, error);
-    if (!status) status = copy_class_names(&session->checkpoint, &session->source, error);
+    if (!status)
+        status =
+            nnc_columns_match(&session->columns, program, &session->source, needs_targets, error);
+    if (!status)
+        status =
+            copy_class_names(&session->checkpoint, nnc_columns_label(&session->columns), error);
     return status;
 }
 
@@ -222,8 +227,8 @@ NncStatus nnc_session_evaluate(NncSession *session, const volatile sig_atomic_t 
                                                                            : NNC_MAX_SCORES};
     for (int i = 0; i < scores->count; i++)
         scores->name[i] = function->output[i].name;
-    NncLoader *loader = nnc_loader_new(session->program, &session->source,
-                                       &(NncLoading){.split = NNC_SPLIT_TEST}, error);
+    NncLoader *loader =
+        nnc_loader_new(&session->columns, &(NncLoading){.split = NNC_SPLIT_TEST}, error);
     if (!loader) return error->status;
     NncStatus status;
     while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) {

@@ -15,7 +15,8 @@ typedef struct NncSession {
     const NncProgram *program;
     const NncOptions *options;
     NncPool *pool;
-    NncSource source; // opened by nnc_session_open_data
+    NncSource source;                      // opened by nnc_session_open_data,
+    NncColumns columns;                    // as are these
     char *state, *work, *output, *scratch; // in `memory`
     void *memory;
     size_t memory_size;
@@ -31,7 +32,7 @@ NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
                            const NncOptions *options, NncError *error);
 void nnc_session_close(NncSession *session);
 
-NncStatus nnc_session_open_data(NncSession *session, bool with_targets, NncError *error);
+NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncError *error);
 
 // Reads a checkpoint, and then sets the hyper-parameters that the user names over those in it.
 NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_train,

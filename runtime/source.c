@@ -2,17 +2,19 @@
 // The table of data sources, and what they have in common: arguments, opening, closing.
 #include "source.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Kind {
     NncSourceInfo info;
-    NncStatus (*open)(NncSource *source, const NncCall *call, const char *data, NncError *error);
+    NncFieldsOf *fields;
+    NncOpen *open;
 } Kind;
 
 static const Kind kinds[] = {
-    {{"cifar10", "FOLDER", 1, 1, 3, {3, 32, 32}, 10}, nnc_cifar10_open},
-    {{"idx", "FOLDER", 1, 1, 0, {0}, 0}, nnc_idx_open},
-    {{"shapes", "train = 20000, test = 2000, seed = 1", 0, 3, 3, {3, 32, 32}, 10}, nnc_shapes_open},
+    {{"cifar10", "FOLDER", 1, 1}, nnc_cifar10_fields, nnc_cifar10_open},
+    {{"idx", "FOLDER", 1, 1}, nnc_idx_fields, nnc_idx_open},
+    {{"shapes", "train = 20000, test = 2000, seed = 1", 0, 3}, nnc_shapes_fields, nnc_shapes_open},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -32,6 +34,13 @@ const NncSourceInfo *nnc_source_info(const char *name) {
 const char *const *nnc_source_names(int *count) {
     *count = KINDS;
     return kind_names;
+}
+
+NncStatus nnc_source_fields(const NncCall *call, NncField field[NNC_KNOWN_FIELDS], int *count,
+                            NncError *error) {
+    const Kind *kind = call->name ? find_kind(call->name) : NULL;
+    *count = 0;
+    return kind ? kind->fields(call, field, count, error) : NNC_OK;
 }
 
 const char *nnc_split_name(NncSplit split) { return split == NNC_SPLIT_TRAIN ? "train" : "test"; }
@@ -56,6 +65,25 @@ NncStatus nnc_argument_text(const NncCall *call, const char *name, int position,
         return nnc_error(error, NNC_ERROR_VALUE, "%s: %s is to be a text, not %g", call->name, name,
                          argument->number);
     *text = argument->text;
+    return NNC_OK;
+}
+
+bool nnc_argument_is_text(const NncCall *call, const char *name, int position) {
+    const NncArgument *argument = find_argument(call, name, position);
+    return argument && argument->text;
+}
+
+NncStatus nnc_argument_real(const NncCall *call, const char *name, int position, double *value,
+                            NncError *error) {
+    const NncArgument *argument = find_argument(call, name, position);
+    if (!argument) return NNC_OK;
+    if (argument->text)
+        return nnc_error(error, NNC_ERROR_VALUE, "%s: %s is to be a number, not \"%s\"", call->name,
+                         name, argument->text);
+    if (!isfinite(argument->number))
+        return nnc_error(error, NNC_ERROR_VALUE, "%s: %s is to be a finite number", call->name,
+                         name);
+    *value = argument->number;
     return NNC_OK;
 }
 
@@ -94,7 +122,51 @@ NncStatus nnc_arguments_check(const NncCall *call, const char *const *names, int
     return NNC_OK;
 }
 
+// --- Fields
+
+long long nnc_field_elements(const NncField *field) {
+    long long elements = 1;
+    for (int i = 0; i < field->rank; i++)
+        elements *= field->extent[i];
+    return elements;
+}
+
+long long nnc_field_bytes(const NncField *field) {
+    return nnc_field_elements(field) * (field->kind == NNC_FIELD_BYTES ? 1 : 4);
+}
+
+NncStatus nnc_source_add(NncSource *source, const NncField *field, NncError *error) {
+    int count = source->field_count;
+    bool full = (count & (count - 1)) == 0; // room grows by doubling: 0, 1, 2, 4 ..
+    size_t room = count ? 2 * (size_t)count : 1;
+    NncField *grown = full ? realloc(source->field, room * sizeof *grown) : source->field;
+    if (!grown) return nnc_error(error, NNC_ERROR_MEMORY, "no memory for %d fields", count);
+    source->field = grown;
+    source->field[source->field_count++] = *field;
+    return NNC_OK;
+}
+
+// One behind the other, each aligned for its elements.
+static void place_fields(NncSource *source) {
+    long long at = 0;
+    for (int i = 0; i < source->field_count; i++) {
+        source->field[i].offset = at;
+        at += (nnc_field_bytes(&source->field[i]) + 3) / 4 * 4;
+    }
+    source->example_bytes = (size_t)at;
+}
+
 // --- Opening and closing
+
+static NncStatus open_kind(NncSource *source, const Kind *kind, const NncCall *call,
+                           const char *data, NncError *error) {
+    NncField known[NNC_KNOWN_FIELDS];
+    int count = 0;
+    NncStatus status = kind->fields(call, known, &count, error);
+    for (int i = 0; i < count && !status; i++)
+        status = nnc_source_add(source, &known[i], error);
+    return status ? status : kind->open(source, call, data, error);
+}
 
 NncStatus nnc_source_open(NncSource *source, const NncCall *call, const char *data,
                           NncError *error) {
@@ -104,18 +176,16 @@ NncStatus nnc_source_open(NncSource *source, const NncCall *call, const char *da
     if (!kind)
         return nnc_error(error, NNC_ERROR_VALUE, "there is no data source named %s", call->name);
     source->info = &kind->info;
-    NncStatus status = kind->open(source, call, data, error);
-    if (status) {
+    NncStatus status = open_kind(source, kind, call, data, error);
+    if (status)
         nnc_source_close(source);
-        return status;
-    }
-    source->pixels = 1;
-    for (int i = 0; i < source->rank; i++)
-        source->pixels *= source->extent[i];
-    return NNC_OK;
+    else
+        place_fields(source);
+    return status;
 }
 
 void nnc_source_close(NncSource *source) {
     if (source->close) source->close(source);
+    free(source->field);
     *source = (NncSource){0};
 }

@@ -58,10 +58,10 @@ static const Batch *find_batch(const NncSource *source, NncSplit split, long lon
     return batch;
 }
 
-static NncStatus read_example(const NncSource *source, NncSplit split, long long index,
-                              unsigned char *image, int *label, NncError *error) {
+static NncStatus read_example(const NncSource *source, const NncExample *example, NncError *error) {
     unsigned char record[RECORD];
-    const Batch *batch = find_batch(source, split, &index);
+    long long index = example->index;
+    const Batch *batch = find_batch(source, example->split, &index);
     for (size_t done = 0; done < RECORD;) {
         ssize_t got = pread(batch->descriptor, record + done, RECORD - done,
                             (off_t)(index * RECORD + (long long)done));
@@ -72,14 +72,15 @@ static NncStatus read_example(const NncSource *source, NncSplit split, long long
                              got ? strerror(errno) : "the file has become shorter");
         done += (size_t)got;
     }
-    *label = record[0];
-    memcpy(image, record + 1, PIXELS);
+    memcpy(nnc_example_field(example, &source->field[0]), record + 1, PIXELS);
+    *(int32_t *)nnc_example_field(example, &source->field[1]) = record[0];
     return NNC_OK;
 }
 
-static void describe_place(const NncSource *source, NncSplit split, long long index, char *text,
+static void describe_place(const NncSource *source, const NncExample *example, char *text,
                            size_t size) {
-    const Batch *batch = find_batch(source, split, &index);
+    long long index = example->index;
+    const Batch *batch = find_batch(source, example->split, &index);
     snprintf(text, size, "%s: record %lld, byte %lld", batch->path, index, index * RECORD);
 }
 
@@ -90,12 +91,19 @@ static void close_batches(NncSource *source) {
     free(cifar);
 }
 
+NncStatus nnc_cifar10_fields(const NncCall *call, NncField *field, int *count, NncError *error) {
+    field[0] = (NncField){.name = "image", NNC_FIELD_BYTES, .rank = 3, .extent = {3, 32, 32}};
+    field[1] =
+        (NncField){.name = "label", NNC_FIELD_LABEL, .classes = CLASSES, .class_name = class_names};
+    *count = 2;
+    return nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
+}
+
 NncStatus nnc_cifar10_open(NncSource *source, const NncCall *call, const char *data,
                            NncError *error) {
     char folder[NNC_PATH];
     const char *path = "";
-    NncStatus status = nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
-    if (!status) status = nnc_argument_text(call, "folder", 0, &path, error);
+    NncStatus status = nnc_argument_text(call, "folder", 0, &path, error);
     if (!status) status = nnc_file_find(folder, data, path, "the folder of cifar10", error);
     if (status) return status;
 
@@ -103,15 +111,10 @@ NncStatus nnc_cifar10_open(NncSource *source, const NncCall *call, const char *d
     if (!cifar) return nnc_error(error, NNC_ERROR_MEMORY, "no memory for cifar10");
     for (int i = 0; i < FILES; i++)
         cifar->batch[i].descriptor = -1;
-    *source = (NncSource){.info = source->info,
-                          .rank = 3,
-                          .extent = {3, 32, 32},
-                          .classes = CLASSES,
-                          .class_name = class_names,
-                          .own = cifar,
-                          .read = read_example,
-                          .place = describe_place,
-                          .close = close_batches};
+    source->own = cifar;
+    source->read = read_example;
+    source->place = describe_place;
+    source->close = close_batches;
     for (int i = 0; i < FILES && !status; i++) {
         Batch *batch = &cifar->batch[i];
         batch->split = i < FILES - 1 ? NNC_SPLIT_TRAIN : NNC_SPLIT_TEST;

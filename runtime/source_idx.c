@@ -82,6 +82,7 @@ static NncStatus find_file(IdxFile *file, const char *folder, NncSplit split, in
 static NncStatus open_split(NncSource *source, const char *folder, NncSplit split,
                             NncError *error) {
     Idx *idx = source->own;
+    NncField *pixels = &source->field[0];
     IdxFile *image = &idx->image[split], *label = &idx->label[split];
     NncStatus status = find_file(image, folder, split, IMAGE_AXES, error);
     if (!status) status = find_file(label, folder, split, LABEL_AXES, error);
@@ -93,30 +94,34 @@ static NncStatus open_split(NncSource *source, const char *folder, NncSplit spli
                          "%s: at byte 4: %lld labels, but %s has %lld images", label->path,
                          label->extent[0], image->path, image->extent[0]);
     if (split != NNC_SPLIT_TRAIN &&
-        memcmp(source->extent, image->extent + 1, 2 * sizeof *source->extent))
+        memcmp(pixels->extent, image->extent + 1, 2 * sizeof *pixels->extent))
         return nnc_error(
             error, NNC_ERROR_FORMAT,
             "%s: at byte 8: images of %lld x %lld, but those to train on are %lld x %lld",
-            image->path, image->extent[1], image->extent[2], source->extent[0], source->extent[1]);
-    source->extent[0] = image->extent[1];
-    source->extent[1] = image->extent[2];
+            image->path, image->extent[1], image->extent[2], pixels->extent[0], pixels->extent[1]);
+    pixels->rank = 2;
+    pixels->extent[0] = image->extent[1];
+    pixels->extent[1] = image->extent[2];
     source->count[split] = image->extent[0];
     return NNC_OK;
 }
 
-static NncStatus read_example(const NncSource *source, NncSplit split, long long index,
-                              unsigned char *image, int *label, NncError *error) {
+static NncStatus read_example(const NncSource *source, const NncExample *example, NncError *error) {
     (void)error;
     const Idx *idx = source->own;
-    memcpy(image, idx->image[split].bytes + index * source->pixels, (size_t)source->pixels);
-    *label = idx->label[split].bytes[index];
+    long long pixels = nnc_field_elements(&source->field[0]);
+    memcpy(nnc_example_field(example, &source->field[0]),
+           idx->image[example->split].bytes + example->index * pixels, (size_t)pixels);
+    *(int32_t *)nnc_example_field(example, &source->field[1]) =
+        idx->label[example->split].bytes[example->index];
     return NNC_OK;
 }
 
-static void describe_place(const NncSource *source, NncSplit split, long long index, char *text,
+static void describe_place(const NncSource *source, const NncExample *example, char *text,
                            size_t size) {
     const Idx *idx = source->own;
-    snprintf(text, size, "%s: record %lld, byte %lld", idx->label[split].path, index, 8 + index);
+    snprintf(text, size, "%s: record %lld, byte %lld", idx->label[example->split].path,
+             example->index, 8 + example->index);
 }
 
 static void close_files(NncSource *source) {
@@ -128,22 +133,26 @@ static void close_files(NncSource *source) {
     free(idx);
 }
 
+NncStatus nnc_idx_fields(const NncCall *call, NncField *field, int *count, NncError *error) {
+    field[0] = (NncField){.name = "image", NNC_FIELD_BYTES, .rank = -1};
+    field[1] = (NncField){.name = "label", NNC_FIELD_LABEL};
+    *count = 2;
+    return nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
+}
+
 NncStatus nnc_idx_open(NncSource *source, const NncCall *call, const char *data, NncError *error) {
     char folder[NNC_PATH];
     const char *path = "";
-    NncStatus status = nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
-    if (!status) status = nnc_argument_text(call, "folder", 0, &path, error);
+    NncStatus status = nnc_argument_text(call, "folder", 0, &path, error);
     if (!status) status = nnc_file_find(folder, data, path, "the folder of idx", error);
     if (status) return status;
 
     Idx *idx = calloc(1, sizeof *idx);
     if (!idx) return nnc_error(error, NNC_ERROR_MEMORY, "no memory for idx");
-    *source = (NncSource){.info = source->info,
-                          .rank = 2,
-                          .own = idx,
-                          .read = read_example,
-                          .place = describe_place,
-                          .close = close_files};
+    source->own = idx;
+    source->read = read_example;
+    source->place = describe_place;
+    source->close = close_files;
     status = open_split(source, folder, NNC_SPLIT_TRAIN, error);
     if (!status) status = open_split(source, folder, NNC_SPLIT_TEST, error);
     return status;

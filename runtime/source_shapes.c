@@ -176,51 +176,63 @@ static void paint_pixel(const Scene *s, int column, int row, uint64_t noise, uns
 }
 
 // Classes take turns, so that every stretch of the set is balanced.
-static NncStatus read_example(const NncSource *source, NncSplit split, long long index,
-                              unsigned char *image, int *label, NncError *error) {
+static NncStatus read_example(const NncSource *source, const NncExample *example, NncError *error) {
     (void)error;
     const Shapes *shapes = source->own;
-    NncDraw d = nnc_draw((uint64_t)shapes->seed, split, (uint64_t)index);
-    *label = (int)(index % CLASSES);
-    Scene scene = draw_scene(&d, *label);
+    NncDraw d = nnc_draw((uint64_t)shapes->seed, example->split, (uint64_t)example->index);
+    unsigned char *image = nnc_example_field(example, &source->field[0]);
+    int32_t label = (int32_t)(example->index % CLASSES);
+    *(int32_t *)nnc_example_field(example, &source->field[1]) = label;
+    Scene scene = draw_scene(&d, label);
     for (int row = 0; row < SIDE; row++)
         for (int column = 0; column < SIDE; column++)
             paint_pixel(&scene, column, row, nnc_draw_bits(&d), image);
     return NNC_OK;
 }
 
-static void describe_place(const NncSource *source, NncSplit split, long long index, char *text,
+static void describe_place(const NncSource *source, const NncExample *example, char *text,
                            size_t size) {
     (void)source;
-    snprintf(text, size, "shapes: %s image %lld", nnc_split_name(split), index);
+    snprintf(text, size, "shapes: %s image %lld", nnc_split_name(example->split), example->index);
 }
 
 static void free_shapes(NncSource *source) { free(source->own); }
 
+static NncStatus read_arguments(const NncCall *call, long long *train, long long *test,
+                                long long *seed, NncError *error) {
+    static const char *const names[] = {"train", "test", "seed", NULL};
+    const long long most = 1LL << 31;
+    *train = 20000, *test = 2000, *seed = 1;
+    NncStatus status = nnc_arguments_check(call, names, 3, error);
+    if (!status) status = nnc_argument_integer(call, "train", 0, 1, most, train, error);
+    if (!status) status = nnc_argument_integer(call, "test", 1, 1, most, test, error);
+    if (!status) status = nnc_argument_integer(call, "seed", 2, 0, most, seed, error);
+    return status;
+}
+
+NncStatus nnc_shapes_fields(const NncCall *call, NncField *field, int *count, NncError *error) {
+    long long train, test, seed;
+    field[0] =
+        (NncField){.name = "image", NNC_FIELD_BYTES, .rank = 3, .extent = {CHANNELS, SIDE, SIDE}};
+    field[1] =
+        (NncField){.name = "label", NNC_FIELD_LABEL, .classes = CLASSES, .class_name = class_names};
+    *count = 2;
+    return read_arguments(call, &train, &test, &seed, error);
+}
+
 NncStatus nnc_shapes_open(NncSource *source, const NncCall *call, const char *data,
                           NncError *error) {
     (void)data; // no file
-    static const char *const names[] = {"train", "test", "seed", NULL};
-    const long long most = 1LL << 31;
-    long long train = 20000, test = 2000, seed = 1;
-    NncStatus status = nnc_arguments_check(call, names, 3, error);
-    if (!status) status = nnc_argument_integer(call, "train", 0, 1, most, &train, error);
-    if (!status) status = nnc_argument_integer(call, "test", 1, 1, most, &test, error);
-    if (!status) status = nnc_argument_integer(call, "seed", 2, 0, most, &seed, error);
+    long long seed;
+    NncStatus status = read_arguments(call, &source->count[NNC_SPLIT_TRAIN],
+                                      &source->count[NNC_SPLIT_TEST], &seed, error);
     if (status) return status;
-
     Shapes *shapes = malloc(sizeof *shapes);
     if (!shapes) return nnc_error(error, NNC_ERROR_MEMORY, "no memory for shapes");
     shapes->seed = seed;
-    *source = (NncSource){.info = source->info,
-                          .rank = 3,
-                          .extent = {CHANNELS, SIDE, SIDE},
-                          .classes = CLASSES,
-                          .class_name = class_names,
-                          .count = {train, test},
-                          .own = shapes,
-                          .read = read_example,
-                          .place = describe_place,
-                          .close = free_shapes};
+    source->own = shapes;
+    source->read = read_example;
+    source->place = describe_place;
+    source->close = free_shapes;
     return NNC_OK;
 }

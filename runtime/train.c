@@ -54,7 +54,7 @@ static NncStatus prepare(Training *training, NncError *error) {
     if (!program->function[NNC_TRAIN].run || !program->function[NNC_INIT].run)
         return nnc_error(error, NNC_ERROR_VALUE, "%s has no train block", program->model);
     NncStatus status = nnc_session_open_data(session, true, error);
-    if (!status) status = nnc_augment_check(program, &session->source, error);
+    if (!status) status = nnc_augment_check(&session->columns, error);
     if (!status) status = nnc_session_checkpoint_path(session, training->path, error);
     if (!status) status = nnc_checkpoint_try(training->path, error);
     return status;
@@ -128,7 +128,7 @@ static NncStatus run_steps(Training *training, NncError *error) {
                           .seed = at->seed,
                           .epoch = at->epoch,
                           .position = at->position};
-    NncLoader *loader = nnc_loader_new(session->program, &session->source, &loading, error);
+    NncLoader *loader = nnc_loader_new(&session->columns, &loading, error);
     if (!loader) return error->status;
     NncStatus status = NNC_OK;
     bool amid = false; // a step that has begun is finished

@@ -5,8 +5,8 @@
 #include "support/diag.h"
 #include "support/buf.h"
 
-#include <ctype.h>
 #include <stdint.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,48 +197,6 @@ void diag_print(const Diag *diag, FILE *to, bool color) {
     Arena *scratch = arena_new();
     fputs(render(diag, scratch, color ? &colored : &plain), to);
     arena_free(scratch);
-}
-
-// --- Near names
-
-enum { LONGEST_NAME = 63 };
-
-// Insertions, deletions, changes and swaps of neighbours between two names (optimal string
-// alignment).
-static int edit_distance(const char *a, const char *b) {
-    int m = (int)strlen(a), n = (int)strlen(b);
-    if (m > LONGEST_NAME || n > LONGEST_NAME) return INT32_MAX;
-    int row[LONGEST_NAME + 1][LONGEST_NAME + 1];
-    for (int i = 0; i <= m; i++) {
-        for (int j = 0; j <= n; j++) {
-            if (i == 0 || j == 0) {
-                row[i][j] = i + j;
-                continue;
-            }
-            int change = tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]);
-            int least = row[i - 1][j - 1] + change;
-            if (row[i - 1][j] + 1 < least) least = row[i - 1][j] + 1;
-            if (row[i][j - 1] + 1 < least) least = row[i][j - 1] + 1;
-            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped && row[i - 2][j - 2] + 1 < least) least = row[i - 2][j - 2] + 1;
-            row[i][j] = least;
-        }
-    }
-    return row[m][n];
-}
-
-const char *diag_nearest(const char *name, const char *const *names, int count) {
-    const char *nearest = NULL;
-    int least = 1 + (int)strlen(name) / 3; // one mistake in three letters
-    for (int i = 0; i < count; i++) {
-        int distance = edit_distance(name, names[i]);
-        if (distance >= (int)strlen(names[i])) continue; // nothing in common
-        if (distance < least || (distance == least && !nearest)) {
-            least = distance;
-            nearest = names[i];
-        }
-    }
-    return nearest;
 }
 
 void bug_at(const char *file, int line, const char *format, ...) {

@@ -45,8 +45,6 @@ int diag_error_count(const Diag *diag);
 void diag_print(const Diag *diag, FILE *to, bool color);
 char *diag_text(const Diag *diag, Arena *arena); // the same, plain, as a string
 
-// The nearest of `names` to `name` (for "did you mean"), or NULL where none is near.
-const char *diag_nearest(const char *name, const char *const *names, int count);
 
 // Reads a whole file; NULL with *error set (a sentence without the path) where it cannot be read.
 Source *source_read(Arena *arena, const char *path, const char **error);

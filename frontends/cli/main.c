@@ -47,7 +47,7 @@ static int unknown_command(const char *name) {
     const char *names[CMD_COUNT];
     for (int i = 0; i < CMD_COUNT; i++)
         names[i] = commands[i].name;
-    const char *near = diag_nearest(name, names, CMD_COUNT);
+    const char *near = nnc_nearest(name, names, CMD_COUNT);
     fprintf(stderr, "nnc: there is no command '%s'%s%s%s; `nnc --help` lists them\n", name,
             near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return EXIT_USAGE_ERROR;

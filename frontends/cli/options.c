@@ -153,7 +153,7 @@ static int parse_choice(struct argp_state *state, const char *option, const char
                         const char *const *choices, int count) {
     for (int i = 0; i < count; i++)
         if (strcmp(choices[i], text) == 0) return i;
-    const char *near = diag_nearest(text, choices, count);
+    const char *near = nnc_nearest(text, choices, count);
     argp_error(state, "--%s: there is no '%s'%s%s%s", option, text, near ? "; did you mean '" : "",
                near ? near : "", near ? "'?" : "");
     return 0;

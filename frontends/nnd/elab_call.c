@@ -4,6 +4,7 @@
 //     linear(x, 10)            an instance linear_1 of the layer, applied to x
 //     x |> linear(10) as head  the same, named
 //     use D = Critic(64)       an instance alone; D(a), D(b) apply it
+#include "nnc.h"
 #include "nnd/elab_internal.h"
 
 #include <string.h>
@@ -51,7 +52,7 @@ static int param_of(Elab *e, const Expr *call, int i, Accept accept, Arguments *
         for (int k = 0; k < decl->param_count; k++)
             VEC_PUSH(e->arena, names, decl->param[k].name);
         elab_error(e, call->arg_span[i], "%s has no parameter %s", decl->name, name);
-        const char *near = diag_nearest(name, names.at, names.count);
+        const char *near = nnc_nearest(name, names.at, names.count);
         if (near) diag_hint(e->diag, "did you mean %s?", near);
         elab_note(e, decl->span, "it is declared here");
     } else if (to->given[at]) {

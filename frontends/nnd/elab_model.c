@@ -65,7 +65,11 @@ static void data_source(Elab *e, Scope *scope, const Expr *call, Module *module)
         elab_error(e, call->span, "%s takes %s(%s)", info->name, info->name, info->arguments);
         return;
     }
-    constant_call(e, scope, call, 1, &module->data);
+    NncField field[NNC_KNOWN_FIELDS];
+    NncError error;
+    if (constant_call(e, scope, call, 1, &module->data) &&
+        nnc_source_fields(&module->data, field, &count, &error))
+        elab_error(e, call->span, "%s", error.text);
 }
 
 static void data_augment(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
@@ -137,18 +141,29 @@ static bool column_shape(Elab *e, Scope *scope, const Stmt *stmt, Shape *shape) 
     return false;
 }
 
-static const NncSourceInfo *source_of(const Module *module) {
-    return module->data.name ? nnc_source_info(module->data.name) : NULL;
+// The field of the source that a column takes, as far as that is known without files; NULL:
+// unknown. It is what the runtime does (columns.h).
+static const NncField *field_of(Elab *e, const Module *module, const char *name, bool is_index) {
+    int count, found = -1, kinds = 0;
+    NncError error;
+    NncField *field = ARENA_ARRAY(e->arena, NncField, NNC_KNOWN_FIELDS);
+    if (nnc_source_fields(&module->data, field, &count, &error)) return NULL; // was reported
+    for (int i = 0; i < count; i++) {
+        if (!strcmp(field[i].name, name)) return &field[i];
+        if (is_index != (field[i].kind == NNC_FIELD_LABEL)) continue;
+        found = i;
+        kinds++;
+    }
+    return kinds == 1 ? &field[found] : NULL;
 }
 
-// An image as the source gives it; false where that is known from the files alone.
-static bool source_shape(const Module *module, Shape *shape) {
-    const NncSourceInfo *info = source_of(module);
-    if (!info || info->rank == 0) return false;
+// An example's shape as the source gives it; false where that is known from the files alone.
+static bool field_shape(const NncField *field, Shape *shape) {
+    if (!field || field->rank < 0) return false;
     *shape = shape_of(0, NULL);
     shape->dim[shape->rank++] = dim_batch();
-    for (int i = 0; i < info->rank; i++)
-        shape->dim[shape->rank++] = dim_const(info->extent[i]);
+    for (int i = 0; i < field->rank; i++)
+        shape->dim[shape->rank++] = dim_const(field->extent[i]);
     return true;
 }
 
@@ -162,10 +177,10 @@ static bool classes_of(Elab *e, Scope *scope, const Stmt *stmt, const Module *mo
                    (long long)*classes);
         return false;
     }
-    const NncSourceInfo *info = stmt->kind == STMT_TARGET ? source_of(module) : NULL;
-    if (!info || info->classes == 0 || info->classes == *classes) return true;
+    const NncField *label = field_of(e, module, stmt->name, true);
+    if (!label || label->classes == 0 || label->classes == *classes) return true;
     elab_error(e, stmt->type->bound->span, "%s has %lld classes, but %s has %lld", stmt->name,
-               (long long)*classes, info->name, (long long)info->classes);
+               (long long)*classes, module->data.name, label->classes);
     return false;
 }
 
@@ -198,16 +213,20 @@ static Value column(Elab *e, Scope *scope, const Stmt *stmt, const Decl *data, M
     if (!column_shape(e, scope, stmt, &shape)) return POISON;
     if (!classes_of(e, scope, stmt, module, &classes)) return POISON;
     raw = shape;
-    bool is_target = stmt->kind == STMT_TARGET, is_first = module->input.count == 0;
+    bool is_target = stmt->kind == STMT_TARGET;
     const Stmt *each = classes ? NULL : data_each(data, stmt->name);
-    for (int i = 0; i < module->input.count; i++)
-        is_first |= i == 0 && !strcmp(module->input.at[i].name, stmt->name);
-    if (!is_target && is_first && source_shape(module, &raw) && !each &&
-        !shape_equal(&raw, &shape)) {
-        elab_error(e, stmt->type->span, "%s is %s, but %s has %s", stmt->name,
-                   shape_text(e, &shape), module->data.name, shape_text(e, &raw));
-        if (data) elab_note(e, data->span, "the data is declared here");
-        return POISON;
+    const NncField *field = classes ? NULL : field_of(e, module, stmt->name, false);
+    if (field_shape(field, &raw) && !each) {
+        Dim given, wanted;
+        bool fits =
+            shape_size(&given, &raw) && shape_size(&wanted, &shape) && dim_equal(given, wanted);
+        if (!fits) {
+            elab_error(e, stmt->type->span, "%s is %s, but %s has %s", stmt->name,
+                       shape_text(e, &shape), module->data.name, shape_text(e, &raw));
+            if (data) elab_note(e, data->span, "the data is declared here");
+            return POISON;
+        }
+        raw = shape; // as many elements: the runtime takes them in this shape
     }
     DType dtype = classes ? DT_I32 : DT_F32;
     add_input(e, module, (InputInfo){stmt->name, dtype, raw, classes, is_target});

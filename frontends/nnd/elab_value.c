@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Values, scopes and messages of elaboration.
+#include "nnc.h"
 #include "nnd/elab_internal.h"
 
 #include <math.h>
@@ -176,6 +177,6 @@ void elab_note(Elab *e, Span span, const char *format, ...) {
 void elab_unknown(Elab *e, Span span, const char *what, const char *name, const char *const *names,
                   int count) {
     elab_error(e, span, "there is no %s %s", what, name);
-    const char *near = diag_nearest(name, names, count);
+    const char *near = nnc_nearest(name, names, count);
     if (near) diag_hint(e->diag, "did you mean %s?", near);
 }

@@ -6,6 +6,7 @@
 // After a mistake the parser goes on at the next statement or declaration. Nothing here knows what
 // a name means: that is elaboration's.
 #include "nnd/parse.h"
+#include "nnc.h"
 
 #include <string.h>
 
@@ -146,7 +147,7 @@ static void report_no_declaration(Parser *p) {
     for (int i = 0; i < HEADS; i++)
         names[i] = heads[i].word;
     const Token *token = lexer_peek(p->lexer);
-    const char *near = token->kind == TOKEN_NAME ? diag_nearest(token->text, names, HEADS) : NULL;
+    const char *near = token->kind == TOKEN_NAME ? nnc_nearest(token->text, names, HEADS) : NULL;
     lexer_unexpected(p->lexer, "a declaration (fn, layer, model, optimizer, data, train)");
     if (near && token->kind == TOKEN_NAME) diag_hint(p->diag, "did you mean '%s'?", near);
 }

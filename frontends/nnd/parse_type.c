@@ -4,6 +4,7 @@
 //     f32[N, 3, 32, 32]     index(classes)[N]     [.., I]     int     (x: [.., I], units: int, bias
 //     = true)
 #include "nnd/parse.h"
+#include "nnc.h"
 
 #include <string.h>
 
@@ -66,7 +67,7 @@ static void report_unknown_type(Parser *p) {
     const char *names[WORDS];
     for (int i = 0; i < WORDS; i++)
         names[i] = words[i].word;
-    const char *near = diag_nearest(token->text, names, WORDS);
+    const char *near = nnc_nearest(token->text, names, WORDS);
     diag_error(p->diag, token->span, "no type is named '%s'", token->text);
     if (near)
         diag_hint(p->diag, "did you mean '%s'?", near);

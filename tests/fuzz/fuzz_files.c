@@ -123,11 +123,10 @@ static bool read_idx(const char *path, const Bytes *bytes) {
     NncSource source;
     NncStatus status = nnc_source_open(&source, &program.data, NULL, &error);
     if (refused_with_a_sentence(status, &error)) return false;
-    unsigned char *image = malloc((size_t)source.pixels);
-    int label;
-    for (long long i = 0; i < source.count[NNC_SPLIT_TRAIN]; i++)
-        cr_assert_eq(source.read(&source, NNC_SPLIT_TRAIN, i, image, &label, &error), NNC_OK);
-    free(image);
+    NncExample example = {.values = malloc(source.example_bytes)};
+    for (; example.index < source.count[NNC_SPLIT_TRAIN]; example.index++)
+        cr_assert_eq(source.read(&source, &example, &error), NNC_OK);
+    free(example.values);
     nnc_source_close(&source);
     return true;
 }

@@ -12,6 +12,7 @@
 static const char *folder;
 static NncProgram program;
 static NncSource source;
+static NncColumns columns;
 
 static void set_up(void) {
     folder = rt_folder();
@@ -19,6 +20,7 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
+    nnc_columns_free(&columns);
     nnc_source_close(&source);
     rt_remove_folder(folder);
 }
@@ -27,6 +29,7 @@ TestSuite(rt_data, .init = set_up, .fini = tear_down);
 
 static NncStatus open_source(const char *name, const char *path, NncError *error) {
     NncArgument argument = {"", path, 0};
+    nnc_columns_free(&columns);
     nnc_source_close(&source);
     return nnc_source_open(&source, &(NncCall){name, NULL, &argument, path != NULL}, NULL, error);
 }
@@ -34,6 +37,30 @@ static NncStatus open_source(const char *name, const char *path, NncError *error
 static void open_ok(const char *name, const char *path) {
     NncError error;
     cr_assert_eq(open_source(name, path, &error), NNC_OK, "%s", error.text);
+}
+
+// An image and its label, as all sources of images have them.
+static NncStatus read_image(NncSplit split, long long index, unsigned char *image, int *label,
+                            NncError *error) {
+    NncExample example = {split, index, malloc(source.example_bytes)};
+    NncStatus status = source.read(&source, &example, error);
+    cr_assert_eq(source.field_count, 2);
+    cr_assert(source.field[0].kind == NNC_FIELD_BYTES && source.field[1].kind == NNC_FIELD_LABEL);
+    memcpy(image, nnc_example_field(&example, &source.field[0]),
+           (size_t)nnc_field_bytes(&source.field[0]));
+    *label = *(int *)nnc_example_field(&example, &source.field[1]);
+    free(example.values);
+    return status;
+}
+
+static NncLoader *new_loader(const NncLoading *loading) {
+    NncError error;
+    nnc_columns_free(&columns);
+    cr_assert_eq(nnc_columns_match(&columns, &program, &source, true, &error), NNC_OK, "%s",
+                 error.text);
+    NncLoader *loader = nnc_loader_new(&columns, loading, &error);
+    cr_assert(loader, "%s", error.text);
+    return loader;
 }
 
 static void expect_refused(const char *name, NncStatus status, const char *says) {
@@ -55,8 +82,7 @@ static Epoch load(const NncLoading *loading) {
     NncError error;
     NncBatch batch;
     Epoch epoch = {0};
-    NncLoader *loader = nnc_loader_new(&program, &source, loading, &error);
-    cr_assert(loader, "%s", error.text);
+    NncLoader *loader = new_loader(loading);
     while (nnc_loader_next(loader, &batch, &error) == NNC_OK && batch.count) {
         const float *image = (const float *)batch.input + RT_IMAGE;
         const int *label = (const int *)batch.input + RT_LABEL;
@@ -80,7 +106,7 @@ Test(rt_data, batches_hold_the_examples_in_order_and_the_last_is_smaller) {
         NncError error;
         unsigned char image[RT_PIXELS];
         int label;
-        source.read(&source, NNC_SPLIT_TEST, i, image, &label, &error);
+        read_image(NNC_SPLIT_TEST, i, image, &label, &error);
         cr_assert_eq(epoch.label[i], label);
         cr_assert_eq(epoch.first_pixel[i], (float)image[0] / 255.0f);
     }
@@ -90,7 +116,8 @@ Test(rt_data, batches_hold_the_examples_in_order_and_the_last_is_smaller) {
 Test(rt_data, chunks_are_those_of_each_batch) {
     static const struct {
         int count, first, of;
-    } wanted[] = {{3, 0, 8}, {3, 3, 8}, {2, 6, 8}, {3, 0, 8}, {3, 3, 8}, {2, 6, 8}, {3, 0, 5}, {2, 3, 5}};
+    } wanted[] = {{3, 0, 8}, {3, 3, 8}, {2, 6, 8}, {3, 0, 8},
+                  {3, 3, 8}, {2, 6, 8}, {3, 0, 5}, {2, 3, 5}};
     NncError error;
     NncBatch batch;
     open_ok("idx", folder);
@@ -101,7 +128,7 @@ Test(rt_data, chunks_are_those_of_each_batch) {
     cr_assert_eq(chunks.examples, 21);
     for (int i = 0; i < chunks.examples; i++)
         cr_assert_eq(chunks.first_pixel[i], whole.first_pixel[8 + i]);
-    NncLoader *loader = nnc_loader_new(&program, &source, &loading, &error);
+    NncLoader *loader = new_loader(&loading);
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         cr_assert_eq(nnc_loader_next(loader, &batch, &error), NNC_OK);
         cr_expect(batch.count == wanted[i].count && batch.first == wanted[i].first &&
@@ -174,7 +201,7 @@ Test(rt_data, a_loader_can_be_left_at_any_time) {
     NncBatch batch;
     open_ok("idx", folder);
     for (int taken = 0; taken < 4; taken++) {
-        NncLoader *loader = nnc_loader_new(&program, &source, &(NncLoading){0}, &error);
+        NncLoader *loader = new_loader(&(NncLoading){0});
         for (int i = 0; i < taken; i++)
             cr_assert_eq(nnc_loader_next(loader, &batch, &error), NNC_OK);
         nnc_loader_free(loader);
@@ -188,7 +215,7 @@ Test(rt_data, a_label_out_of_range_is_named_with_its_place) {
     labels[8 + 30] = 3;
     rt_write_file(folder, "train-labels-idx1-ubyte", labels, sizeof labels);
     open_ok("idx", folder);
-    NncLoader *loader = nnc_loader_new(&program, &source, &(NncLoading){0}, &error);
+    NncLoader *loader = new_loader(&(NncLoading){0});
     for (int i = 0; i < 3; i++)
         cr_assert_eq(nnc_loader_next(loader, &batch, &error),
                      NNC_OK); // those before it are handed out
@@ -201,34 +228,49 @@ Test(rt_data, a_label_out_of_range_is_named_with_its_place) {
 
 // --- Columns
 
+static void expect_mismatch(bool needs_targets, const char *says) {
+    NncError error;
+    nnc_columns_free(&columns);
+    cr_assert_eq(nnc_columns_match(&columns, &program, &source, needs_targets, &error),
+                 NNC_ERROR_MATCH);
+    cr_assert(strstr(error.text, says), "'%s' does not say '%s'", error.text, says);
+}
+
 Test(rt_data, what_does_not_fit_is_named_with_both_shapes) {
     NncError error;
     open_ok("shapes", NULL);
-    cr_assert_eq(nnc_columns_check(&program, &source, true, &error), NNC_ERROR_MATCH);
-    cr_assert_str_eq(error.text, "the program's input image: f32[N, 4, 4] does not fit the images "
-                                 "of shapes: f32[N, 3, 32, 32]");
-    NncColumn columns[2] = {rt_inputs[0], rt_inputs[1]};
-    columns[0].rank = 2;
-    columns[0].extent[1] = 3 * 32 * 32; // in another shape, but as many
-    program.input = columns;
-    cr_assert_eq(nnc_columns_check(&program, &source, true, &error), NNC_ERROR_MATCH);
-    cr_assert(strstr(error.text, "label has 3 classes, but shapes has 10"), "%s", error.text);
-    cr_assert_eq(nnc_columns_check(&program, &source, false, &error), NNC_OK);
+    expect_mismatch(true, "the program's input image: f32[N, 4, 4] does not fit image of shapes: "
+                          "f32[N, 3, 32, 32]");
+    NncColumn input[2] = {rt_inputs[0], rt_inputs[1]};
+    input[0].rank = 2;
+    input[0].extent[1] = 3 * 32 * 32; // in another shape, but as many
+    program.input = input;
+    expect_mismatch(true, "label has 3 classes, but shapes has 10");
+    nnc_columns_free(&columns);
+    cr_assert_eq(nnc_columns_match(&columns, &program, &source, false, &error), NNC_OK);
 }
 
 // --- Augmentations
 
 // Images of which each byte is its own place.
-static void augmented(const NncCall *call, long long example, unsigned char image[48]) {
+static void augmented(const NncCall *call, long long index, unsigned char image[48]) {
     unsigned char spare[48];
     NncError error;
-    NncSource planes = {.rank = 3, .extent = {3, 4, 4}, .pixels = 48};
+    NncField field = {.name = "image", .kind = NNC_FIELD_BYTES, .rank = 3, .extent = {3, 4, 4}};
+    NncSource planes = {.field = &field, .field_count = 1};
+    NncColumn input = {"image", NNC_F32, 2, {RT_BATCH, 48}, .per_example = true};
+    NncExample example = {.index = index, .values = image};
     program.augment = call;
     program.augment_count = 1;
-    cr_assert_eq(nnc_augment_check(&program, &planes, &error), NNC_OK, "%s", error.text);
+    program.input = &input;
+    program.input_count = 1;
+    nnc_columns_free(&columns);
+    cr_assert_eq(nnc_columns_match(&columns, &program, &planes, true, &error), NNC_OK, "%s",
+                 error.text);
+    cr_assert_eq(nnc_augment_check(&columns, &error), NNC_OK, "%s", error.text);
     for (int i = 0; i < 48; i++)
         image[i] = (unsigned char)(i + 1);
-    nnc_augment(&program, &planes, 1, 0, example, image, spare);
+    nnc_augment(&columns, 1, 0, &example, spare);
 }
 
 Test(rt_data, random_flip_is_none_or_left_and_right_exchanged) {
@@ -356,15 +398,15 @@ Test(rt_data, cifar10_records_are_found) {
     open_ok("cifar10", folder);
     cr_assert_eq(source.count[NNC_SPLIT_TRAIN], 20);
     cr_assert_eq(source.count[NNC_SPLIT_TEST], 4);
-    cr_assert_str_eq(source.class_name[9], "truck");
+    cr_assert_str_eq(source.field[1].class_name[9], "truck");
     for (int i = 0; i < 20; i++) {
-        cr_assert_eq(source.read(&source, NNC_SPLIT_TRAIN, i, image, &label, &error), NNC_OK);
+        cr_assert_eq(read_image(NNC_SPLIT_TRAIN, i, image, &label, &error), NNC_OK);
         cr_assert_eq(label, i / 4 + i % 4);
         cr_assert(image[0] == i / 4 * 16 + i % 4 && image[3071] == image[0]);
     }
-    cr_assert_eq(source.read(&source, NNC_SPLIT_TEST, 3, image, &label, &error), NNC_OK);
+    cr_assert_eq(read_image(NNC_SPLIT_TEST, 3, image, &label, &error), NNC_OK);
     cr_assert(label == 8 && image[5] == 5 * 16 + 3);
-    source.place(&source, NNC_SPLIT_TRAIN, 9, place, sizeof place);
+    source.place(&source, &(NncExample){.index = 9}, place, sizeof place);
     cr_assert(strstr(place, "/data_batch_3.bin: record 1, byte 3073"), "%s", place);
 }
 
@@ -385,7 +427,7 @@ Test(rt_data, a_file_that_becomes_shorter_is_an_error) {
     write_cifar(4, 0);
     open_ok("cifar10", folder);
     cr_assert_eq(truncate("data_batch_1.bin", RECORD + 100), 0);
-    cr_assert_eq(source.read(&source, NNC_SPLIT_TRAIN, 1, image, &label, &error), NNC_ERROR_FILE);
+    cr_assert_eq(read_image(NNC_SPLIT_TRAIN, 1, image, &label, &error), NNC_ERROR_FILE);
     cr_assert(
         strstr(error.text,
                "data_batch_1.bin: cannot read record 1 at byte 3173: the file has become shorter"),
@@ -423,11 +465,11 @@ Test(rt_data, shapes_are_balanced_different_and_always_the_same) {
     cr_assert_eq(source.count[NNC_SPLIT_TRAIN], 20000);
     cr_assert_eq(source.count[NNC_SPLIT_TEST], 2000);
     for (int i = 0; i < 50; i++) {
-        source.read(&source, NNC_SPLIT_TRAIN, i, image, &label, &error);
+        read_image(NNC_SPLIT_TRAIN, i, image, &label, &error);
         cr_assert_eq(label, i % 10);
-        source.read(&source, NNC_SPLIT_TRAIN, i, again, &label, &error);
+        read_image(NNC_SPLIT_TRAIN, i, again, &label, &error);
         cr_assert(!memcmp(image, again, sizeof image));
-        source.read(&source, NNC_SPLIT_TEST, i, other, &label, &error);
+        read_image(NNC_SPLIT_TEST, i, other, &label, &error);
         cr_assert(memcmp(image, other, sizeof image));
     }
     NncArgument arguments[] = {{"train", NULL, 30}, {"seed", NULL, 9}};
@@ -435,10 +477,10 @@ Test(rt_data, shapes_are_balanced_different_and_always_the_same) {
     nnc_source_close(&source);
     cr_assert_eq(nnc_source_open(&source, &call, NULL, &error), NNC_OK, "%s", error.text);
     cr_assert_eq(source.count[NNC_SPLIT_TRAIN], 30);
-    source.read(&source, NNC_SPLIT_TRAIN, 0, other, &label, &error);
+    read_image(NNC_SPLIT_TRAIN, 0, other, &label, &error);
     nnc_source_close(&source);
     open_ok("shapes", NULL);
-    source.read(&source, NNC_SPLIT_TRAIN, 0, image, &label, &error);
+    read_image(NNC_SPLIT_TRAIN, 0, image, &label, &error);
     cr_assert(memcmp(image, other, sizeof image));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Arena, buffer, map, and the messages' exact text.
+#include "nnc.h"
 #include "support/arena.h"
 #include "support/buf.h"
 #include "support/diag.h"
@@ -187,12 +188,12 @@ Test(support, spans_join) {
 
 Test(support, nearest_names) {
     const char *const names[] = {"linear", "conv2d", "relu", "max_pool"};
-    cr_assert_str_eq(diag_nearest("linaer", names, 4), "linear");
-    cr_assert_str_eq(diag_nearest("Relu", names, 4), "relu");
-    cr_assert_str_eq(diag_nearest("maxpool", names, 4), "max_pool");
-    cr_assert_null(diag_nearest("dropout", names, 4));
-    cr_assert_null(diag_nearest("x", names, 4));
-    cr_assert_null(diag_nearest("", names, 4));
+    cr_assert_str_eq(nnc_nearest("linaer", names, 4), "linear");
+    cr_assert_str_eq(nnc_nearest("Relu", names, 4), "relu");
+    cr_assert_str_eq(nnc_nearest("maxpool", names, 4), "max_pool");
+    cr_assert_null(nnc_nearest("dropout", names, 4));
+    cr_assert_null(nnc_nearest("x", names, 4));
+    cr_assert_null(nnc_nearest("", names, 4));
 }
 
 Test(support, source_files) {
