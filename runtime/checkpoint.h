@@ -15,6 +15,9 @@ typedef struct NncPosition {
     long long position; // examples of the current epoch that were trained on
     long long examples; // in an epoch
     double loss_sum;    // over those of the current epoch, by example
+    double plateau_loss;     // the lowest loss of an epoch so far
+    long long plateau_epoch; // after which it, or the last plateau, was; 0: neither yet
+    long long plateaus;      // so far
 } NncPosition;
 
 typedef struct NncCheckpoint { // besides the tensors

@@ -116,12 +116,15 @@ static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoi
     } integers[] = {{"step", &at->step},
                     {"epoch", &at->epoch},
                     {"position", &at->position},
-                    {"examples", &at->examples}};
+                    {"examples", &at->examples},
+                    {"plateau_epoch", &at->plateau_epoch},
+                    {"plateaus", &at->plateaus}};
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++)
         if (!strcmp(key, integers[i].key) && !read_decimal(text, integers[i].value))
             nnc_json_fail(json, "the metadata holds a bad number");
     if (!strcmp(key, "seed")) at->seed = strtoll(text, NULL, 10);
     if (!strcmp(key, "loss_sum")) at->loss_sum = strtod(text, NULL);
+    if (!strcmp(key, "plateau_loss")) at->plateau_loss = strtod(text, NULL);
     if (!strcmp(key, "plan")) snprintf(checkpoint->plan, sizeof checkpoint->plan, "%s", text);
     char **keep = !strcmp(key, "hyper")     ? &header->hyper
                   : !strcmp(key, "classes") ? &header->classes

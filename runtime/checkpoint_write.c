@@ -88,6 +88,9 @@ static void write_metadata(FILE *out, const NncProgram *program, const NncCheckp
     write_integer(out, "position", at->position);
     write_integer(out, "examples", at->examples);
     fprintf(out, ",\"loss_sum\":\"%.17g\"", at->loss_sum);
+    fprintf(out, ",\"plateau_loss\":\"%.17g\"", at->plateau_loss);
+    write_integer(out, "plateau_epoch", at->plateau_epoch);
+    write_integer(out, "plateaus", at->plateaus);
     write_nested(out, "hyper", hypers_json(program, checkpoint));
     if (checkpoint->class_count) write_nested(out, "classes", class_names_json(checkpoint));
     write_text(out, "source", program->source);

@@ -202,7 +202,8 @@ static void print_help(FILE *out, const NncProgram *program, const char *name) {
     describe_data(out, &program->data);
     fprintf(out, "  training batch %d, %d epochs", program->batch, program->epochs);
     for (int i = 0; i < program->hyper_count; i++)
-        fprintf(out, ", %s = %g", program->hyper[i].name, program->hyper[i].value);
+        if (program->hyper[i].kind == NNC_GIVEN)
+            fprintf(out, ", %s = %g", program->hyper[i].name, program->hyper[i].value);
     fprintf(out, "\n  code for %s\n", program->target ? program->target : "any processor");
 }
 

@@ -78,9 +78,20 @@ typedef struct NncFunction {
     int output_count;
 } NncFunction;
 
-typedef struct NncHyper { // set on the command line as --set NAME=VALUE; "lr" also as --lr
+typedef enum NncHyperKind {
+    NNC_GIVEN,
+    NNC_RUN_EPOCHS,
+    NNC_RUN_STEPS,
+    NNC_RUN_PLATEAUS
+} NncHyperKind;
+
+// A number that the scalars of a step depend on: given, and set on the command line as --set
+// NAME=VALUE ("lr" also as --lr); or one of the run, which nnc_train fills in: how many epochs and
+// steps there will be, how many plateaus there have been.
+typedef struct NncHyper {
     const char *name;
     double value;
+    NncHyperKind kind;
 } NncHyper;
 
 typedef struct NncArgument { // of a data source or an augmentation: a number, or a text
@@ -108,6 +119,7 @@ typedef struct NncProgram {
     int chunk; // examples that are taken at a time, and that the arenas have room for: the batch, or fewer
     long long seed;
     bool shuffle;
+    int plateau; // epochs without a lower loss that make a plateau; 0: none ever
     long long state_bytes, input_bytes;
     const NncTensor *tensor;
     int tensor_count;

@@ -78,17 +78,20 @@ void nnc_session_close(NncSession *session) {
     *session = (NncSession){0};
 }
 
+// --- Hyper-parameters
+
 static int find_hyper(const NncProgram *program, const char *name) {
     for (int i = 0; i < program->hyper_count; i++)
-        if (!strcmp(program->hyper[i].name, name)) return i;
+        if (program->hyper[i].kind == NNC_GIVEN && !strcmp(program->hyper[i].name, name)) return i;
     return -1;
 }
 
 static NncStatus unknown_hyper(const NncProgram *program, const char *name, NncError *error) {
     char names[200] = "none";
     for (int i = 0, at = 0; i < program->hyper_count && at < (int)sizeof names; i++)
-        at += snprintf(names + at, sizeof names - (size_t)at, "%s%s", i ? ", " : "",
-                       program->hyper[i].name);
+        if (program->hyper[i].kind == NNC_GIVEN)
+            at += snprintf(names + at, sizeof names - (size_t)at, "%s%s", at ? ", " : "",
+                           program->hyper[i].name);
     return nnc_error(error, NNC_ERROR_VALUE, "there is no hyper-parameter named %s; %s has: %s",
                      name, program->model, names);
 }
@@ -105,6 +108,42 @@ NncStatus nnc_session_set_hypers(NncSession *session, NncError *error) {
     }
     return NNC_OK;
 }
+
+static double run_number(const NncSession *session, NncHyperKind kind, long long epochs) {
+    const NncPosition *at = &session->checkpoint.at;
+    long long batch = session->program->batch;
+    switch (kind) {
+    case NNC_RUN_EPOCHS:
+        return (double)epochs;
+    case NNC_RUN_STEPS:
+        return (double)(epochs * ((at->examples + batch - 1) / batch));
+    default:
+        return (double)at->plateaus;
+    }
+}
+
+void nnc_session_set_run(NncSession *session, long long epochs) {
+    for (int i = 0; i < session->program->hyper_count; i++) {
+        NncHyperKind kind = session->program->hyper[i].kind;
+        if (kind != NNC_GIVEN) session->checkpoint.hyper[i] = run_number(session, kind, epochs);
+    }
+}
+
+// Lower by a part in ten thousand, or it is noise.
+void nnc_session_count_plateau(NncSession *session, double loss) {
+    NncPosition *at = &session->checkpoint.at;
+    bool lower = at->plateau_epoch == 0 || loss < at->plateau_loss - 1e-4 * fabs(at->plateau_loss);
+    if (lower) {
+        at->plateau_loss = loss;
+        at->plateau_epoch = at->epoch;
+    } else if (session->program->plateau > 0 &&
+               at->epoch - at->plateau_epoch >= session->program->plateau) {
+        at->plateaus++;
+        at->plateau_epoch = at->epoch;
+    }
+}
+
+// --- Data
 
 static NncStatus copy_class_names(NncCheckpoint *checkpoint, const NncField *label,
                                   NncError *error) {

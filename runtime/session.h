@@ -39,6 +39,11 @@ NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_tra
                               NncError *error);
 NncStatus nnc_session_set_hypers(NncSession *session, NncError *error);
 
+// Fills in the numbers of the run among the hyper-parameters.
+void nnc_session_set_run(NncSession *session, long long epochs);
+// An epoch is completed: is it one of a plateau?
+void nnc_session_count_plateau(NncSession *session, double loss);
+
 // What a function is called with for a batch of n examples; the step's scalars are computed.
 NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 // Takes the next examples of a step; true when they were its last and it is done.

@@ -68,6 +68,7 @@ static NncStatus start(Training *training, NncError *error) {
     (void)error;
     NncSession *session = &training->session;
     session->checkpoint.at.examples = examples_per_epoch(session);
+    nnc_session_set_run(session, training->epochs);
     nnc_session_run(session, NNC_INIT, NULL, session->program->batch);
     return NNC_OK;
 }
@@ -89,6 +90,7 @@ static NncStatus resume(Training *training, NncError *error) {
                          "the same data and --limit are needed",
                          training->path, at->position, at->examples, examples);
     at->examples = examples;
+    nnc_session_set_run(session, training->epochs);
     nnc_progress_resumed(&training->progress, training->path, at->step, session->checkpoint.plan);
     return NNC_OK;
 }
@@ -164,6 +166,8 @@ static NncStatus finish_epoch(Training *training, NncError *error) {
     NncPosition *at = &session->checkpoint.at;
     nnc_progress_epoch_trained(&training->progress);
     at->epoch++;
+    nnc_session_count_plateau(session, at->loss_sum / (double)at->examples);
+    nnc_session_set_run(session, training->epochs);
     at->position = 0;
     at->loss_sum = 0;
     NncStatus status = save(training, error);

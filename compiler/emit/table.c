@@ -92,7 +92,7 @@ static void print_hypers(Buf *out, const NncProgram *program) {
     for (int i = 0; i < program->hyper_count; i++) {
         buf_add(out, "    {");
         print_string(out, program->hyper[i].name);
-        buf_printf(out, ", %.17g},\n", program->hyper[i].value);
+        buf_printf(out, ", %.17g, %d},\n", program->hyper[i].value, (int)program->hyper[i].kind);
     }
     buf_add(out, "    {0},\n};\n\n");
 }
@@ -127,8 +127,8 @@ static void print_program(Buf *out, const NncProgram *p) {
     print_field(out, "target", p->target);
     buf_printf(out,
                "    .batch = %d,\n    .epochs = %d,\n    .chunk = %d,\n    .seed = %lld,\n"
-               "    .shuffle = %d,\n",
-               p->batch, p->epochs, p->chunk, p->seed, p->shuffle);
+               "    .shuffle = %d,\n    .plateau = %d,\n",
+               p->batch, p->epochs, p->chunk, p->seed, p->shuffle, p->plateau);
     buf_printf(out, "    .state_bytes = %lld,\n    .input_bytes = %lld,\n", p->state_bytes,
                p->input_bytes);
     buf_printf(out, "    .tensor = tensors,\n    .tensor_count = %d,\n", p->tensor_count);

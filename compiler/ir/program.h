@@ -43,6 +43,7 @@ typedef struct Module {
     Span budget_span;
     int64_t seed;
     bool shuffle;
+    int plateau;                 // as in NncProgram
     DType precision;             // of tensors between kernels: DT_F32, DT_BF16
     Graph *graph[NNC_FUNCTIONS]; // NULL where there is none (no data or train block: TRAIN; no loss: EVAL)
     VEC(InputInfo) input;

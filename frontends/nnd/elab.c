@@ -123,7 +123,8 @@ static void check_sets(Elab *e, const Module *module, const Decl *model) {
         for (int k = 0; k < model->param_count; k++)
             VEC_PUSH(e->arena, names, model->param[k].name);
         for (int k = 0; k < module->hyper.count; k++)
-            VEC_PUSH(e->arena, names, module->hyper.at[k].name);
+            if (module->hyper.at[k].kind == NNC_GIVEN)
+                VEC_PUSH(e->arena, names, module->hyper.at[k].name);
         elab_unknown(e, SPAN_NONE, "hyper-parameter", e->options->set_name[i], names.at,
                      names.count);
     }
@@ -136,6 +137,7 @@ static Module *module_new(Elab *e, const File *file) {
     module->epochs = 1;
     module->seed = 1;
     module->shuffle = true;
+    module->plateau = 10;
     return module;
 }
 
@@ -154,6 +156,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     else if (!train)
         data = last_block(file, DECL_DATA);
     elab_train_keys(e, train, module);
+    e->epochs = module->epochs;
     if (data && data->broken) data = NULL;
     if (data) elab_data(e, data, module);
     if (!model || model->broken) return NULL;
@@ -163,6 +166,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     e->module = NULL;
     eval_run = elab_model(e, model, data, false, module);
     elab_program(e, train, module, train_run, eval_run);
+    elab_run_numbers(e, module);
     if (!elab_failed(e)) check_sets(e, module, model);
     return elab_failed(e) ? NULL : module;
 }

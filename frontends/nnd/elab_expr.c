@@ -71,6 +71,8 @@ Value elab_name(Elab *e, Scope *scope, const char *name, Span span) {
     if (builtin) return (Value){.kind = VALUE_FUNCTION, .builtin = builtin};
     Op op = op_find(name);
     if (op != OP_COUNT && op_info(op)->pointwise) return (Value){.kind = VALUE_FUNCTION, .op = op};
+    const Node *run_number = elab_run_number(e, name);
+    if (run_number) return value_tensor(run_number);
     report_name(e, scope, name, span);
     return POISON;
 }

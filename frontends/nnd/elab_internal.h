@@ -15,6 +15,7 @@
 //   elab_model.c      model and data
 //   elab_train.c      train: which parameters lie where, gradients, the program's graphs
 //   elab_optimizer.c  optimizers on flat vectors
+//   elab_run.c        numbers of the run: epochs, steps, plateaus
 //   elab_example.c    one declaration alone
 #ifndef NNC_NND_ELAB_INTERNAL_H
 #define NNC_NND_ELAB_INTERNAL_H
@@ -151,6 +152,7 @@ typedef struct Elab {
     const Source *user; // the file; the library's texts are others
     const ElabOptions *options;
     bool *set_used;
+    int epochs; // of the train block
     Map *decls; // name -> const Decl *
     VEC(const char *) decl_names;
     Graph *graph; // where nodes go now
@@ -374,6 +376,12 @@ void elab_train_keys(Elab *, const Decl *train, Module *); // batch, epochs, see
 void elab_program(Elab *, const Decl *train, Module *, const Run *train_run, const Run *eval_run);
 Slot *optimizer_state(Elab *, Scope *, const Stmt *);
 Value optimizer_all(Elab *, Scope *, const Expr *call); // all(sum(g^2))
+
+// --- elab_run.c
+
+// The number of the run that goes by this name; NULL where there is none.
+const Node *elab_run_number(Elab *, const char *name);
+void elab_run_numbers(Elab *, Module *); // adds a row to module->hyper for each that is read
 
 // --- elab.c
 

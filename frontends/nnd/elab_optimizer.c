@@ -60,7 +60,7 @@ static Value hyper(Elab *e, Program *p, const Minimize *m, const char *param, do
     const char *name = hyper_name(e, p, m, param);
     const NncHyper *old = find_hyper(p->module, name);
     if (!old) {
-        NncHyper added = {name, value};
+        NncHyper added = {.name = name, .value = value};
         VEC_PUSH(e->arena, p->module->hyper, added);
     }
     return value_tensor(node_hyper(e->graph, name, value));

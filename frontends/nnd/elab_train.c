@@ -15,8 +15,9 @@
 
 // --- Keys
 
-static const char *const train_keys[] = {"batch",     "epochs", "shuffle",   "seed",     "budget",
-                                         "precision", "clip",   "optimizer", "minimize", "group"};
+static const char *const train_keys[] = {"batch",    "epochs",    "shuffle", "seed",
+                                         "budget",   "precision", "clip",    "optimizer",
+                                         "minimize", "group",     "plateau"};
 enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
 
 static const char *const units[] = {"kB", "MB", "GB", "TB"};
@@ -87,6 +88,8 @@ static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
         if (integer_key(e, scope, stmt, 1, 1 << 30, &value)) module->epochs = (int)value;
     } else if (!strcmp(stmt->name, "seed")) {
         if (integer_key(e, scope, stmt, 0, INT64_MAX, &value)) module->seed = value;
+    } else if (!strcmp(stmt->name, "plateau")) {
+        if (integer_key(e, scope, stmt, 1, 1 << 30, &value)) module->plateau = (int)value;
     } else if (!strcmp(stmt->name, "shuffle")) {
         if (elab_structural_bool(e, scope, stmt->value, &flag)) module->shuffle = flag;
     } else if (!strcmp(stmt->name, "precision")) {
@@ -157,11 +160,10 @@ static bool matches(const char *pattern, const char *path) {
     return !*pattern;
 }
 
-// What the expressions of the block see beside step and epoch.
+// What the expressions of the block see beside numbers of the step and of the run.
 static Scope *train_scope(Elab *e, const Program *p) {
     Scope *scope = scope_new(e, NULL);
     scope_bind(e, scope, "batch", p->train->span, value_int(p->module->batch));
-    scope_bind(e, scope, "epochs", p->train->span, value_int(p->module->epochs));
     return scope;
 }
 

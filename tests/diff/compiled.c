@@ -26,7 +26,8 @@ static void place_all(Case *c) {
         if (node->op == OP_state || node->op == OP_param)
             place(c, node->attr->name, ARENA_STATE, node);
         if (node->op == OP_hyper)
-            VEC_PUSH(c->arena, c->module.hyper, ((NncHyper){node->attr->name, node->attr->value}));
+            VEC_PUSH(c->arena, c->module.hyper,
+                     ((NncHyper){.name = node->attr->name, .value = node->attr->value}));
     }
     for (int i = 0; i < c->graph->root.count; i++)
         if (c->graph->root.at[i].kind == ROOT_OUTPUT)

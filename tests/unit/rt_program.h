@@ -154,7 +154,8 @@ static const NncColumn rt_eval_output[] = {{"loss", NNC_F32, 0, {0}, 0, 0, false
                                            {"accuracy", NNC_F32, 0, {0}, 4, 0, false, false}};
 static const NncColumn rt_predict_output[] = {
     {"logits", NNC_F32, 2, {RT_BATCH, RT_CLASSES}, 0, 0, false, true}};
-static const NncHyper rt_hypers[] = {{"lr", 0.3}, {"momentum.gamma", 0.9}};
+static const NncHyper rt_hypers[] = {{.name = "lr", .value = 0.3},
+                                     {.name = "momentum.gamma", .value = 0.9}};
 static const NncCall rt_augment[] = {{"random_flip", "image", NULL, 0}};
 
 static inline NncProgram rt_program(const char *folder) {

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Numbers of the run, which only a run knows: how many epochs and steps it will have in all, how
+// many plateaus its loss has come to so far. In the graph they are hyper-parameters that nobody
+// sets; the runtime fills them in (NncHyperKind):
+//
+//     %3 = hyper "run/steps" {value = 1000} : f64[]        # of adam(lr = cosine(1e-3, over =
+//     steps, at = step))
+#include "nnd/elab_internal.h"
+
+#include <string.h>
+
+// A slash is in no name of the language, so nothing that is set has the same name.
+static const struct {
+    const char *name, *hyper;
+    NncHyperKind kind;
+} numbers[] = {
+    {"epochs", "run/epochs", NNC_RUN_EPOCHS},
+    {"steps", "run/steps", NNC_RUN_STEPS},
+    {"plateaus", "run/plateaus", NNC_RUN_PLATEAUS},
+};
+enum { NUMBERS = sizeof numbers / sizeof *numbers, STEPS_OF_AN_EPOCH = 100 };
+
+// What stands for it where nothing is trained (explain, bench, verify).
+static double usual(const Elab *e, NncHyperKind kind) {
+    int epochs = e->epochs > 0 ? e->epochs : 1;
+    return kind == NNC_RUN_EPOCHS ? epochs : kind == NNC_RUN_STEPS ? epochs * STEPS_OF_AN_EPOCH : 0;
+}
+
+const Node *elab_run_number(Elab *e, const char *name) {
+    for (int i = 0; i < NUMBERS && !e->in_init; i++)
+        if (!strcmp(name, numbers[i].name))
+            return node_hyper(e->graph, numbers[i].hyper, usual(e, numbers[i].kind));
+    return NULL;
+}
+
+static bool reads(const Module *module, const char *hyper) {
+    for (int f = 0; f < NNC_FUNCTIONS; f++)
+        for (int id = 0; module->graph[f] && id < module->graph[f]->node.count; id++) {
+            const Node *node = module->graph[f]->node.at[id];
+            if (node->op == OP_hyper && !strcmp(node->attr->name, hyper)) return true;
+        }
+    return false;
+}
+
+void elab_run_numbers(Elab *e, Module *module) {
+    for (int i = 0; i < NUMBERS; i++) {
+        NncHyper hyper = {numbers[i].hyper, usual(e, numbers[i].kind), numbers[i].kind};
+        if (reads(module, hyper.name)) VEC_PUSH(e->arena, module->hyper, hyper);
+    }
+}
