@@ -232,7 +232,8 @@ static uint64_t plan_id(Arena *arena, const Compiled *compiled) {
     const char *how =
         arena_printf(arena, "%s, %d lanes, %d registers\n%s\n%s", target->name, target->lanes,
                      target->registers, target->tools ? target->tools : "",
-                     calls && target_is_here(target) ? nnc_product_library() : "own");
+                     calls && target_is_here(target) && !target->alone ? nnc_product_library()
+                                                                       : "own");
     uint64_t id = hash64(how, strlen(how));
     for (const char *line = compiled->source; *line;) {
         size_t length = strcspn(line, "\n");

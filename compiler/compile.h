@@ -46,8 +46,8 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
 Compiled *compile_plans(Arena *arena, const Module *module, const Target *target);
 
 // The C text of the program table, for `nnc build` and `nnc emit`:
-//     #include "nnc.h" ... const NncProgram nnc_program = {...};
-void emit_table(Buf *out, const NncProgram *program);
+//     #include "nnc.h" ... const NncProgram NAME = {...};
+void emit_table(Buf *out, const NncProgram *program, const char *name);
 
 // The stages that `nnc graph --stage` knows, in order, with a line of help each: elab, simplify, grad .. plan.
 // A dump of one function of the module after that stage, as text.

@@ -361,7 +361,8 @@ static NncStatus check_position(const Header *header, const NncCheckpoint *check
     if (!header->has_metadata)
         return nnc_error(error, NNC_ERROR_MATCH, "%s: it has no metadata: no run can go on from it",
                          header->path);
-    if (at->examples < 1 || at->position >= at->examples)
+    bool at_start = at->position == 0 && at->examples == 0; // whoever saved it knows no epochs
+    if (!at_start && (at->examples < 1 || at->position >= at->examples))
         return nnc_error(error, NNC_ERROR_FORMAT, "%s: its metadata says example %lld of %lld",
                          header->path, at->position, at->examples);
     return NNC_OK;

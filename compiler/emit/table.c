@@ -116,8 +116,8 @@ static void print_field(Buf *out, const char *field, const char *text) {
     buf_add(out, ",\n");
 }
 
-static void print_program(Buf *out, const NncProgram *p) {
-    buf_printf(out, "const NncProgram nnc_program = {\n    .abi = %d,\n", p->abi);
+static void print_program(Buf *out, const NncProgram *p, const char *name) {
+    buf_printf(out, "const NncProgram %s = {\n    .abi = %d,\n", name, p->abi);
     print_field(out, "model", p->model);
     print_field(out, "file", p->file);
     print_field(out, "source", p->source);
@@ -153,7 +153,7 @@ static void print_program(Buf *out, const NncProgram *p) {
                p->augment_count);
 }
 
-void emit_table(Buf *out, const NncProgram *program) {
+void emit_table(Buf *out, const NncProgram *program, const char *name) {
     buf_add(
         out,
         "// Emitted by nnc: what the runtime is to know of the program.\n#include \"nnc.h\"\n\n");
@@ -162,5 +162,5 @@ void emit_table(Buf *out, const NncProgram *program) {
     print_hypers(out, program);
     print_calls(out, program);
     print_functions(out, program);
-    print_program(out, program);
+    print_program(out, program, name);
 }

@@ -168,7 +168,6 @@ static const char *join_version(ProgramBuild *build, const char *version, const 
         if (is_of(build, build->jobs.at[i].output, version))
             args_add(&join, build->jobs.at[i].output);
     args_add(&hide, objcopy);
-    args_add(&hide, arena_printf(arena, "--redefine-sym=nnc_program=%snnc_program", version));
     args_add(&hide, arena_printf(arena, "--keep-global-symbol=%snnc_program", version));
     args_add(&hide, whole);
     return run(build, &join, "join") && run(build, &hide, "hide") ? whole : NULL;

@@ -71,7 +71,7 @@ bool runtime_find(Arena *arena, RuntimeFiles *files, const char **error);
 typedef struct ProgramVersion { // of the compiled functions, for one kind of processor
     const char *name;           // its files and its table (NAMEnnc_program) are called by it
     const char *march;          // NULL: native
-    const char *source, *table; // C text; the table is `nnc_program` in it
+    const char *source, *table; // C text
 } ProgramVersion;
 
 typedef struct ProgramParts {

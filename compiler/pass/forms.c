@@ -290,7 +290,7 @@ static bool suits_library(const Target *target, const Problem *p) {
     double work = (double)dim_eval(dim[1], p->batch) * (double)dim_eval(dim[2], p->batch) *
                   (double)dim_eval(p->core->in[0]->shape.dim[transposed ? 2 : 3], p->batch);
     bool plain = p->core->in[0]->dtype == DT_F32 && p->core->in[1]->dtype == DT_F32;
-    return plain && target_is_here(target) && work >= LEAST_CALLED;
+    return plain && target_is_here(target) && !target->alone && work >= LEAST_CALLED;
 }
 
 enum { WAYS = 4 };

@@ -14,6 +14,7 @@ typedef struct Target {
                    // runtime's (the instant tier: its compiler knows neither)
     int registers; // vector registers
     bool separate; // one kernel for each operator (target_baseline)
+    bool alone;    // no library is called: for programs that carry none
     const char
         *tools; // what compiles it, and how, as far as bits may depend on it; NULL: not known
     const struct Tuning *tuning; // what was measured on it (support/choice.h); NULL: nothing

@@ -45,11 +45,12 @@ static const Target *ask_compiler(const Settings *settings) {
     return target;
 }
 
-// The target with what was measured on it.
+// The target with what was measured on it. A program that is built carries no library of products.
 static const Target *with_tuning(const Settings *settings, const Target *target) {
     if (!target || target->lanes == 0) return target;
     Target *tuned = ARENA_NEW(settings->arena, Target);
     *tuned = *target;
+    tuned->alone = settings->command == CMD_BUILD;
     tuned->tuning = settings->tuning ? settings->tuning : tuned_load(settings, target);
     return tuned;
 }

@@ -2,6 +2,7 @@
 // nnc build, emit: the model as a program of its own, compiled or as source.
 #include "cli/cli.h"
 
+#include "columns.h"
 #include "jit/internal.h"
 #include <dirent.h>
 #include <errno.h>
@@ -20,9 +21,9 @@ static int list_marches(const Settings *settings, const char *march[MOST_VERSION
     return several ? MOST_VERSIONS : 1;
 }
 
-static const char *table_text(Arena *arena, const NncProgram *program) {
+static const char *table_text(Arena *arena, const NncProgram *program, const char *name) {
     Buf table = buf_new(arena);
-    emit_table(&table, program);
+    emit_table(&table, program, name);
     return table.text;
 }
 
@@ -35,11 +36,13 @@ static bool make_version(const Settings *given, const char *march, int number, b
     if (!compiled) return false;
     *here = target_is_here(compiled->target);
     compiled->program.jit = "native";
+    const char *name = several ? arena_printf(given->arena, "v%d_", number) : "";
     *version = (ProgramVersion){
-        .name = several ? arena_printf(given->arena, "v%d_", number) : "",
+        .name = name,
         .march = march,
         .source = compiled->source,
-        .table = table_text(given->arena, &compiled->program),
+        .table = table_text(given->arena, &compiled->program,
+                            arena_printf(given->arena, "%snnc_program", name)),
     };
     return true;
 }
@@ -76,12 +79,6 @@ int command_build(const Settings *settings) {
 
 // --- emit
 
-static const char *const emitted_main =
-    "// The program: train, eval, predict; `--help` says how.\n"
-    "#include \"nnc.h\"\n\n"
-    "extern const NncProgram nnc_program;\n\n"
-    "int main(int argc, char **argv) { return nnc_main(&nnc_program, argc, argv); }\n";
-
 static bool write_text(Arena *arena, const char *folder, const char *name, const char *text) {
     const char *path = path_join(arena, folder, name);
     if (file_write(path, text, strlen(text))) return true;
@@ -115,32 +112,84 @@ static bool copy_runtime(Arena *arena, const char *from, const char *to) {
     return copied;
 }
 
+// @ stands for the program's name, ! for the processor.
 static const char *const makefile_text =
+    "# Builds the program with nothing but a C compiler; zlib and libpng are used when asked for:\n"
+    "#     make WITH=\"ZLIB PNG\"\n"
+    "# With objcopy, libraries that other programs train and ask the network by (@.h):\n"
+    "#     make lib@.a lib@.so\n"
+    "CC      ?= cc\n"
+    "OBJCOPY ?= objcopy\n"
+    "MARCH   ?= !\n"
     "CFLAGS  ?= -O3 -march=$(MARCH)\n"
-    "FLAGS   := -std=gnu11 -ffp-contract=off -fno-math-errno -fno-trapping-math -Iruntime \\\n"
+    "FLAGS   := -std=gnu11 -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -Iruntime "
+    "\\\n"
     "           $(foreach name,$(WITH),-DNNC_HAVE_$(name)=1)\n"
-    "LIBS_OPENBLAS := -lopenblas\n"
-    "LIBS_ZLIB     := -lz\n"
-    "LIBS_PNG      := -lpng\n"
+    "LIBS_ZLIB := -lz\n"
+    "LIBS_PNG  := -lpng\n"
     "LIBS    := $(foreach name,$(WITH),$(LIBS_$(name))) -lm -lpthread\n"
-    "SOURCES := program.c table.c main.c $(wildcard runtime/*.c)\n"
-    "OBJECTS := $(SOURCES:.c=.o)\n\n";
+    "RUNTIME := $(patsubst %.c,%.o,$(wildcard runtime/*.c))\n"
+    "OBJECTS := program.o table.o\n\n"
+    "@: main.o $(OBJECTS) $(RUNTIME)\n"
+    "\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)\n\n"
+    "# Of the network's own names only its table's can be seen: several networks go into one "
+    "program.\n"
+    "network.o: $(OBJECTS)\n"
+    "\t$(CC) -r -nostdlib -o $@ $^\n"
+    "\t$(OBJCOPY) --keep-global-symbol=@_program $@\n\n"
+    "lib@.a: network.o $(RUNTIME)\n"
+    "\trm -f $@\n"
+    "\t$(AR) rcs $@ $^\n\n"
+    "lib@.so: network.o $(RUNTIME)\n"
+    "\t$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)\n\n"
+    "%.o: %.c $(wildcard runtime/*.h)\n"
+    "\t$(CC) $(CFLAGS) $(FLAGS) -c -o $@ $<\n\n"
+    "clean:\n"
+    "\trm -f @ lib@.a lib@.so main.o network.o $(OBJECTS) $(RUNTIME)\n\n"
+    ".PHONY: clean\n";
 
-static const char *makefile(Arena *arena, const char *program, const char *march) {
-    return arena_printf(
-        arena,
-        "# Builds the program with nothing but a C compiler. OpenBLAS, zlib and libpng are used\n"
-        "# when asked for:\n"
-        "#     make WITH=\"OPENBLAS ZLIB PNG\"\n"
-        "CC      ?= cc\n"
-        "MARCH   ?= %s\n"
-        "%s%s: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)\n\n"
-        "%%.o: %%.c $(wildcard runtime/*.h)\n\t$(CC) $(CFLAGS) $(FLAGS) -c -o $@ $<\n\n"
-        "clean:\n\trm -f %s $(OBJECTS)\n\n.PHONY: clean\n",
-        march ? march : "native", makefile_text, program, program);
+static const char *makefile(Arena *arena, const char *name, const char *march) {
+    Buf text = buf_new(arena);
+    for (const char *at = makefile_text; *at; at++)
+        if (*at == '@' && at[-1] != '$')
+            buf_add(&text, name);
+        else if (*at == '!')
+            buf_add(&text, march ? march : "native");
+        else
+            buf_printf(&text, "%c", *at);
+    return text.text;
 }
 
-// simplenet of path/to/simplenet.nnd, reduced to what a Makefile and a shell take as it is.
+static void describe_columns(Buf *out, const char *what, const NncColumn *column, int count) {
+    char text[200];
+    for (int i = 0; i < count; i++) {
+        nnc_column_describe(&column[i], text, sizeof text);
+        buf_printf(out, "//   %s %d: %s %s\n", what, i, column[i].name, text);
+    }
+}
+
+// Names are C's: what they come from is the user's (a model's is a name of the language).
+static const char *header_text(Arena *arena, const NncProgram *program, const char *name) {
+    Buf text = buf_new(arena);
+    buf_printf(&text, "// The network %s. runtime/net.h says what can be done with it.\n//\n",
+               program->model);
+    describe_columns(&text, "input", program->input, program->input_count);
+    describe_columns(&text, "output", program->function[NNC_PREDICT].output,
+                     program->function[NNC_PREDICT].output_count);
+    buf_printf(&text, "#include \"runtime/net.h\"\n\nextern const NncProgram %s_program;\n", name);
+    return text.text;
+}
+
+static const char *emitted_main(Arena *arena, const char *name) {
+    return arena_printf(
+        arena,
+        "// The program: train, eval, predict; `--help` says how.\n"
+        "#include \"%s.h\"\n\n"
+        "int main(int argc, char **argv) { return nnc_main(&%s_program, argc, argv); }\n",
+        name, name);
+}
+
+// simplenet of path/to/simplenet.nnd, reduced to what a Makefile, a shell and C take as it is.
 static const char *program_name(Arena *arena, const char *file) {
     const char *slash = strrchr(file, '/');
     char *name = arena_strdup(arena, slash ? slash + 1 : file);
@@ -148,8 +197,11 @@ static const char *program_name(Arena *arena, const char *file) {
     for (char *at = name; *at; at++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *at))
             *at = '_';
-    bool taken = !*name || strcmp(name, "clean") == 0 || strcmp(name, "runtime") == 0;
-    return taken ? "net" : name;
+    static const char *const taken[] = {"", "clean", "runtime", "main", "network", "net", "nnc"};
+    bool free = *name < '0' || *name > '9';
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        free = free && strcmp(name, taken[i]) != 0;
+    return free ? name : arena_printf(arena, "the_%s", *name ? name : "network");
 }
 
 int command_emit(const Settings *settings) {
@@ -161,11 +213,15 @@ int command_emit(const Settings *settings) {
     if (!runtime_find(arena, &runtime, &error)) return report("%s", error);
     if (!folder_make(folder)) return report("%s cannot be made: %s", folder, strerror(errno));
     compiled->program.jit = "native";
-    const char *make = makefile(arena, program_name(arena, settings->file), settings->jit.march);
-    bool written = write_text(arena, folder, "program.c", compiled->source) &&
-                   write_text(arena, folder, "table.c", table_text(arena, &compiled->program)) &&
-                   write_text(arena, folder, "main.c", emitted_main) &&
-                   copy_runtime(arena, runtime.sources, path_join(arena, folder, "runtime")) &&
-                   write_text(arena, folder, "Makefile", make);
+    const char *name = program_name(arena, settings->file);
+    const char *table_name = arena_printf(arena, "%s_program", name);
+    bool written =
+        write_text(arena, folder, "program.c", compiled->source) &&
+        write_text(arena, folder, "table.c", table_text(arena, &compiled->program, table_name)) &&
+        write_text(arena, folder, arena_printf(arena, "%s.h", name),
+                   header_text(arena, &compiled->program, name)) &&
+        write_text(arena, folder, "main.c", emitted_main(arena, name)) &&
+        copy_runtime(arena, runtime.sources, path_join(arena, folder, "runtime")) &&
+        write_text(arena, folder, "Makefile", makefile(arena, name, settings->jit.march));
     return written ? EXIT_DONE : EXIT_USER;
 }

@@ -12,6 +12,8 @@ libraries() { # all that it loads
     ! ldd tiny | grep -vE 'linux-vdso|libc\.so|libm\.so|ld-linux|libpthread\.so'
 }
 ok "is dynamic to libc and libm alone" libraries
+ok "is shorter than a megabyte" [ "$(stat -c %s tiny)" -lt 1000000 ]
+ok "carries no library of products" not grep -qi openblas tiny
 empty() { (cd "$work" && env -i "$work/tiny" "$@"); }
 ok "trains in an empty environment" empty train --threads 2 --out built
 ok "is trained as nnc trains" "$nnc" train "$tiny" --threads 1 --out inside
@@ -37,6 +39,41 @@ fi
 ok "writes source" "$nnc" emit "$tiny" -o source
 ok "that a C compiler alone builds" make -s -j2 -C source
 ok "and that trains" env -i ./source/tiny train --steps 3 --out emitted
+
+# --- in another program
+embed() { # ARGUMENTS OF THE COMPILER..: the example, with the libraries of two networks
+    cc -O2 -Wall -Wextra -Werror -Inet "$source/examples/embedding.c" "$@" -lm -lpthread -o embedding && ./embedding
+}
+two_networks() {
+    cat >two.c <<-'END'
+	#include "net/simplenet.h"
+	#include "source/tiny.h"
+	#include <stdio.h>
+	int main(void) {
+	    NncError error;
+	    static float image[3 * 32 * 32], logits[2][10];
+	    const void *batch[] = {image, NULL};
+	    NncNet *a = nnc_net_new(&simplenet_program, 1, &error), *b = nnc_net_new(&tiny_program, 1, &error);
+	    int bad = !a || !b || nnc_net_predict(a, batch, 1, (void *[]){logits[0]}, &error) ||
+	              nnc_net_predict(b, batch, 1, (void *[]){logits[1]}, &error);
+	    nnc_net_free(a), nnc_net_free(b);
+	    return bad || logits[0][0] == logits[1][0];
+	}
+	END
+    cc -I. two.c net/libsimplenet.a source/libtiny.a -lm -lpthread -o two && ./two
+}
+if command -v objcopy >/dev/null; then
+    ok "writes a network for other programs" "$nnc" emit "$source/examples/simplenet.nnd" -o net
+    ok "a library of it is built" make -s -j2 -C net libsimplenet.a libsimplenet.so
+    ok "a C program trains it, saves, loads, asks" embed net/libsimplenet.a
+    ok "likewise with the shared library" embed -Lnet -lsimplenet -Wl,-rpath,"$work/net"
+    ok "of its names only the runtime's and its own can be seen" \
+        sh -c "! nm -D --defined-only net/libsimplenet.so | grep -vE ' (nnc_[a-z0-9_]+|simplenet_program)$'"
+    ok "a second library is built" make -s -j2 -C source libtiny.a
+    ok "two networks live in one program" two_networks
+else
+    skip "a network for other programs" "takes objcopy"
+fi
 
 # --- installed
 if [ -n "$build" ] && command -v meson >/dev/null; then
