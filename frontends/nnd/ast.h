@@ -33,22 +33,24 @@ typedef struct Parameter { // of a fn, layer, optimizer, model
 } Parameter;
 
 typedef enum StmtKind {
-    STMT_LET,      // name = value                      (value alone: name NULL, the block's result)
-    STMT_INDEXED,  // name[i, j: extent] = value
-    STMT_NEXT,     // name' = value
-    STMT_PARAM,    // param name: type ~ value
-    STMT_STATE,    // state name: type = value
-    STMT_IF,       // if condition { .. } else { .. }   condition: structural; in layers, train, ..
-    STMT_USE,      // use name = Layer(args)
-    STMT_INPUT,    // input name: type
-    STMT_TARGET,   // target name: type
-    STMT_OUTPUT,   // output name, ..                    names: value is EXPR_LIST of names (or calls)
-    STMT_LOSS,     // loss value
-    STMT_METRIC,   // metric value                      named by its call: accuracy; or metric name = value
-    STMT_EACH,     // each name { statements }           data
+    STMT_LET,     // name = value                      (value alone: name NULL, the block's result)
+    STMT_INDEXED, // name[i, j: extent] = value
+    STMT_NEXT,    // name' = value
+    STMT_PARAM,   // param name: type ~ value
+    STMT_STATE,   // state name: type = value
+    STMT_IF,      // if condition { .. } else { .. }   condition: structural; in layers, train, ..
+    STMT_USE,     // use name = Layer(args)
+    STMT_INPUT,   // input name: type
+    STMT_TARGET,  // target name: type
+    STMT_OUTPUT, // output name, ..                    names: value is EXPR_LIST of names (or calls)
+    STMT_LOSS,   // loss value
+    STMT_METRIC, // metric value                      named by its call: accuracy; or metric name =
+                 // value
+    STMT_EACH,   // each name { statements }           data
     STMT_AUGMENT,  // augment name { statements }        data
     STMT_MINIMIZE, // minimize name over "pattern" with value { body }      train
     STMT_GROUP,    // group "pattern" { body }           train
+    STMT_FREEZE,   // freeze "pattern"                   train
 } StmtKind;
 
 typedef struct Stmt {

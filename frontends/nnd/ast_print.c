@@ -156,6 +156,9 @@ static void print_statement(Printer *p, const Stmt *stmt) {
         print_pattern(out, "group ", stmt);
         print_block(p, stmt->body, stmt->body_count);
         return;
+    case STMT_FREEZE:
+        print_pattern(out, "freeze ", stmt);
+        return;
     case STMT_IF:
         print_if(p, stmt);
         return;

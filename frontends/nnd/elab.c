@@ -157,6 +157,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
         data = last_block(file, DECL_DATA);
     elab_train_keys(e, train, module);
     e->epochs = module->epochs;
+    elab_freeze(e, train);
     if (data && data->broken) data = NULL;
     if (data) elab_data(e, data, module);
     if (!model || model->broken) return NULL;

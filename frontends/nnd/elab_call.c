@@ -247,9 +247,12 @@ static bool needs_frame(Elab *e, const Decl *layer, Span span) {
 
 static Value apply_in_frame(Elab *e, const Arguments *from, const char *path, Span call) {
     Frame *outer = e->frame;
+    bool training = e->training;
     e->frame = frame_new(e, path);
+    e->training = training && !elab_is_frozen_inside(e, path);
     Value value = elab_apply(e, from, call);
     e->frame = outer;
+    e->training = training;
     if (e->module && value.kind == VALUE_TENSOR && !value.loops) {
         LayerInfo info = {path, from->decl->name, value.node->shape};
         VEC_PUSH(e->arena, e->module->layer, info);

@@ -15,6 +15,7 @@
 //   elab_model.c      model and data
 //   elab_train.c      train: which parameters lie where, gradients, the program's graphs
 //   elab_optimizer.c  optimizers on flat vectors
+//   elab_freeze.c     train: what stays as it is
 //   elab_run.c        numbers of the run: epochs, steps, plateaus
 //   elab_example.c    one declaration alone
 #ifndef NNC_NND_ELAB_INTERNAL_H
@@ -153,6 +154,7 @@ typedef struct Elab {
     const ElabOptions *options;
     bool *set_used;
     int epochs; // of the train block
+    VEC(const Stmt *) freeze; // likewise
     Map *decls; // name -> const Decl *
     VEC(const char *) decl_names;
     Graph *graph; // where nodes go now
@@ -376,6 +378,14 @@ void elab_train_keys(Elab *, const Decl *train, Module *); // batch, epochs, see
 void elab_program(Elab *, const Decl *train, Module *, const Run *train_run, const Run *eval_run);
 Slot *optimizer_state(Elab *, Scope *, const Stmt *);
 Value optimizer_all(Elab *, Scope *, const Expr *call); // all(sum(g^2))
+
+// --- elab_freeze.c
+
+bool pattern_matches(const char *pattern, const char *path); // * stands for any characters
+void elab_freeze(Elab *, const Decl *train);
+void elab_check_freeze(Elab *); // reports patterns that no parameter matches
+bool elab_is_frozen(const Elab *, const char *path);
+bool elab_is_frozen_inside(Elab *, const char *path); // an instance with all that may be in it
 
 // --- elab_run.c
 

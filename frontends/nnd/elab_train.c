@@ -17,7 +17,7 @@
 
 static const char *const train_keys[] = {"batch",    "epochs",    "shuffle", "seed",
                                          "budget",   "precision", "clip",    "optimizer",
-                                         "minimize", "group",     "plateau"};
+                                         "minimize", "group",     "plateau", "freeze"};
 enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
 
 static const char *const units[] = {"kB", "MB", "GB", "TB"};
@@ -108,7 +108,7 @@ void elab_train_keys(Elab *e, const Decl *train, Module *module) {
     Map *seen = map_new(e->arena);
     for (int i = 0; train && i < train->body_count; i++) {
         const Stmt *stmt = train->body[i];
-        if (stmt->kind == STMT_MINIMIZE || stmt->kind == STMT_GROUP) continue;
+        if (stmt->kind >= STMT_MINIMIZE) continue; // these are no keys
         if (stmt->kind != STMT_LET || !stmt->name) {
             elab_error(e, stmt->span, "this is no key of train");
             continue;
@@ -137,27 +137,6 @@ static const Stmt *find_key(Stmt *const *body, int count, const char *name) {
         if (body[i]->kind == STMT_LET && body[i]->name && !strcmp(body[i]->name, name))
             return body[i];
     return NULL;
-}
-
-// A star stands for any characters. Only the last one met is ever taken back, so this is quick.
-static bool matches(const char *pattern, const char *path) {
-    const char *star = NULL, *from = NULL;
-    while (*path) {
-        if (*pattern == '*') {
-            star = pattern++;
-            from = path;
-        } else if (*pattern == *path) {
-            pattern++, path++;
-        } else if (star) {
-            pattern = star + 1;
-            path = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return !*pattern;
 }
 
 // What the expressions of the block see beside numbers of the step and of the run.
@@ -241,15 +220,19 @@ static void collect_minimizes(Elab *e, Program *p) {
 static void assign_params(Elab *e, Program *p) {
     for (int i = 0; i < p->minimize.count; i++) {
         Minimize *m = p->minimize.at[i];
-        int found = 0;
+        int found = 0, frozen = 0;
         for (int k = 0; k < e->param.count; k++) {
             ParamEntry *param = e->param.at[k];
-            if (!matches(m->pattern, param->path)) continue;
+            if (!pattern_matches(m->pattern, param->path)) continue;
             found++;
+            frozen += elab_is_frozen(e, param->path);
+            if (elab_is_frozen(e, param->path)) continue;
             if (param->group >= 0)
                 elab_error(e, m->span, "%s is minimized a second time", param->path);
             param->group = i;
         }
+        if (found > 0 && found == frozen)
+            elab_error(e, m->span, "all parameters that match \"%s\" are frozen", m->pattern);
         if (found > 0) continue;
         elab_error(e, m->span,
                    e->param.count ? "no parameter matches \"%s\"" : "the model has no parameters",
@@ -261,7 +244,7 @@ static void assign_params(Elab *e, Program *p) {
 // The range of a parameter: of the last group whose pattern it matches, 0 for none.
 static int range_of(const Program *p, const ParamEntry *param) {
     for (int i = p->group.count; i > 0; i--)
-        if (matches(p->group.at[i - 1]->pattern, param->path)) return i;
+        if (pattern_matches(p->group.at[i - 1]->pattern, param->path)) return i;
     return 0;
 }
 
@@ -486,7 +469,7 @@ static Graph *train_graph(Elab *e, Program *p, const Run *run) {
         add_loss(graph, i == 0 ? "loss" : m->loss_name, loss);
         for (int k = 0; i == 0 && k < run->state.count; k++) {
             const StateNow *state = run->state.at[k];
-            if (!state->value) continue;
+            if (!state->value || elab_is_frozen(e, state->entry->path)) continue;
             const Node *next = import(graph, run, state->value, done);
             const Node *old = import(graph, run, state->leaf, done);
             graph_add_root(graph, ROOT_STATE, state->entry->path, old, next);
@@ -523,6 +506,7 @@ void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_r
     if (train) collect_minimizes(e, &p);
     if (elab_failed(e)) return;
     if (train) {
+        elab_check_freeze(e);
         assign_params(e, &p);
         if (train_run->loss.kind == VALUE_POISON && !train_run->has_loss && p.minimize.count > 0 &&
             !strcmp(p.minimize.at[0]->loss_name, "loss"))

@@ -131,6 +131,9 @@ static bool parse_group(Parser *p, Stmt *stmt) {
     return parse_pattern(p, stmt) && parse_body(p, stmt, PLACE_SETTINGS, "after the pattern");
 }
 
+// freeze = "freeze" STRING
+static bool parse_freeze(Parser *p, Stmt *stmt) { return parse_pattern(p, stmt); }
+
 #define IN(place) (1u << PLACE_##place)
 static const struct Keyword {
     const char *word;
@@ -152,6 +155,7 @@ static const struct Keyword {
     {"augment", STMT_AUGMENT, IN(DATA), "a data block", parse_each},
     {"minimize", STMT_MINIMIZE, IN(TRAIN), "a train block", parse_minimize},
     {"group", STMT_GROUP, IN(TRAIN), "a train block", parse_group},
+    {"freeze", STMT_FREEZE, IN(TRAIN), "a train block", parse_freeze},
 };
 
 // Does a word that begins a statement do so here? A name or a string behind it cannot go on an
@@ -287,7 +291,7 @@ static bool parse_plain(Parser *p, Stmt *stmt) {
 }
 
 // statement = param | state | use | input | target | output | loss | metric | each | augment
-//           | minimize | group | if | indexed | let | next | result
+//           | minimize | group | freeze | if | indexed | let | next | result
 static Stmt *parse_statement(Parser *p) {
     Stmt *stmt = ARENA_NEW(p->arena, Stmt);
     Span start = lexer_peek(p->lexer)->span;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// freeze "features.*": parameters that stay as they are. They lie apart from those that are
+// trained, so no gradient is taken to them, and what would have computed one falls away.
+//
+// State that matches stays as well. An instance of which the pattern takes in whatever may be in it
+// computes as it does outside of training: a batch norm by its running means, a dropout nothing.
+#include "nnd/elab_internal.h"
+
+// A star stands for any characters. Only the last one met is ever taken back, so this is quick.
+bool pattern_matches(const char *pattern, const char *path) {
+    const char *star = NULL, *from = NULL;
+    while (*path) {
+        if (*pattern == '*') {
+            star = pattern++;
+            from = path;
+        } else if (*pattern == *path) {
+            pattern++, path++;
+        } else if (star) {
+            pattern = star + 1;
+            path = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
+}
+
+void elab_freeze(Elab *e, const Decl *train) {
+    for (int i = 0; train && i < train->body_count; i++)
+        if (train->body[i]->kind == STMT_FREEZE) VEC_PUSH(e->arena, e->freeze, train->body[i]);
+}
+
+bool elab_is_frozen(const Elab *e, const char *path) {
+    for (int i = 0; i < e->freeze.count; i++)
+        if (pattern_matches(e->freeze.at[i]->pattern, path)) return true;
+    return false;
+}
+
+// No name has a line's end in it: what matches this, matches any.
+bool elab_is_frozen_inside(Elab *e, const char *path) {
+    return e->freeze.count > 0 && elab_is_frozen(e, arena_printf(e->arena, "%s.\n", path));
+}
+
+void elab_check_freeze(Elab *e) {
+    for (int i = 0; i < e->freeze.count; i++) {
+        const Stmt *freeze = e->freeze.at[i];
+        bool found = e->param.count == 0;
+        for (int k = 0; k < e->param.count && !found; k++)
+            found = pattern_matches(freeze->pattern, e->param.at[k]->path);
+        for (int k = 0; k < e->state.count && !found; k++)
+            found = pattern_matches(freeze->pattern, e->state.at[k]->path);
+        if (found) continue;
+        elab_error(e, freeze->span, "no parameter matches \"%s\"", freeze->pattern);
+        diag_hint(e->diag, "the first is called %s", e->param.at[0]->path);
+    }
+}
