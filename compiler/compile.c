@@ -297,19 +297,33 @@ static void dump_c(Buf *out, const Module *module, NncFunctionKind function, con
     buf_add(out, text.text);
 }
 
-bool stage_dump(Buf *out, const Module *module, const Target *target, NncFunctionKind function,
-                const char *stage) {
+// False where there is no such stage or no such function.
+static bool run_stage(Arena *arena, const Module *module, const Target *target,
+                      NncFunctionKind function, const char *stage, Pipeline *p) {
     Layout layout = {0};
-    Pipeline p;
     int count;
     const StageInfo *list = stage_list(&count);
-    bool known = false, c = !strcmp(stage, "c");
+    bool known = false;
     for (int i = 0; i < count; i++)
         known |= !strcmp(list[i].name, stage);
     if (!known || !module->graph[function]) return false;
-    lay_out(out->arena, module, &layout);
-    run_passes(out->arena, module, target, &layout, function, c ? NULL : stage, &p);
-    if (c)
+    lay_out(arena, module, &layout);
+    run_passes(arena, module, target, &layout, function, strcmp(stage, "c") ? stage : NULL, p);
+    return true;
+}
+
+const Graph *stage_graph(Arena *arena, const Module *module, const Target *target,
+                         NncFunctionKind function, const char *stage) {
+    Pipeline p;
+    if (!run_stage(arena, module, target, function, stage, &p)) return NULL;
+    return p.fusion ? NULL : p.graph;
+}
+
+bool stage_dump(Buf *out, const Module *module, const Target *target, NncFunctionKind function,
+                const char *stage) {
+    Pipeline p;
+    if (!run_stage(out->arena, module, target, function, stage, &p)) return false;
+    if (!strcmp(stage, "c"))
         dump_c(out, module, function, p.plan);
     else if (p.plan)
         plan_print(out, p.plan);

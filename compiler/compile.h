@@ -55,6 +55,9 @@ typedef struct StageInfo {
     const char *name, *help;
 } StageInfo;
 const StageInfo *stage_list(int *count);
+// The graph that it is then; NULL where it is none any more.
+const Graph *stage_graph(Arena *arena, const Module *module, const Target *target,
+                         NncFunctionKind function, const char *stage);
 bool stage_dump(Buf *out, const Module *module, const Target *target, NncFunctionKind function,
                 const char *stage);
 

@@ -12,6 +12,7 @@ Graph *graph_new(Arena *arena, const char *name) {
     graph->arena = arena;
     graph->interned = map_new(arena);
     graph->conses = map_new(arena);
+    graph->backward = map_new(arena);
     return graph;
 }
 
@@ -65,6 +66,29 @@ void graph_take_notes(Graph *graph, const Node *made, const Graph *from, const N
         graph_set_label(graph, made, from->label.at[node->id]);
     if (made->op == node->op && !graph->choice.at[made->id])
         graph->choice.at[made->id] = from->choice.at[node->id];
+    if (!graph->section.at[made->id]) graph->section.at[made->id] = from->section.at[node->id];
+}
+
+void graph_stand_for(Graph *graph, const Graph *from, const Node *node) {
+    const SpanList *spans = node ? from->spans.at[node->id] : NULL;
+    graph->here = spans ? spans->span : SPAN_NONE;
+    graph->inside = node ? from->section.at[node->id] : NULL;
+}
+
+const Section *section_new(Graph *graph, Section section) {
+    Section *made = ARENA_NEW(graph->arena, Section);
+    *made = section;
+    return made;
+}
+
+const Section *section_backward(Graph *graph, const Section *section) {
+    if (!section || section->forward) return section;
+    const Section *outer = section_backward(graph, section->outer);
+    void **known = map_at_bytes(graph->backward, &section, sizeof section);
+    if (!*known)
+        *known = (void *)section_new(graph, (Section){section->kind, section->name, section->callee,
+                                                      section->path, outer, section});
+    return *known;
 }
 
 // --- Hash-consing: a node's key is what it is, written out as 64-bit words without any padding
@@ -209,6 +233,7 @@ static const Node *append(Graph *graph, const Node *node) {
     VEC_PUSH(graph->arena, graph->spans, NULL);
     VEC_PUSH(graph->arena, graph->label, NULL);
     VEC_PUSH(graph->arena, graph->choice, graph->choosing);
+    VEC_PUSH(graph->arena, graph->section, graph->inside);
     return copy;
 }
 

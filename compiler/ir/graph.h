@@ -133,6 +133,18 @@ typedef struct SpanList { // the places in the source that a node serves
     const struct SpanList *next;
 } SpanList;
 
+// Where in the source a node comes from, for a reader: a call, inside of another one or of the model. The
+// backward pass of a call is a section of its own.
+typedef enum SectionKind { SECTION_MODEL, SECTION_LAYER, SECTION_FUNCTION, SECTION_UPDATE } SectionKind;
+typedef struct Section {
+    SectionKind kind;
+    const char *name;              // Net; conv2d_1; relu; adam
+    const char *callee;            // conv2d, of conv2d_1; else the name
+    const char *path;              // of a layer: block_1.conv2d_1; else ""
+    const struct Section *outer;   // NULL: none
+    const struct Section *forward; // of a backward pass: what it is the gradient of
+} Section;
+
 typedef struct Graph {
     const char *name; // train, eval, predict, init
     Stage stage;
@@ -142,9 +154,12 @@ typedef struct Graph {
     VEC(const SpanList *) spans; // by id
     VEC(const char *) label;     // by id, or NULL: a name for a reader ("fc1.weight"); not part of equality
     VEC(const struct Choice *) choice; // by id, or NULL: the choice that it was made by (support/choice.h)
+    VEC(const Section *) section;         // by id, or NULL
     const struct Choice *choosing;     // what nodes that are made now get there
+    const Section *inside;                // likewise
     Span here;                   // builders give it to the nodes they make or find again (SPAN_NONE: nothing)
     struct Map *interned, *conses; // names; nodes by content
+    struct Map *backward;          // sections -> their backward passes
     VEC(int64_t) key;              // where the key of a node is written to look it up
 } Graph;
 
@@ -152,8 +167,12 @@ Graph *graph_new(Arena *arena, const char *name);
 void graph_add_root(Graph *graph, RootKind kind, const char *name, const Node *leaf, const Node *value);
 void graph_add_span(Graph *graph, const Node *node, Span span);
 void graph_set_label(Graph *graph, const Node *node, const char *label);
-// Spans, label and choice of a node, for what it has become in another graph.
+// Spans, label, choice and section of a node, for what it has become in another graph.
 void graph_take_notes(Graph *graph, const Node *made, const Graph *from, const Node *node);
+// Nodes made from now on stand for `node` of `from`: they get its place and its section. NULL: for none.
+void graph_stand_for(Graph *graph, const Graph *from, const Node *node);
+const Section *section_new(Graph *graph, Section section);
+const Section *section_backward(Graph *graph, const Section *section); // of NULL or a backward pass: itself
 bool graph_owns(const Graph *graph, const Node *node);
 
 // --- Builders. All are hash-consed: equal nodes are one node.

@@ -139,7 +139,8 @@ static void hand_on_with_spans(Grad *grad, const Node *z) {
     Graph *graph = grad->graph;
     const SpanList *spans = graph->spans.at[z->id];
     int before = graph->node.count;
-    graph->here = spans ? spans->span : SPAN_NONE;
+    graph_stand_for(graph, graph, z);
+    graph->inside = section_backward(graph, graph->inside);
     hand_on(grad, z);
     for (const SpanList *s = spans ? spans->next : NULL; s; s = s->next)
         for (int id = before; id < graph->node.count; id++)
@@ -149,6 +150,7 @@ static void hand_on_with_spans(Grad *grad, const Node *z) {
 void graph_grad(Graph *graph, const Node *y, const Node *seed, const Node *const *wrt, int count,
                 const Node **out) {
     Span here = graph->here;
+    const Section *inside = graph->inside;
     int known = graph->node.count;
     Grad *grad = ARENA_NEW(graph->arena, Grad);
     grad->graph = graph;
@@ -160,6 +162,7 @@ void graph_grad(Graph *graph, const Node *y, const Node *seed, const Node *const
     for (int64_t id = y->id; id >= 0; id--)
         if (grad->depends[id] && grad->adjoint[id]) hand_on_with_spans(grad, graph->node.at[id]);
     graph->here = here;
+    graph->inside = inside;
     for (int i = 0; i < count; i++) {
         const Node *adjoint = grad->adjoint[wrt[i]->id];
         out[i] = adjoint ? adjoint : node_fill(graph, wrt[i]->dtype, 0, wrt[i]->shape);

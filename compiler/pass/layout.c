@@ -293,12 +293,12 @@ Graph *layout(Arena *arena, const Graph *from) {
         if (node->in_count > 3) many = ARENA_ARRAY(arena, const Node *, node->in_count);
         for (int i = 0; i < node->in_count; i++)
             many[i] = map[node->in[i]->id];
-        if (from->spans.at[id]) to->here = from->spans.at[id]->span;
+        graph_stand_for(to, from, node);
         const Node *passed = node->in_count > 3 ? NULL : pass_on(to, node, many);
         map[id] = joined(to, passed ? passed : node_rebuild(to, node, many));
         graph_take_notes(to, map[id], from, node);
-        to->here = SPAN_NONE;
     }
+    graph_stand_for(to, from, NULL);
     for (int i = 0; i < from->root.count; i++) {
         const Root *root = &from->root.at[i];
         graph_add_root(to, root->kind, root->name, root->leaf ? map[root->leaf->id] : NULL,

@@ -519,12 +519,12 @@ Graph *lower(Arena *arena, const Graph *from, int64_t batch, double least, const
     count_users(&pass);
     to->stage = STAGE_LOWERED;
     for (int id = 0; id < from->node.count; id++) {
-        if (from->spans.at[id]) to->here = from->spans.at[id]->span;
+        graph_stand_for(to, from, from->node.at[id]);
         const Node *node = pass.map[id] = lower_node(&pass, from->node.at[id]);
         graph_take_notes(to, node, from, from->node.at[id]);
-        to->here = SPAN_NONE;
         to->choosing = NULL;
     }
+    graph_stand_for(to, from, NULL);
     for (int i = 0; i < from->root.count; i++) {
         const Root *root = &from->root.at[i];
         graph_add_root(to, root->kind, root->name, root->leaf ? pass.map[root->leaf->id] : NULL,

@@ -152,7 +152,7 @@ static void make(Precision *p, const Graph *from, const Node *node) {
     const Node **in = ARENA_ARRAY(p->f->arena, const Node *, node->in_count + 1);
     for (int i = 0; i < node->in_count; i++)
         in[i] = node->op == OP_product ? operand(p, node, node->in[i]) : p->made[node->in[i]->id];
-    if (from->spans.at[node->id]) p->to->here = from->spans.at[node->id]->span;
+    graph_stand_for(p->to, from, node);
     const Node *made = node_rebuild(p->to, node, in);
     p->exact[node->id] = is_exact(p, node);
     p->curved[node->id] = is_curved(node->op);
@@ -164,7 +164,7 @@ static void make(Precision *p, const Graph *from, const Node *node) {
         p->exact[node->id] = true;
     }
     p->made[node->id] = made;
-    p->to->here = SPAN_NONE;
+    graph_stand_for(p->to, from, NULL);
 }
 
 Graph *precision(Arena *arena, const Graph *from, int64_t batch, const Target *target) {

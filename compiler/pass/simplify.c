@@ -89,11 +89,10 @@ static const Node *rewrite(Round *round, const Node *node) {
 }
 
 static void rebuild(Round *round, const Node *node, Arena *scratch) {
-    const SpanList *spans = round->from->spans.at[node->id];
     const Node **in = ARENA_ARRAY(scratch, const Node *, node->in_count);
     for (int i = 0; i < node->in_count; i++)
         in[i] = round->done[node->in[i]->id];
-    round->to->here = spans ? spans->span : SPAN_NONE;
+    graph_stand_for(round->to, round->from, node);
     const Node *made = rewrite(round, node_rebuild(round->to, node, in));
     graph_take_notes(round->to, made, round->from, node);
     round->done[node->id] = made;
@@ -114,7 +113,7 @@ static Graph *run_round(Arena *arena, Round *round) {
         const Node *leaf = root->leaf ? round->done[root->leaf->id] : NULL;
         graph_add_root(to, root->kind, root->name, leaf, round->done[root->value->id]);
     }
-    to->here = SPAN_NONE;
+    graph_stand_for(to, from, NULL);
     arena_free(scratch);
     return to;
 }

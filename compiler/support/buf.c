@@ -34,6 +34,22 @@ void buf_add_char(Buf *buf, char c) { buf_add_n(buf, &c, 1); }
 
 void buf_add(Buf *buf, const char *text) { buf_add_n(buf, text, strlen(text)); }
 
+void buf_add_xml(Buf *buf, const char *text) {
+    for (; *text; text++) {
+        bool control = (unsigned char)*text < ' ' && *text != '\n' && *text != '\t';
+        if (*text == '<')
+            buf_add(buf, "&lt;");
+        else if (*text == '>')
+            buf_add(buf, "&gt;");
+        else if (*text == '&')
+            buf_add(buf, "&amp;");
+        else if (*text == '"')
+            buf_add(buf, "&quot;");
+        else
+            buf_add_char(buf, control ? '?' : *text);
+    }
+}
+
 // Nearly always there is room, and one pass is enough.
 void buf_printf(Buf *buf, const char *format, ...) {
     va_list args, again;

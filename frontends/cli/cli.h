@@ -44,6 +44,8 @@ typedef struct Settings { // what the command line says
     bool baseline;        // compiled as what nnc bench compares with
     const char *plot;   // bench: where the roofline goes
     const char *stage, *format, *function, *target;
+    bool draws; // graph: a picture in any format
+    int depth;
     VEC(const char *) set_name;
     VEC(double) set_value;
 } Settings;

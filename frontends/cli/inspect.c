@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "jit/internal.h"
+#include "picture/picture.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -75,68 +76,6 @@ NncFunctionKind chosen_function(const Settings *settings, const Module *module) 
     return NNC_INIT;
 }
 
-// Of the first stage, the module's own, which has labels; of others, what their text reads back as.
-static const Graph *stage_graph(const Settings *settings, const Graph *elaborated, bool first,
-                                const Buf *text) {
-    if (first) return elaborated;
-    Diag *diag = diag_new(settings->arena);
-    Graph *graph =
-        graph_read(settings->arena, source_from_text(settings->arena, "graph", text->text), diag);
-    return diag_error_count(diag) ? NULL : graph;
-}
-
-static void add_label(Buf *out, const Node *node, const char *label) {
-    buf_printf(out, "%s", op_info(node->op)->name);
-    if (node->attr->name)
-        buf_printf(out, " %s", node->attr->name);
-    else if (label)
-        buf_printf(out, "\\n%s", label);
-    buf_add(out, "\\n");
-    shape_print(out, &node->shape);
-}
-
-static Buf dot_text(Arena *arena, const Graph *graph) {
-    Buf out = buf_new(arena);
-    buf_printf(&out, "digraph \"%s\" {\n  node [shape=box, fontname=sans, fontsize=10];\n",
-               graph->name);
-    for (int i = 0; i < graph->node.count; i++) {
-        const Node *node = graph->node.at[i];
-        buf_printf(&out, "  n%d [label=\"", i);
-        add_label(&out, node, i < graph->label.count ? graph->label.at[i] : NULL);
-        buf_add(&out,
-                node->in_count == 0 ? "\", style=filled, fillcolor=\"#e8eef7\"];\n" : "\"];\n");
-        for (int k = 0; k < node->in_count; k++)
-            buf_printf(&out, "  n%u -> n%d;\n", node->in[k]->id, i);
-    }
-    for (int i = 0; i < graph->root.count; i++) {
-        const Root *root = &graph->root.at[i];
-        buf_printf(&out, "  r%d [label=\"%s\", shape=ellipse];\n  n%u -> r%d;\n", i,
-                   root->name ? root->name : "", root->value->id, i);
-    }
-    buf_add(&out, "}\n");
-    return out;
-}
-
-// dot reads a file and prints; what it prints is what is shown.
-static bool draw_svg(Arena *arena, const Buf *dot, Buf *svg) {
-    const char *folder = temporary_folder(arena, NULL);
-    if (!folder) return false;
-    const char *in = path_join(arena, folder, "graph.dot"),
-               *out = path_join(arena, folder, "graph.svg");
-    size_t length = 0;
-    char *text = NULL;
-    Args args = args_new(arena);
-    args_add_words(&args, "dot -Tsvg -o");
-    args_add(&args, out);
-    args_add(&args, in);
-    if (file_write(in, dot->text, dot->length) &&
-        process_wait(process_start(&args, path_join(arena, folder, "log"))))
-        text = file_read(arena, out, &length);
-    folder_remove(folder);
-    if (text) buf_add_n(svg, text, length);
-    return text != NULL;
-}
-
 static int write_out(const Settings *settings, const Buf *text) {
     if (!settings->output) {
         fwrite(text->text, 1, text->length, stdout);
@@ -157,11 +96,24 @@ static const Module *fit_module(const Settings *settings, const Module *module,
     return compiled ? compiled->module : NULL;
 }
 
+// The picture of a graph in the format that was asked for.
+static void draw(Buf *out, const Settings *settings, const Graph *graph) {
+    const Picture *picture =
+        picture_make(settings->arena, graph, settings->draws ? settings->depth : 1);
+    const char *format = settings->format ? settings->format : "text";
+    if (!strcmp(format, "dot"))
+        picture_dot(out, picture);
+    else if (!strcmp(format, "svg"))
+        picture_svg(out, picture);
+    else
+        picture_list(out, picture);
+}
+
 int command_graph(const Settings *settings) {
     int stages;
     const StageInfo *stage = stage_list(&stages);
+    bool is_text = !settings->format || !strcmp(settings->format, "text");
     const char *name = settings->stage ? settings->stage : stage[0].name;
-    const char *format = settings->format ? settings->format : "text";
     const Module *module = load_module(settings);
     const Target *target = module ? load_target(settings) : NULL;
     if (!target || !(module = fit_module(settings, module, target))) return EXIT_USER;
@@ -169,16 +121,14 @@ int command_graph(const Settings *settings) {
     Buf text = buf_new(settings->arena);
     if (!module->graph[function])
         return report("%s has nothing to %s", settings->file, function_name(function));
-    if (!stage_dump(&text, module, target, function, name))
-        return report("there is nothing to show of %s after '%s'", function_name(function), name);
-    if (strcmp(format, "text") == 0) return write_out(settings, &text);
-    const Graph *graph =
-        stage_graph(settings, module->graph[function], strcmp(name, stage[0].name) == 0, &text);
-    if (!graph) return report("stage '%s' is no graph: it has --format text alone", name);
-    Buf dot = dot_text(settings->arena, graph), svg = buf_new(settings->arena);
-    if (strcmp(format, "dot") == 0) return write_out(settings, &dot);
-    if (!draw_svg(settings->arena, &dot, &svg))
-        return report(
-            "the program `dot` (Debian: graphviz) is needed for svg, and is missing or failed");
-    return write_out(settings, &svg);
+    if (is_text && !settings->draws) {
+        if (!stage_dump(&text, module, target, function, name))
+            return report("there is nothing to show of %s after '%s'", function_name(function),
+                          name);
+        return write_out(settings, &text);
+    }
+    const Graph *graph = stage_graph(settings->arena, module, target, function, name);
+    if (!graph) return report("stage '%s' is no graph: there is no picture of it", name);
+    draw(&text, settings, graph);
+    return write_out(settings, &text);
 }

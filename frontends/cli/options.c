@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The options: one table, with the commands that each belongs to; argp does the rest.
 #include "cli/cli.h"
+#include "picture/picture.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -37,6 +38,7 @@ enum {
     OPT_TARGET,
     OPT_STAGE,
     OPT_FORMAT,
+    OPT_DEPTH,
     OPT_FUNCTION,
     OPT_DEBUG,
     OPT_PLOT,
@@ -85,7 +87,10 @@ static const OptionRow option_table[] = {
     {BIT(CMD_BENCH),
      {"plot", OPT_PLOT, "FILE.svg", 0, "draw the kernels below the machine's roofs", 0}},
     {BIT(CMD_GRAPH), {"stage", OPT_STAGE, "STAGE", 0, "after which pass (below)", 0}},
-    {BIT(CMD_GRAPH), {"format", OPT_FORMAT, "text|dot|svg", 0, "svg needs the program dot", 0}},
+    {BIT(CMD_GRAPH), {"format", OPT_FORMAT, "text|dot|svg", 0, "a picture in dot's language or as SVG", 0}},
+    {BIT(CMD_GRAPH),
+     {"depth", OPT_DEPTH, "N|operators", 0,
+      "open calls down to level N (default: 1) in a picture; with text, a picture as lines", 0}},
     {BIT(CMD_GRAPH) | BIT(CMD_EXPLAIN),
      {"function", OPT_FUNCTION, "train|eval|predict|init", 0, "which one (default: train)", 0}},
     {BIT(CMD_GRAPH), {"output", 'o', "FILE", 0, "instead of standard output", 0}},
@@ -192,6 +197,11 @@ static const char *parse_format(struct argp_state *state, const char *text) {
     return formats[parse_choice(state, "format", text, formats, 3)];
 }
 
+static int parse_depth(struct argp_state *state, const char *text) {
+    if (!strcmp(text, "operators")) return PICTURE_OPERATORS;
+    return (int)parse_integer(state, "depth", text, 1, PICTURE_DEEPEST);
+}
+
 static const char *parse_function(struct argp_state *state, const char *text) {
     const char *names[NNC_FUNCTIONS];
     for (int i = 0; i < NNC_FUNCTIONS; i++)
@@ -254,6 +264,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_ROUNDS: settings->rounds = (int)parse_integer(state, "rounds", text, 1, 100); break;
     case OPT_PLOT: settings->plot = text; break;
     case OPT_STAGE: settings->stage = parse_stage(state, text); break;
+    case OPT_DEPTH: settings->draws = true; settings->depth = parse_depth(state, text); break;
     case OPT_FORMAT: settings->format = parse_format(state, text); break;
     case OPT_FUNCTION: settings->function = parse_function(state, text); break;
     case 'o': settings->output = text; break;

@@ -96,13 +96,7 @@ static void scale_axes(Page *page) {
 
 static void text(Page *page, double x, double y, const char *style, const char *words) {
     buf_printf(page->out, "<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, style);
-    for (const char *c = words; *c; c++) {
-        const char *escaped = *c == '<' ? "&lt;" : *c == '>' ? "&gt;" : *c == '&' ? "&amp;" : NULL;
-        if (escaped)
-            buf_add(page->out, escaped);
-        else
-            buf_add_n(page->out, c, 1);
-    }
+    buf_add_xml(page->out, words);
     buf_add(page->out, "</text>\n");
 }
 

@@ -211,6 +211,18 @@ static Value body_value(Elab *e, const Arguments *from, Scope *scope, Span call)
     return elab_fit(e, scope, decl->result, value, call, what, decl->result->span);
 }
 
+// A layer's frame is that of its body already.
+static const Section *section_of_call(Elab *e, const Decl *decl) {
+    Section section = {SECTION_FUNCTION, decl->name, decl->name, "", .outer = e->graph->inside};
+    if (decl->kind == DECL_LAYER) {
+        const char *dot = strrchr(e->frame->path, '.');
+        section.kind = SECTION_LAYER;
+        section.path = e->frame->path;
+        section.name = dot ? dot + 1 : section.path;
+    }
+    return section_new(e->graph, section);
+}
+
 Value elab_apply(Elab *e, const Arguments *from, Span call) {
     CallSite site = {.name = from->decl->name, .span = call};
     Scope *scope = scope_new(e, NULL);
@@ -218,9 +230,12 @@ Value elab_apply(Elab *e, const Arguments *from, Span call) {
     Value value = POISON;
     if (from->failed || !arguments_bind(e, scope, from, call)) return POISON;
     if (!enter_call(e, &site)) return POISON;
+    const Section *outer = e->graph->inside;
+    e->graph->inside = section_of_call(e, from->decl);
     e->loops = NULL;
     value = body_value(e, from, scope, call);
     e->loops = loops;
+    e->graph->inside = outer;
     leave_call(e, &site);
     return value;
 }

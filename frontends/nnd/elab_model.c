@@ -387,6 +387,8 @@ Run *elab_model(Elab *e, const Decl *model, const Decl *data, bool training, Mod
     run->scope = scope_new(e, NULL);
     run->loss = POISON;
     elab_begin_graph(e, run->graph, training);
+    run->graph->inside =
+        section_new(run->graph, (Section){SECTION_MODEL, model->name, model->name, "", NULL, NULL});
     e->frame = frame_new(e, "");
     if (bind_settings(e, run->scope, model)) {
         scope_bind(e, run->scope, "N", SPAN_NONE, value_size(dim_batch()));

@@ -474,8 +474,11 @@ static Graph *train_graph(Elab *e, Program *p, const Run *run) {
             const Node *old = import(graph, run, state->leaf, done);
             graph_add_root(graph, ROOT_STATE, state->entry->path, old, next);
         }
+        graph->inside =
+            section_new(graph, (Section){SECTION_UPDATE, m->prefix, m->decl->name, "", NULL, NULL});
         const Node *flat = clipped(e, scope, m, gradient(e, graph, m, now[i], loss));
         const Node *next = flat ? optimizer_apply(e, p, m, scope, now[i], flat) : NULL;
+        graph->inside = NULL;
         if (!next) return NULL;
         graph_add_root(graph, ROOT_STATE, p->leaf.at[i]->name, leaf[i], next);
         // No later gradient is taken through this step.

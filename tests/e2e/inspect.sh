@@ -22,11 +22,29 @@ for function in init train eval predict; do
     ok "graph of $function" says "^graph $function " "$nnc" graph "$tiny" --function "$function"
 done
 ok "graph as dot" says '^digraph "train"' "$nnc" graph "$tiny" --format dot
-ok "a plan is no drawing" fails 1 'text alone' "$nnc" graph "$tiny" --stage plan --format dot
+ok "a plan is no drawing" fails 1 'no picture' "$nnc" graph "$tiny" --stage plan --format dot
+ok "graph as svg" says '</svg>' "$nnc" graph "$tiny" --format svg
+ok "a picture as lines" says '^  head +' "$nnc" graph "$tiny" --depth 1
+ok "no depth below 1" fails 2 'from 1 to' "$nnc" graph "$tiny" --depth 0
+drawn() { # COMMAND ...: reads each picture in folder/
+    mkdir -p folder
+    for stage in elab simplify update; do
+        for function in init train eval predict; do
+            for depth in 1 2 operators; do
+                "$nnc" graph "$tiny" --stage $stage --function $function --depth $depth --format $1 \
+                    >"folder/$stage-$function-$depth" || return 1
+            done
+        done
+    done
+    shift
+    for file in folder/*; do "$@" "$file" || return 1; done
+}
+ok "svg is XML, at every depth" drawn svg \
+    python3 -c 'import sys, xml.dom.minidom as x; x.parse(sys.argv[1])'
 if command -v dot >/dev/null; then
-    ok "graph as svg" says '</svg>' "$nnc" graph "$tiny" --format svg
+    ok "dot reads what is for it" drawn dot dot -Tplain -o plain.txt
 else
-    ok "svg without dot is an error" fails 1 'graphviz' "$nnc" graph "$tiny" --format svg
+    skip "dot reads what is for it" "no dot"
 fi
 
 for tier in native tcc; do

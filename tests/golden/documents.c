@@ -11,6 +11,7 @@
 // And the worked example of emitted C (generated/) is what is emitted now; NNC_PROMOTE=1 writes it.
 #include "compile.h"
 #include "nnd/elab.h"
+#include "picture/picture.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -146,3 +147,26 @@ Test(documents, worked_example_is_quoted_rightly) {
     cr_assert_geq(quotes, 4);
     arena_free(arena);
 }
+
+// --- Pictures: nnc graph examples/NAME.nnd --format svg -o docs/pictures/NAME.svg
+
+static void check_picture(const char *name) {
+    Arena *arena = arena_new();
+    const char *drawn = arena_printf(arena, "docs/pictures/%s.svg", name);
+    const Source *source = read_shipped(arena, arena_printf(arena, "examples/%s.nnd", name));
+    Diag *diag = diag_new(arena);
+    const File *file = nnd_parse(arena, source, diag);
+    const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
+    cr_assert(module, "%s", diag_text(diag, arena));
+    Buf svg = buf_new(arena);
+    picture_svg(&svg, picture_make(arena, module->graph[NNC_TRAIN], 1));
+    const char *set = getenv("NNC_PROMOTE");
+    if (set && !strcmp(set, "1")) promote(arena, drawn, svg.text);
+    cr_assert_str_eq(svg.text, read_shipped(arena, drawn)->text,
+                     "%s is not what is drawn (NNC_PROMOTE=1 accepts it)", drawn);
+    arena_free(arena);
+}
+
+Test(documents, picture_of_perceptron) { check_picture("perceptron"); }
+Test(documents, picture_of_simplenet) { check_picture("simplenet"); }
+Test(documents, picture_of_cifar10) { check_picture("cifar10"); }

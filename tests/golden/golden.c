@@ -16,6 +16,7 @@
 #include "nnd/elab.h"
 #include "pass/grad.h"
 #include "pass/simplify.h"
+#include "picture/picture.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -150,10 +151,24 @@ static void dump_pass(Buf *out, const Input *input, const char *pass) {
               "there is no stage %s", pass);
 }
 
+// The picture of the graph: dot, or as lines of its calls or of its operators.
+static void dump_picture(Buf *out, const Input *input, const char *form) {
+    Subject subject = subject_of(input);
+    if (!subject.module) return;
+    const Graph *graph =
+        stage_graph(input->arena, subject.module, &target_library, subject.function, "elab");
+    bool opens = !strcmp(form, "operators");
+    const Picture *picture = picture_make(input->arena, graph, opens ? PICTURE_OPERATORS : 1);
+    if (!strcmp(form, "dot"))
+        picture_dot(out, picture);
+    else
+        picture_list(out, picture);
+}
+
 typedef struct GoldenStage {
     const char *extension;
     void (*dump)(Buf *out, const Input *input, const char *pass);
-    const char *pass; // of the pipeline, for dump_pass
+    const char *pass; // of the pipeline, for dump_pass; a form, for dump_picture
     bool may_fail;    // mistakes are what is expected
 } GoldenStage;
 
@@ -172,6 +187,9 @@ static const GoldenStage stages[] = {
     {".fuse", dump_pass, "fuse", false},
     {".plan", dump_pass, "plan", false},
     {".c", dump_pass, "c", false},
+    {".dot", dump_picture, "dot", false},
+    {".boxes", dump_picture, "boxes", false},
+    {".operators", dump_picture, "operators", false},
 };
 enum { STAGES = sizeof stages / sizeof *stages };
 
