@@ -1,48 +1,59 @@
 // SPDX-License-Identifier: MIT
-// How a step that takes too much memory is made to fit: its batch is taken in chunks, as few of
-// them as will do. Each try plans all functions, which is quick beside compiling them.
+// How a step that takes too much memory is made to fit. There are two ways to take less, for more
+// work: its batch in chunks, and things computed again rather than kept. A `Way` is so much of
+// each:
+//
+//     {.examples = 128}                      the batch of 128 as it is
+//     {.examples = 32, .room = 40 << 20}     4 chunks, computing again until 40 MiB are enough
+//
+// Each that comes into question is planned, which is quick beside compiling it; of those that fit,
+// the one that takes the least time is taken, by the count that plans are made by.
 #include "budget.h"
 #include "pass/chunk.h"
 #include "pass/cost.h"
 #include "pass/simplify.h"
 
-static long long bytes_of(const Compiled *compiled) {
-    return nnc_arenas(&compiled->program, BUDGET_THREADS).all;
+// --- What a step takes
+
+static NncArenas arenas_of(const Compiled *compiled) {
+    return nnc_arenas(&compiled->program, BUDGET_THREADS);
 }
 
-static double function_flops(Arena *arena, const Compiled *compiled, NncFunctionKind kind) {
+static void add_price(Arena *arena, const Compiled *compiled, NncFunctionKind kind, int times,
+                      Price *price) {
     const Plan *plan = compiled->plan[kind];
-    double flops = 0;
-    for (int k = 0; plan && k < plan->fusion->kernel.count; k++)
-        flops += kernel_cost(arena, plan->fusion, plan->fusion->kernel.at[k]).flops;
-    return flops;
+    if (!plan) return;
+    for (int k = 0; k < plan->fusion->kernel.count; k++)
+        price->flops += times * kernel_cost(arena, plan->fusion, plan->fusion->kernel.at[k]).flops;
+    price->time += times * (plan->root->time + (double)plan->root->child.count * WAKING_TIME);
 }
 
 Price compiled_price(const Compiled *compiled) {
     Arena *arena = arena_new();
-    const NncProgram *program = &compiled->program;
-    int chunks = (program->batch + program->chunk - 1) / program->chunk;
-    Price price = {.bytes = bytes_of(compiled)};
-    price.flops = function_flops(arena, compiled, NNC_TRAIN) +
-                  chunks * function_flops(arena, compiled, NNC_CHUNK);
+    Price price = {.bytes = arenas_of(compiled).all};
+    add_price(arena, compiled, NNC_TRAIN, 1, &price);
+    add_price(arena, compiled, NNC_CHUNK, compiled_chunks(compiled), &price);
     arena_free(arena);
     return price;
 }
 
-static long long planned_bytes(const Module *module, const Target *target) {
-    Arena *arena = arena_new();
-    long long bytes = bytes_of(compile_plans(arena, module, target));
-    arena_free(arena);
-    return bytes;
+int compiled_chunks(const Compiled *compiled) {
+    const NncProgram *program = &compiled->program;
+    return (program->batch + program->chunk - 1) / program->chunk;
 }
 
-int compiled_again(const Compiled *compiled) {
-    const Plan *plan = compiled->plan[NNC_TRAIN];
+static int again_in(const Plan *plan) {
     int count = 0;
     for (int k = 0; plan && k < plan->fusion->kernel.count; k++)
         count += plan->fusion->kernel.at[k]->after.count > 0;
     return count;
 }
+
+int compiled_again(const Compiled *compiled) {
+    return again_in(compiled->plan[NNC_TRAIN]) + again_in(compiled->plan[NNC_CHUNK]);
+}
+
+// --- In words
 
 static const char *megabytes(Arena *arena, long long bytes) { // no less than there are
     return arena_printf(arena, "%.1f MB", (double)((bytes + 99999) / 100000) / 10);
@@ -50,30 +61,125 @@ static const char *megabytes(Arena *arena, long long bytes) { // no less than th
 
 const char *budget_text(Arena *arena, const Compiled *compiled) {
     if (compiled->without.bytes == 0) return NULL;
-    const NncProgram *program = &compiled->program;
+    const Module *module = compiled->module;
     Price price = compiled_price(compiled);
-    double more = 100 * (price.flops / compiled->without.flops - 1);
-    const char *how =
-        program->chunk < program->batch
-            ? arena_printf(arena, "%d chunks of %d examples",
-                           (program->batch + program->chunk - 1) / program->chunk, program->chunk)
-            : arena_printf(arena, "%d kernels compute again what is not kept",
-                           compiled_again(compiled));
-    return arena_printf(arena, "%s: %s; %s with %d threads, not %s, for %.1f %% more arithmetic",
-                        megabytes(arena, compiled->module->budget), how,
-                        megabytes(arena, price.bytes), BUDGET_THREADS,
-                        megabytes(arena, compiled->without.bytes), more > 0 ? more : 0);
+    int chunks = compiled_chunks(compiled), again = compiled_again(compiled);
+    Buf text = buf_new(arena);
+    if (module->budget > 0)
+        buf_printf(&text, "budget %s: ", megabytes(arena, module->budget));
+    else
+        buf_printf(&text, "accumulate %d: ", module->accumulate);
+    if (chunks > 1) buf_printf(&text, "%d chunks of %d examples", chunks, module->chunk);
+    if (again > 0)
+        buf_printf(&text, "%s%d kernel%s compute%s again what is not kept", chunks > 1 ? ", " : "",
+                   again, again > 1 ? "s" : "", again > 1 ? "" : "s");
+    buf_printf(&text, "; %s with %d threads, not %s", megabytes(arena, price.bytes), BUDGET_THREADS,
+               megabytes(arena, compiled->without.bytes));
+    double flops = 100 * (price.flops / compiled->without.flops - 1),
+           time = 100 * (price.time / compiled->without.time - 1);
+    buf_printf(&text, "; %.1f %% more arithmetic, about %.0f %% more time", flops > 0 ? flops : 0,
+               time > 0 ? time : 0);
+    return text.text;
 }
 
-// --- Sizes to try: as many examples at a time as fit
+// --- Ways
 
-typedef Module Resized(const Module *module, int examples);
+typedef struct Way {
+    int examples; // at a time
+    int64_t room; // of the work arena, computing things again; 0: nothing is
+    Price price;
+    long long work; // bytes of the work arena
+} Way;
 
-static Module in_chunks(const Module *split, int examples) {
-    Module module = *split;
-    module.chunk = examples;
+typedef struct Search {
+    const Module *whole, *split; // the step as it is; as one of chunks, NULL: it cannot be
+    const Target *target;
+} Search;
+
+static Module module_of(const Search *s, Way way) {
+    Module module = way.examples < s->whole->batch ? *s->split : *s->whole;
+    module.chunk = way.examples;
+    module.room = way.room;
     return module;
 }
+
+static Way priced(const Search *s, Way way) {
+    Arena *arena = arena_new();
+    Module module = module_of(s, way);
+    const Compiled *compiled = compile_plans(arena, &module, s->target);
+    way.price = compiled_price(compiled);
+    way.work = arenas_of(compiled).work;
+    arena_free(arena);
+    return way;
+}
+
+static bool fits(const Search *s, Way way) {
+    return s->whole->budget == 0 || way.price.bytes <= s->whole->budget;
+}
+
+static bool is_better(const Search *s, Way a, Way b) {
+    if (fits(s, a) != fits(s, b)) return fits(s, a);
+    return fits(s, a) ? a.price.time < b.price.time : a.price.bytes < b.price.bytes;
+}
+
+// So many examples at a time; where they do not fit, as much computed again as makes them fit. What
+// is beside the work arena may grow with that: if it is not enough then, all is that can be.
+static Way with_room(const Search *s, int examples) {
+    Way plain = priced(s, (Way){.examples = examples});
+    int64_t room = s->whole->budget - (plain.price.bytes - plain.work);
+    if (fits(s, plain)) return plain;
+    Way some = priced(s, (Way){.examples = examples, .room = room > 1 ? room : 1});
+    if (fits(s, some)) return some;
+    Way most = room > 1 ? priced(s, (Way){.examples = examples, .room = 1}) : some;
+    return is_better(s, most, plain) ? most : plain;
+}
+
+// --- Sizes of chunks: those that make the chunks of a batch about equal, the largest first
+
+typedef struct Sizes {
+    VEC(int) at;
+} Sizes;
+
+static Sizes chunk_sizes(Arena *arena, const Search *s) {
+    Sizes sizes = {0};
+    int batch = s->whole->batch, last = 0;
+    int least = s->whole->accumulate > 1 ? s->whole->accumulate : 1;
+    for (int chunks = least; chunks <= batch; chunks++) {
+        int size = (batch + chunks - 1) / chunks;
+        if (size != last) VEC_PUSH(arena, sizes.at, size);
+        last = size;
+        if (!s->split) break;
+    }
+    return sizes;
+}
+
+// The first size that fits as it is; the last, if none does.
+static int first_that_fits(const Search *s, const Sizes *sizes) {
+    int fit = sizes->at.count - 1;
+    for (int low = 0; low < fit;) {
+        int middle = low + (fit - low) / 2;
+        if (fits(s, priced(s, (Way){.examples = sizes->at.at[middle]})))
+            fit = middle;
+        else
+            low = middle + 1;
+    }
+    return fit;
+}
+
+// Chunks as few as fit; and ever fewer, computing again, as long as that is better. Or none.
+static Way cheapest(Arena *arena, const Search *s) {
+    Sizes sizes = chunk_sizes(arena, s);
+    Way best = with_room(s, sizes.at.at[0]);
+    if (fits(s, best) && best.room == 0) return best;
+    for (int i = first_that_fits(s, &sizes); i > 0; i--) {
+        Way way = with_room(s, sizes.at.at[i]);
+        if (!is_better(s, way, best)) break;
+        best = way;
+    }
+    return best;
+}
+
+// --- What does not fit
 
 static Module with_batch(const Module *whole, int examples) {
     Module module = *whole;
@@ -81,56 +187,51 @@ static Module with_batch(const Module *whole, int examples) {
     return module;
 }
 
-// The most of 1 .. below - 1 that fit; 0: not even one. *least: what one takes.
-static int most_that_fit(const Module *module, const Target *target, Resized *resized, int below,
-                         long long *least) {
-    int fits = 0, too_many = below;
-    for (int examples = 1; too_many - fits > 1; examples = fits + (too_many - fits) / 2) {
-        Module trial = resized(module, examples);
-        long long bytes = planned_bytes(&trial, target);
-        if (examples == 1) *least = bytes;
-        if (bytes > module->budget && examples == 1) return 0;
-        if (bytes > module->budget)
-            too_many = examples;
+// The largest batch that fits as it is; 0: not even one of 1, which takes *one.
+static int batch_that_fits(const Search *s, long long *one) {
+    int fit = 0, too_many = s->whole->batch;
+    for (int examples = 1; too_many - fit > 1; examples = fit + (too_many - fit) / 2) {
+        Module module = with_batch(s->whole, examples);
+        Search smaller = {.whole = &module, .target = s->target};
+        Way way = priced(&smaller, (Way){.examples = examples});
+        if (examples == 1) *one = way.price.bytes;
+        if (fits(s, way))
+            fit = examples;
+        else if (examples == 1)
+            return 0;
         else
-            fits = examples;
+            too_many = examples;
     }
-    return fits;
+    return fit;
 }
 
-// As many chunks, but all of about the same size, if that fits as well.
-static int evened(const Module *split, const Target *target, int most) {
-    int chunks = (split->batch + most - 1) / most, even = (split->batch + chunks - 1) / chunks;
-    Module trial = in_chunks(split, even);
-    return even < most && planned_bytes(&trial, target) <= split->budget ? even : most;
-}
-
-// --- What does not fit
-
-typedef struct Least { // bytes that a step takes
-    long long whole, again, chunks;
-} Least;
-
-static void report(Arena *arena, const Module *module, const Target *target, const Chunks *chunks,
-                   const Least *least, Diag *diag) {
+static void report(Arena *arena, const Search *s, const Chunks *chunks, long long least,
+                   Diag *diag) {
+    const Module *whole = s->whole;
     long long one = 0;
-    int batch = most_that_fit(module, target, with_batch, module->batch, &one);
-    long long all = least->again < least->chunks ? least->again : least->chunks;
-    diag_error(diag, module->budget_span, "training %s takes %s at least", module->model,
-               megabytes(arena, all));
-    if (!chunks->chunk)
+    int batch = batch_that_fits(s, &one);
+    diag_error(diag, whole->budget_span, "training %s takes %s at least", whole->model,
+               megabytes(arena, least));
+    if (!s->split)
         diag_note(diag, chunks->where, "its batch cannot be taken in chunks: %s", chunks->why);
-    diag_hint(diag, "a batch of %d takes %s, or, with what can be computed twice, %s",
-              module->batch, megabytes(arena, least->whole), megabytes(arena, least->again));
-    if (chunks->chunk)
-        diag_hint(diag, "in chunks of 1 example it takes %s", megabytes(arena, least->chunks));
+    diag_hint(diag, "a batch of %d takes %s, or, with what can be computed twice, %s", whole->batch,
+              megabytes(arena, priced(s, (Way){.examples = whole->batch}).price.bytes),
+              megabytes(arena, with_room(s, whole->batch).price.bytes));
+    if (s->split)
+        diag_hint(diag, "in chunks of 1 example it takes %s",
+                  megabytes(arena, with_room(s, 1).price.bytes));
     if (batch > 0)
         diag_hint(diag, "batch = %d is the largest that fits", batch);
-    else if (module->batch > 1)
+    else if (whole->batch > 1)
         diag_hint(diag, "no smaller batch fits: one of 1 takes %s", megabytes(arena, one));
 }
 
 // --- The whole
+
+static bool wants_less(const Module *module, const Compiled *whole) {
+    bool fits = module->budget == 0 || arenas_of(whole).all <= module->budget;
+    return module->graph[NNC_TRAIN] && (!fits || module->accumulate > 1);
+}
 
 static Module *split_module(Arena *arena, const Module *module, const Chunks *chunks) {
     Module *split = ARENA_NEW(arena, Module);
@@ -140,41 +241,26 @@ static Module *split_module(Arena *arena, const Module *module, const Chunks *ch
     return split;
 }
 
-// The batch as a whole, things computed again where that is less memory; NULL: it is not enough.
-static Compiled *with_room(Arena *arena, const Module *module, const Target *target,
-                           const Compiled *whole, long long *least) {
-    Module *again = ARENA_NEW(arena, Module);
-    *again = *module;
-    again->room = module->budget - (bytes_of(whole) - nnc_arenas(&whole->program, 1).work);
-    if (again->room < 1) again->room = 1;
-    Compiled *compiled = compile_plans(arena, again, target);
-    *least = bytes_of(compiled);
-    return *least <= module->budget ? compiled : NULL;
-}
-
-static Compiled *in_fewest_chunks(Arena *arena, const Module *module, const Target *target,
-                                  const Chunks *chunks, long long *least) {
-    Module *split = split_module(arena, module, chunks);
-    int fit = most_that_fit(split, target, in_chunks, module->batch, least);
-    if (fit == 0) return NULL;
-    split->chunk = evened(split, target, fit);
-    return compile_plans(arena, split, target);
-}
-
-// In order of what it costs: the same bits for some work twice; chunks.
 Compiled *plan_within(Arena *arena, const Module *module, const Target *target, Diag *diag) {
-    Compiled *whole = compile_plans(arena, module, target), *fitting;
-    Least least = {.whole = bytes_of(whole)};
-    if (module->budget == 0 || least.whole <= module->budget || !module->graph[NNC_TRAIN])
-        return whole;
-    least.again = least.chunks = least.whole;
-    fitting = with_room(arena, module, target, whole, &least.again);
-    Chunks chunks = {0};
-    if (!fitting) chunks = chunk_split(arena, simplify(arena, module->graph[NNC_TRAIN]));
-    if (chunks.chunk) fitting = in_fewest_chunks(arena, module, target, &chunks, &least.chunks);
-    if (!fitting)
-        report(arena, module, target, &chunks, &least, diag);
-    else
-        fitting->without = compiled_price(whole);
-    return fitting;
+    Compiled *whole = compile_plans(arena, module, target);
+    if (!wants_less(module, whole)) return whole;
+    Search s = {.whole = module, .target = target};
+    Chunks chunks = chunk_split(arena, simplify(arena, module->graph[NNC_TRAIN]));
+    if (chunks.chunk) s.split = split_module(arena, module, &chunks);
+    if (!s.split && module->accumulate > 1) {
+        diag_error(diag, module->accumulate_span, "the batch of %s cannot be taken in chunks",
+                   module->model);
+        diag_note(diag, chunks.where, "%s", chunks.why);
+        return NULL;
+    }
+    Way way = cheapest(arena, &s);
+    if (!fits(&s, way)) {
+        report(arena, &s, &chunks, way.price.bytes, diag);
+        return NULL;
+    }
+    Module *made = ARENA_NEW(arena, Module);
+    *made = module_of(&s, way);
+    Compiled *compiled = compile_plans(arena, made, target);
+    compiled->without = compiled_price(whole);
+    return compiled;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// `budget = 256 MB`: a training step that fits into the memory that it may take.
+// `budget = 256 MB`, a training step that fits into the memory that it may take, and `accumulate = 4`,
+// one that takes its batch in so many chunks at least.
 //
 //     Compiled *compiled = plan_within(arena, module, target, diag);   // NULL: reported
 //
@@ -14,8 +15,9 @@
 enum { BUDGET_THREADS = 4 };
 
 Price compiled_price(const Compiled *compiled);
-int compiled_again(const Compiled *compiled); // kernels of a step that compute what was computed before
-// What a budget made of the step and what that costs, in words; NULL where it made no difference.
+int compiled_chunks(const Compiled *compiled); // of a full batch
+int compiled_again(const Compiled *compiled);  // kernels that compute what was computed before
+// What was made of the step and what that costs, in words; NULL: it is as it would be without.
 const char *budget_text(Arena *arena, const Compiled *compiled);
 
 // Planned, without its source (compile_plans).

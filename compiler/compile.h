@@ -15,6 +15,7 @@ typedef struct SharedFunctions SharedFunctions; // emit/shared.h
 typedef struct Price { // of a training step
     long long bytes;   // of all arenas, as budget.h counts them
     double flops;
+    double time; // nanoseconds on one thread, by the count that plans are made by
 } Price;
 
 typedef struct Compiled {
@@ -29,7 +30,7 @@ typedef struct Compiled {
     // What the source is made of: its head, what kernels share, each function.
     const char *head, *text[NNC_FUNCTIONS];
     const SharedFunctions *shared;
-    Price without;                   // where a budget made a difference: what a step takes without one
+    Price without;                   // where budget.h made a difference: what a step takes without that
     double seconds;                  // what compile() took
 } Compiled;
 

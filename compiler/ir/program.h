@@ -40,7 +40,8 @@ typedef struct Module {
     int chunk;         // examples that a step takes at a time: the batch, or fewer of them
     int64_t room;      // bytes that a step's work arena is to have, computing things again; 0: any number
     int64_t budget;    // bytes that training may take; 0: any number
-    Span budget_span;
+    int accumulate;    // chunks that a step takes its batch in at least; below 2: it may be one
+    Span budget_span, accumulate_span;
     int64_t seed;
     bool shuffle;
     int plateau;                 // as in NncProgram

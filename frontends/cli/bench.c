@@ -175,8 +175,8 @@ static int run_bench(Bench *bench) {
 
 int command_bench(const Settings *settings) {
     Bench bench = {.settings = settings};
-    Settings whole = *settings; // a budget may split the two in different ways
-    whole.elab.no_budget = true;
+    Settings whole = *settings; // the two might be split in different ways
+    whole.elab.whole = true;
     Settings baseline = whole;
     int status = EXIT_USER;
     baseline.baseline = true;

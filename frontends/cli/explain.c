@@ -158,7 +158,7 @@ static void print_head(const Explain *explain) {
            number(arena, (double)memory->output, "B"), number(arena, (double)memory->work, "B"),
            explain->threads, number(arena, (double)memory->scratch, "B"));
     const char *budget = budget_text(arena, explain->net->compiled);
-    if (budget) printf("  budget   %s\n", budget);
+    if (budget) printf("  step     %s\n", budget);
     if (explain->net->compiled->module->precision == DT_BF16)
         printf("  precision bf16: in f32 it would be %s\n",
                number(arena, (double)bytes_in_f32(explain), "B"));
@@ -285,9 +285,11 @@ static void json_head(const Explain *explain) {
     json_count("arena_bytes", memory->all);
     if (compiled->without.bytes) {
         json_count("budget", compiled->module->budget);
+        json_count("accumulate", compiled->module->accumulate);
         json_count("bytes_without_budget", compiled->without.bytes);
         json_number("flops_without_budget", compiled->without.flops);
         json_number("step_flops", compiled_price(compiled).flops);
+        json_number("more_time", compiled_price(compiled).time / compiled->without.time - 1);
         json_count("computed_again", compiled_again(compiled));
     }
     if (explain->net->compiled->module->precision == DT_BF16)

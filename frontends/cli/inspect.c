@@ -86,10 +86,10 @@ static int write_out(const Settings *settings, const Buf *text) {
     return EXIT_DONE;
 }
 
-// What a budget makes of a module; without one, itself.
+// What a budget or `accumulate` makes of a module; without, itself.
 static const Module *fit_module(const Settings *settings, const Module *module,
                                 const Target *target) {
-    if (module->budget == 0) return module;
+    if (module->budget == 0 && module->accumulate < 2) return module;
     Diag *diag = diag_new(settings->arena);
     const Compiled *compiled = plan_within(settings->arena, module, target, diag);
     diag_print(diag, stderr, isatty(2));

@@ -28,7 +28,7 @@ static void announce(const Settings *settings, const Compiled *compiled) {
     for (int i = 0; i < choices.count; i++)
         tuned += choices.at[i]->tuned;
     const char *budget = budget_text(settings->arena, compiled);
-    if (budget) printf("%s: budget %s\n", settings->file, budget);
+    if (budget) printf("%s: %s\n", settings->file, budget);
     printf("%s: C in %.0f ms", settings->file, 1e3 * compiled->seconds);
     if (tuned) printf(", tuned: %d choice%s", tuned, tuned > 1 ? "s" : "");
     printf("\n");

@@ -131,7 +131,7 @@ void check_report(Check *check, const char *name, const char *place, double erro
 int command_verify(const Settings *given) {
     Settings settings = *given;
     if (!settings.elab.batch) settings.elab.batch = SMALL_BATCH;
-    settings.elab.no_budget = true;
+    settings.elab.whole = true;
     Compiled *compiled = load_compiled(&settings);
     Jit *jit = compiled ? load_functions(&settings, compiled) : NULL;
     if (!jit) return EXIT_USER;

@@ -19,7 +19,7 @@ typedef struct ElabOptions { // zero: what the file says
     int batch, epochs;
     bool has_seed;
     int64_t seed;
-    bool no_budget; // whatever memory it takes
+    bool whole; // steps take their batch at once, whatever memory that takes
     // NAME=VALUE of the command line: a parameter of the model or an argument of its optimizer
     // (true and false are 1 and 0). A name that neither has is an error.
     const char *const *set_name;

@@ -15,9 +15,9 @@
 
 // --- Keys
 
-static const char *const train_keys[] = {"batch",    "epochs",    "shuffle", "seed",
-                                         "budget",   "precision", "clip",    "optimizer",
-                                         "minimize", "group",     "plateau", "freeze"};
+static const char *const train_keys[] = {
+    "batch", "epochs",    "shuffle",  "seed",  "budget",  "accumulate", "precision",
+    "clip",  "optimizer", "minimize", "group", "plateau", "freeze"};
 enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
 
 static const char *const units[] = {"kB", "MB", "GB", "TB"};
@@ -92,6 +92,9 @@ static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
         if (integer_key(e, scope, stmt, 1, 1 << 30, &value)) module->plateau = (int)value;
     } else if (!strcmp(stmt->name, "shuffle")) {
         if (elab_structural_bool(e, scope, stmt->value, &flag)) module->shuffle = flag;
+    } else if (!strcmp(stmt->name, "accumulate")) {
+        if (integer_key(e, scope, stmt, 1, 1 << 20, &value)) module->accumulate = (int)value;
+        module->accumulate_span = stmt->span;
     } else if (!strcmp(stmt->name, "precision")) {
         precision_key(e, stmt->value, module);
     }
@@ -124,7 +127,10 @@ void elab_train_keys(Elab *e, const Decl *train, Module *module) {
         map_put(seen, stmt->name, (void *)stmt);
     }
     if (e->options->batch > 0) module->batch = e->options->batch;
-    if (e->options->no_budget) module->budget = 0;
+    if (e->options->whole) module->budget = module->accumulate = 0;
+    if (module->accumulate > module->batch)
+        elab_error(e, module->accumulate_span, "a batch of %d has no %d chunks", module->batch,
+                   module->accumulate);
     module->chunk = module->batch;
     if (e->options->epochs > 0) module->epochs = e->options->epochs;
     if (e->options->has_seed) module->seed = e->options->seed;
