@@ -19,12 +19,17 @@ static NncArenas arenas_of(const Compiled *compiled) {
     return nnc_arenas(&compiled->program, BUDGET_THREADS);
 }
 
+enum { MOVED_BYTES = 10 }; // in a nanosecond, more or less: plans' times count arithmetic alone
+
 static void add_price(Arena *arena, const Compiled *compiled, NncFunctionKind kind, int times,
                       Price *price) {
     const Plan *plan = compiled->plan[kind];
     if (!plan) return;
-    for (int k = 0; k < plan->fusion->kernel.count; k++)
-        price->flops += times * kernel_cost(arena, plan->fusion, plan->fusion->kernel.at[k]).flops;
+    for (int k = 0; k < plan->fusion->kernel.count; k++) {
+        Cost cost = kernel_cost(arena, plan->fusion, plan->fusion->kernel.at[k]);
+        price->flops += times * cost.flops;
+        price->time += times * cost.bytes / MOVED_BYTES;
+    }
     price->time += times * (plan->root->time + (double)plan->root->child.count * WAKING_TIME);
 }
 

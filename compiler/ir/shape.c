@@ -504,7 +504,7 @@ static const char *check_value(const Node *node, Arena *arena) {
                          type_of(node, arena));
     if (!size_fits(&node->shape))
         return wrong(node, arena, "%s is too large", type_of(node, arena));
-    if (node->dtype == DT_BF16 && node->op != OP_cast)
+    if (node->dtype == DT_BF16 && node->op != OP_cast && node->op != OP_again)
         return wrong(node, arena, "%s: bf16 is for casts", type_of(node, arena));
     if (node->dtype == DT_F64 && (node->shape.rank > 0 || !may_be_f64(node->op)))
         return wrong(node, arena, "%s: f64 is for scalars of the step", type_of(node, arena));

@@ -19,7 +19,8 @@ typedef struct Network {
     double tolerance; // of chunks
 } Network;
 
-static const double rounding = 2e-5, rounding_bf16 = 1e-2;
+// With bf16, other tensors are stored in chunks than in the whole, and so rounded.
+static const double rounding = 2e-5, rounding_bf16 = 5e-2;
 
 #define CONVOLUTIONS                                                                               \
     MODEL "logits = image |> conv2d(8, kernel = 5, stride = 3) |> relu\n"                          \
@@ -108,7 +109,7 @@ static void check_networks(Machine machine) {
     Kinds kinds = {0};
     for (int i = 0; i < NETWORKS; i++)
         check_network(&network[i], machine, &kinds);
-    cr_assert(kinds.again >= 2 && kinds.chunks >= 4,
+    cr_assert(kinds.again >= 1 && kinds.chunks >= 4,
               "%d budgets were kept by computing twice, %d by chunks", kinds.again, kinds.chunks);
 }
 
@@ -199,8 +200,11 @@ static void check_least(const Module *given, const char *name, const Target *tar
 
 static Module *example(Arena *arena, const char *name) {
     Diag *diag = diag_new(arena);
-    const char *path = arena_printf(arena, "%s/examples/%s.nnd", getenv("NNC_SOURCE_DIR"), name);
-    File *file = nnd_parse(arena, source_from_file(arena, path, diag), diag);
+    const char *error,
+        *path = arena_printf(arena, "%s/examples/%s.nnd", getenv("NNC_SOURCE_DIR"), name);
+    const Source *source = source_read(arena, path, &error);
+    cr_assert(source, "%s", error);
+    File *file = nnd_parse(arena, source, diag);
     Module *module = nnd_elaborate(arena, file, NULL, diag);
     cr_assert(module, "%s", diag_text(diag, arena));
     return module;

@@ -54,6 +54,14 @@ ok "and the same bits from one thread, stopped and resumed" sh -c \
      '$nnc' train small.nnd --jit tcc --threads 1 --resume --out again && cmp small/*.safetensors again/*.safetensors"
 ok "a built program too" sh -c "'$nnc' build small.nnd -o program && ./program train --steps 2 --out program.out"
 
+sed 's/batch = 16/batch = 16; accumulate = 4/; s/train = 640/train = 650/' "$tiny" >accumulated.nnd
+accumulated() {
+    "$nnc" train accumulated.nnd --json --jit tcc --out accumulated >accumulated.json &&
+        [ "$(field accumulated.json start chunk)" = 4 ] &&
+        near "$(field accumulated.json epoch loss)" "$(field large.json epoch loss)" 1e-4
+}
+ok "a batch in four chunks, if it is asked for" accumulated
+
 # --- Stopping and going on
 ok "stops after 25 steps, amid an epoch" train parts --threads 2 --steps 25
 ok "resumes" train parts --threads 1 --resume
