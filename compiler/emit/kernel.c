@@ -11,6 +11,7 @@
 #include "emit/gemm.h"
 #include "emit/nest.h"
 #include "pass/cost.h"
+#include "pass/stages.h"
 
 #include <string.h>
 
@@ -117,6 +118,7 @@ void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const 
     } else {
         Loops *loops = loops_build(out->arena, fusion, kernel);
         loops_coalesce(loops);
+        if (kernel->staged) stages_place(loops, stages_find(out->arena, loops));
         bool epilogue = kernel->kind == KERNEL_LOOPS || kernel->result.at[0].value != kernel->core;
         if (epilogue) nest_print_locals(out, loops, 1);
         if (kernel->kind == KERNEL_WINO)

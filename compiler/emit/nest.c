@@ -3,6 +3,7 @@
 // all results computed before any is stored.
 #include "emit/nest.h"
 #include "emit/printer.h"
+#include "pass/index.h"
 #include "rng.h"
 
 #include <string.h>
@@ -82,8 +83,7 @@ static bool is_even(const Loops *loops, int var) {
     return true;
 }
 
-// What one block has computed goes from here.
-static void print_near(Printer *p, int size) {
+void printer_near(Printer *p, int size) {
     for (int i = 0; i < p->loops->store.count; i++) {
         if (!printer_streams(p->loops, &p->loops->store.at[i])) continue;
         printer_line(p);
@@ -92,19 +92,19 @@ static void print_near(Printer *p, int size) {
     }
 }
 
-static void print_streams(Printer *p, const Blocks *blocks) {
+void printer_streamed(Printer *p, int var, bool even) {
     printer_line(p);
-    buf_printf(p->out, "const int %s = first;\n", printer_var(p, blocks->var));
-    p->open |= 1ull << blocks->var;
-    VEC_PUSH(p->arena, p->named, -1 - blocks->var);
+    buf_printf(p->out, "const int %s = first;\n", printer_var(p, var));
+    p->open |= 1ull << var;
+    VEC_PUSH(p->arena, p->named, -1 - var);
     for (int i = 0; i < p->loops->store.count; i++) {
         const Store *store = &p->loops->store.at[i];
         if (!printer_streams(p->loops, store)) continue;
         const char *at = printer_index(p, &store->index);
         int id = store->buffer->id;
         printer_line(p);
-        buf_printf(p->out, "nnc_stream%s(b%d + %s, b%d_%d_near%s);\n", blocks->even ? "16" : "", id,
-                   at, id, i, blocks->even ? "" : ", last - first");
+        buf_printf(p->out, "nnc_stream%s(b%d + %s, b%d_%d_near%s);\n", even ? "16" : "", id, at, id,
+                   i, even ? "" : ", last - first");
     }
 }
 
@@ -116,7 +116,7 @@ static void stream_loop(Printer *p, const Blocks *blocks) {
     buf_printf(p->out, "for (int first = %s; first < %s; first += %d) {\n", blocks->low,
                blocks->high, size);
     int mark = printer_enter(p);
-    print_near(p, size);
+    printer_near(p, size);
     printer_line(p);
     if (blocks->even)
         buf_printf(p->out,
@@ -127,7 +127,7 @@ static void stream_loop(Printer *p, const Blocks *blocks) {
     int inner = printer_open_loop(p, blocks->var, "first", "last");
     printer_stores(p);
     printer_leave(p, inner);
-    print_streams(p, blocks);
+    printer_streamed(p, blocks->var, blocks->even);
     printer_leave(p, mark);
 }
 
@@ -143,6 +143,12 @@ static void stream(Printer *p, const char *low, const char *high) {
     stream_loop(p, &blocks);
 }
 
+static void print_streamed(Printer *p) {
+    if (!p->streams) return;
+    printer_line(p);
+    buf_add(p->out, "nnc_streamed();\n");
+}
+
 void nest_print(Buf *out, const Loops *loops, const char *low, const char *high, int depth) {
     nest_print_tile(out, loops, low, high, NULL, NULL, depth);
 }
@@ -151,7 +157,15 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
                      const char *first, const char *last, int depth) {
     Printer p = printer_new(out, loops, depth);
     const Value *row = first ? NULL : printer_row_reduction(&p);
+    const Stages *stages = loops->kernel->staged && !first ? stages_find(out->arena, loops) : NULL;
     p.streams = !row && !first && can_stream(loops);
+    if (stages) {
+        p.streams = p.streams && is_even(loops, loops->loop[1]);
+        hoist_all(&p);
+        printer_stages(&p, stages, low, high);
+        print_streamed(&p);
+        return;
+    }
     int mark[MAX_RANK], count = loops->loop_count - (row || p.streams ? 1 : 0);
     for (int i = 0; i < count; i++) {
         if (!row) hoist_all(&p);
@@ -175,10 +189,7 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
     }
     for (int i = count - 1; i >= 0; i--)
         printer_leave(&p, mark[i]);
-    if (p.streams) {
-        printer_line(&p);
-        buf_add(out, "nnc_streamed();\n");
-    }
+    print_streamed(&p);
 }
 
 // --- Locals

@@ -37,18 +37,6 @@ const char *printer_var(const Printer *p, int var) {
     return arena_printf(p->arena, "%c%d", letter[p->loops->var[var].kind], var);
 }
 
-uint64_t index_deps(const Loops *loops, const Index *index) {
-    uint64_t deps = 0;
-    for (int i = 0; i < index->count; i++)
-        deps |= index_var_deps(loops, index->term[i].var);
-    return deps;
-}
-
-uint64_t index_var_deps(const Loops *loops, int var) {
-    if (loops->var[var].kind == VAR_OUTSIDE) return 0;
-    return loops->var[var].kind == VAR_LET ? index_deps(loops, &loops->var[var].of) : 1ull << var;
-}
-
 // A LET or a gathered index is declared where it is first used.
 static void need_var(Printer *p, int var) {
     const Var *v = &p->loops->var[var];

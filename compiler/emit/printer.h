@@ -5,6 +5,7 @@
 #define NNC_EMIT_PRINTER_H
 
 #include "emit/nest.h"
+#include "pass/stages.h"
 
 enum { REDUCE_LANES = 16 };
 
@@ -48,12 +49,25 @@ void printer_stores(Printer *p);
 // Are the store's neighbours along the innermost loop to be written past the caches?
 bool printer_streams(const Loops *loops, const Store *store);
 
-uint64_t index_deps(const Loops *loops, const Index *index); // variables, LETs followed
-uint64_t index_var_deps(const Loops *loops, int var);
+// Around a block of the innermost loop, from `first` on, that is to be written past the caches:
+// what it has computed goes from a local array.
+void printer_near(Printer *p, int size);
+void printer_streamed(Printer *p, int var, bool even);
 
 // --- Reductions (reduce.c)
 
 void printer_reduce(Printer *p, const Value *value); // names the value
+// In lanes, piece by piece: the accumulators; sixteen elements, from 16 * which of the block that
+// the C variable v<id>_block is the first index of, all or (`rest`) so many; their sum, which names
+// the value; the accumulators as at first.
+int reduce_lanes(const Printer *p, const Value *value);
+void reduce_declare(Printer *p, const Value *value);
+void reduce_sixteen(Printer *p, const Value *value, int which, const char *rest);
+void reduce_close(Printer *p, const Value *value);
+void reduce_reset(Printer *p, const Value *value);
+// Exponentials in `value`, sixteen at a time, for a loop of `lane` behind it: their arguments begin
+// at index NAME_block + first of `var`.
+void reduce_exponentials(Printer *p, const Value *value, int var, const char *name, int first);
 const char *reduce_identity(const Value *value);
 void printer_accumulate(Printer *p, const Value *value, const char *to);
 bool printer_is_open(const Printer *p, const Condition *condition); // can be asked here
@@ -63,6 +77,11 @@ int printer_open_if(Printer *p, const Value *value);
 // Skips this turn of the loop of `var` where a condition that can be asked since it opened does not
 // hold.
 void printer_ask(Printer *p, const Value *value, int var);
+
+// --- Stages (stages.c)
+
+// The loop over rows from low to high, with all that is in it.
+void printer_stages(Printer *p, const Stages *stages, const char *low, const char *high);
 
 // --- Rows (row.c)
 

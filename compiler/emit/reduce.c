@@ -101,7 +101,7 @@ static int64_t innermost_extent(const Printer *p, const Value *value) {
 }
 
 // How many accumulators: as many as keep a processor busy, where a sum is long. 0: one.
-static int lanes_of(const Printer *p, const Value *value) {
+int reduce_lanes(const Printer *p, const Value *value) {
     if (value->op == OP_argmax || value->var_count == 0) return 0;
     int64_t extent = innermost_extent(p, value);
     return extent >= LONG ? LONG_LANES : extent >= LANES ? LANES : 0;
@@ -112,13 +112,25 @@ static bool in_vectors(const Printer *p, const Value *value) {
     return p->loops->target->lanes && value->dtype == DT_F32 && value->condition_count == 0;
 }
 
-static void declare_lanes(Printer *p, const Value *value, int lanes, const char *name) {
-    const char *identity = reduce_identity(value);
+static const char *reduction_local(const Printer *p, const Value *value) {
+    return arena_printf(p->arena, "v%d", value->id);
+}
+
+static void set_lanes(Printer *p, const Value *value, const char *type) {
+    const char *name = reduction_local(p, value);
+    for (int i = 0; i < reduce_lanes(p, value) / 16; i++) {
+        printer_line(p);
+        buf_printf(p->out, "%s%s_%d = %s + (nnc_v16){0};\n", type, name, i, reduce_identity(value));
+    }
+}
+
+void reduce_reset(Printer *p, const Value *value) { set_lanes(p, value, ""); }
+
+void reduce_declare(Printer *p, const Value *value) {
+    const char *identity = reduce_identity(value), *name = reduction_local(p, value);
+    int lanes = reduce_lanes(p, value);
     if (in_vectors(p, value)) {
-        for (int i = 0; i < lanes / 16; i++) {
-            printer_line(p);
-            buf_printf(p->out, "nnc_v16 %s_%d = %s + (nnc_v16){0};\n", name, i, identity);
-        }
+        set_lanes(p, value, "nnc_v16 ");
         return;
     }
     printer_line(p);
@@ -174,71 +186,14 @@ static const char *loaded(Printer *p, const Value *value, int var, const char *n
                         printer_index(p, &body->index));
 }
 
-// --- The next row is fetched from memory while there is something to compute: evenly by all
-// reductions of the row that do more than load.
-
-enum { FAR_BYTES = 1 << 20 };
-
-static bool computes_row(const Printer *p, const Value *value) {
-    return value->kind == VALUE_REDUCE && p->uses[value->id] > 0 && lanes_of(p, value) > 0 &&
-           in_vectors(p, value) && !is_loaded(value->in[0], value->var[value->var_count - 1]);
-}
-
-// Where the next row begins of what `load` reads a row of, while `value` reduces this one.
-static bool next_row(const Printer *p, const Value *value, const Value *load, Index *next) {
-    int64_t row = 0;
-    int inner = 0;
-    *next = index_const(load->index.constant);
-    for (int i = 0; i < load->index.count; i++) {
-        int var = load->index.term[i].var;
-        int64_t coef = load->index.term[i].coef;
-        if (p->deps[value->id] >> var & 1) { // the innermost of the rows' loops comes last
-            *next = index_add(*next, index_scale(index_var(var), coef));
-            row = coef;
-        } else if (coef == 1) {
-            inner++;
-        } else {
-            return false;
-        }
-    }
-    *next = index_add(*next, index_const(row));
-    return row > 0 && inner == 1;
-}
-
-// The line that sixteen number `which` of a block has in the next row, of each buffer.
-static void fetch_next(Printer *p, const Value *value, const char *name, int which) {
-    const Loops *loops = p->loops;
-    int own = 0, count = 0;
-    for (int i = 0; i < loops->value.count; i++) {
-        own = loops->value.at[i] == value ? count : own;
-        count += computes_row(p, loops->value.at[i]);
-    }
-    if (!loops->kernel->rows || !computes_row(p, value) || which % count != own) return;
-    for (int i = 0; i < loops->value.count; i++) {
-        const Value *load = loops->value.at[i];
-        bool far = load->kind == VALUE_LOAD && p->uses[i] > 0 &&
-                   load->buffer->arena != ARENA_SCRATCH &&
-                   load->buffer->elements * dtype_size(load->buffer->dtype) >= FAR_BYTES;
-        for (int k = 0; k < i && far; k++)
-            far = loops->value.at[k]->kind != VALUE_LOAD ||
-                  loops->value.at[k]->buffer != load->buffer;
-        Index next;
-        if (!far || !next_row(p, value, load, &next)) continue;
-        next = index_add(next, index_const(16 * which));
-        const char *index = printer_index(p, &next);
-        printer_line(p);
-        buf_printf(p->out, "__builtin_prefetch(b%d + %s + %s_block);\n", load->buffer->id, index,
-                   name);
-    }
-}
-
 // Exponentials are dear: where registers hold sixteen floats, they are computed sixteen at a time
 // by a function that knows the processor, before what they are for.
-static void exp_sixteen(Printer *p, const Value *value, int var, const char *name, int first) {
-    if (value->kind == VALUE_REDUCE || p->name[value->id] || !(p->deps[value->id] >> var & 1))
+void reduce_exponentials(Printer *p, const Value *value, int var, const char *name, int first) {
+    if (p->loops->target->lanes != 16 || value->kind == VALUE_REDUCE || p->name[value->id] ||
+        !(p->deps[value->id] >> var & 1))
         return;
     for (int i = 0; i < value->in_count && value->kind != VALUE_GUARD; i++)
-        exp_sixteen(p, value->in[i], var, name, first);
+        reduce_exponentials(p, value->in[i], var, name, first);
     if (value->kind != VALUE_POINT || value->op != OP_exp || value->dtype != DT_F32) return;
     printer_line(p);
     buf_printf(p->out, "float v%d_sixteen[16] __attribute__((aligned(64)));\n", value->id);
@@ -263,17 +218,18 @@ static void exp_sixteen(Printer *p, const Value *value, int var, const char *nam
 
 // Sixteen lanes, computed to memory that never gets there, and added to vector number `which`.
 // `rest`: how many there are, where they are not sixteen.
-static void add_sixteen(Printer *p, const Value *value, int var, const char *name, int which,
-                        const char *rest) {
-    const char *to = arena_printf(p->arena, "%s_%d", name, which), *from;
+void reduce_sixteen(Printer *p, const Value *value, int which, const char *rest) {
+    int var = value->var[value->var_count - 1];
+    const char *name = reduction_local(p, value),
+               *to = arena_printf(p->arena, "%s_%d", name, which), *from;
+    const Value *body = value->in[0];
     printer_line(p);
     buf_add(p->out, "{\n");
     int mark = printer_enter(p);
-    if (!rest) fetch_next(p, value, name, which);
-    if (!rest && p->loops->target->lanes == 16) exp_sixteen(p, value->in[0], var, name, 16 * which);
-    if (!rest && p->name[value->in[0]->id]) {
-        from = arena_printf(p->arena, "*(const nnc_v16 *)v%d_sixteen", value->in[0]->id);
-    } else if (!rest && is_loaded(value->in[0], var)) {
+    if (!rest) reduce_exponentials(p, body, var, name, 16 * which);
+    if (!rest && p->name[body->id] && p->deps[body->id] >> var & 1) {
+        from = arena_printf(p->arena, "*(const nnc_v16 *)v%d_sixteen", body->id);
+    } else if (!rest && is_loaded(body, var)) {
         from = loaded(p, value, var, name, 16 * which);
     } else {
         printer_line(p);
@@ -293,8 +249,9 @@ static void add_sixteen(Printer *p, const Value *value, int var, const char *nam
 }
 
 // What is left of blocks of vectors: sixteen at a time, to one vector after the other.
-static void add_rest(Printer *p, const Value *value, int var, int lanes, const char *name,
+static void add_rest(Printer *p, const Value *value, int lanes, const char *name,
                      const char *extent) {
+    int var = value->var[value->var_count - 1];
     Dim dim = p->loops->var[var].extent;
     for (int i = 0; i < lanes / 16; i++) {
         if (dim_is_const(dim) && dim.c[0] % lanes <= 16 * i) break;
@@ -304,7 +261,7 @@ static void add_rest(Printer *p, const Value *value, int var, int lanes, const c
         int mark = printer_enter(p);
         const char *some =
             i + 1 < lanes / 16 ? arena_printf(p->arena, "(%s < 16 ? %s : 16)", rest, rest) : rest;
-        add_sixteen(p, value, var, name, i, some);
+        reduce_sixteen(p, value, i, some);
         printer_leave(p, mark);
     }
 }
@@ -322,18 +279,20 @@ static void lane_loops(Printer *p, const Value *value, int var, int lanes, const
                lanes);
     int mark = printer_enter(p);
     for (int i = 0; i < lanes / 16 && vectors; i++)
-        add_sixteen(p, value, var, name, i, NULL);
+        reduce_sixteen(p, value, i, NULL);
     if (!vectors) lane_loop(p, value, var, name, 0, arena_printf(p->arena, "%d", lanes));
     printer_leave(p, mark);
     if (dim_is_const(dim) && dim.c[0] % lanes == 0) return;
     if (vectors)
-        add_rest(p, value, var, lanes, name, extent);
+        add_rest(p, value, lanes, name, extent);
     else
         lane_loop(p, value, var, name, 0, arena_printf(p->arena, "%s - %s_block", extent, name));
 }
 
-static void sum_lanes(Printer *p, const Value *value, int lanes, const char *name) {
+void reduce_close(Printer *p, const Value *value) {
+    const char *name = reduction_local(p, value);
     bool vectors = in_vectors(p, value);
+    int lanes = reduce_lanes(p, value);
     for (int width = lanes / 2; width >= (vectors ? 16 : 1); width /= 2) {
         for (int i = 0; i < width / 16 && vectors; i++) {
             const char *low = arena_printf(p->arena, "%s_%d", name, i);
@@ -355,6 +314,8 @@ static void sum_lanes(Printer *p, const Value *value, int lanes, const char *nam
                    name);
     else
         buf_printf(p->out, "const %s %s = %s_lane[0];\n", c_type(value->dtype), name, name);
+    p->name[value->id] = name;
+    VEC_PUSH(p->arena, p->named, value->id);
 }
 
 int printer_open_if(Printer *p, const Value *value) {
@@ -367,11 +328,11 @@ int printer_open_if(Printer *p, const Value *value) {
 }
 
 void printer_reduce(Printer *p, const Value *value) {
-    const char *name = arena_printf(p->arena, "v%d", value->id);
-    int mark[2 * MAX_RANK], loops = value->var_count, lanes = lanes_of(p, value);
+    const char *name = reduction_local(p, value);
+    int mark[2 * MAX_RANK], loops = value->var_count, lanes = reduce_lanes(p, value);
     if (lanes) {
         loops--;
-        declare_lanes(p, value, lanes, name);
+        reduce_declare(p, value);
     }
     if (value->op == OP_argmax) {
         argmax_loops(p, value, name);
@@ -390,7 +351,10 @@ void printer_reduce(Printer *p, const Value *value) {
         for (int i = loops - 1; i >= 0; i--)
             printer_leave(p, mark[i]);
         if (all >= 0) printer_leave(p, all);
-        if (lanes) sum_lanes(p, value, lanes, name);
+        if (lanes) {
+            reduce_close(p, value);
+            return;
+        }
     }
     p->name[value->id] = name;
     VEC_PUSH(p->arena, p->named, value->id);

@@ -62,6 +62,18 @@ void index_bounds(const Loops *loops, const Index *index, int64_t *low, int64_t 
     }
 }
 
+uint64_t index_deps(const Loops *loops, const Index *index) {
+    uint64_t deps = 0;
+    for (int i = 0; i < index->count; i++)
+        deps |= index_var_deps(loops, index->term[i].var);
+    return deps;
+}
+
+uint64_t index_var_deps(const Loops *loops, int var) {
+    if (loops->var[var].kind == VAR_OUTSIDE) return 0;
+    return loops->var[var].kind == VAR_LET ? index_deps(loops, &loops->var[var].of) : 1ull << var;
+}
+
 int loops_add_var(Loops *loops, VarKind kind, Dim extent) {
     if (loops->var_count == LOOP_VARS)
         bug("a kernel needs more than %d index variables", LOOP_VARS);

@@ -12,6 +12,9 @@ Index index_scale(Index a, int64_t factor);
 bool index_equal(const Index *a, const Index *b);
 // The least and the greatest value, with N anywhere in 1 .. the batch.
 void index_bounds(const Loops *loops, const Index *index, int64_t *low, int64_t *high);
+// The variables that it depends on, as bits, LETs followed.
+uint64_t index_deps(const Loops *loops, const Index *index);
+uint64_t index_var_deps(const Loops *loops, int var);
 // floor(index / by), the rest, and index * by, for indices that are not negative; makes a LET where
 // that is no affine form, as where `by` depends on N.
 Index index_divide(Loops *loops, Index index, Dim by);

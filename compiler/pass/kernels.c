@@ -9,6 +9,7 @@
 #include "pass/fuse_internal.h"
 #include "pass/index.h"
 #include "pass/rows.h"
+#include "pass/stages.h"
 #include "pass/tiling.h"
 
 #include <string.h>
@@ -376,6 +377,23 @@ static void keep_inside(Maker *m, Kernel *kernel) {
     set_reads(m, kernel);
 }
 
+// A kernel over rows in stages keeps several rows at a time.
+static void set_stages(Maker *m, Kernel *kernel) {
+    Loops *loops = loops_build(m->arena, m->fusion, kernel);
+    int64_t at = 0;
+    loops_coalesce(loops);
+    const Stages *stages = stages_find(m->arena, loops);
+    if (!stages) return;
+    kernel->staged = true;
+    for (int i = 0; i < kernel->inside.count; i++) {
+        Buffer *kept = kernel->inside.at[i].to.buffer;
+        if (!kept) continue;
+        kept->rows = stages_rows_kept(stages, loops, kept);
+        kept->elements *= kept->rows;
+        place_scratch(kept, &at);
+    }
+}
+
 // --- Concats
 
 static void place_parts(Maker *m, const Node *concat) {
@@ -593,5 +611,6 @@ void make_kernels(Fuse *f) {
         Kernel *kernel = f->fusion->kernel.at[i];
         kernel->id = i;
         kernel->name = name_kernel(&m, kernel);
+        if (kernel->rows) set_stages(&m, kernel);
     }
 }

@@ -28,6 +28,7 @@ typedef struct Buffer {
     int64_t elements; // with N = the batch
     int64_t offset;   // bytes from the arena's start; multiple of NNC_ALIGN
     int64_t part;     // > 0: of a thread's part, this many elements to an index; elements: a part's
+    int rows;         // > 1: of a kernel over rows, whose stages keep so many of them
     int first, last;  // the first and the last child of the plan's root that touch it
     bool streamed;    // written past the caches: too large for them, and not read again soon
 } Buffer;
@@ -67,14 +68,16 @@ typedef struct Result {
 typedef struct Kernel {
     int id;
     KernelKind kind;
-    const char *name;        // k3_conv2d_1: a C identifier
-    const Node *core;        // PRODUCT, WINO, SCATTER: that node
-    Shape space;             // of every result; ROWS: the results' are this or its first axes
-    VEC(Result) result;      // PRODUCT: one
+    const char *name;   // k3_conv2d_1: a C identifier
+    const Node *core;   // PRODUCT, WINO, SCATTER: that node
+    Shape space;        // of every result; ROWS: the results' are this or its first axes
+    VEC(Result) result; // PRODUCT: one
     int rows; // > 0: so many first axes are rows, and the rest of them lies in the cache (rows.h)
-    Shape row_space;    // ROWS: rows, and the axes along which they are reduced
-    VEC(Result) inside; // ROWS: what nobody else reads, in order: of each row one element, without
-                        // a buffer, or as many as a row has, in scratch memory
+    Shape row_space; // ROWS: rows, and the axes along which they are reduced
+    bool staged;     // ROWS: several rows at a time, each in another stage (stages.h)
+    VEC(Result)
+    inside; // ROWS: what nobody else reads, in order: of each row one element, without
+            // a buffer, or as many as a row has, in scratch memory
     VEC(const Node *) reads; // stored nodes that it reads
     VEC(const Node *) after; // stored nodes that are to be made before it runs (OP_again)
     Buffer
@@ -92,7 +95,7 @@ typedef struct Kernel {
     const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;
 
-typedef struct Reads { // of a product that is emitted: what its operands are read from
+typedef struct Reads {   // of a product that is emitted: what its operands are read from
     const Node *base[2]; // through movements; NULL: the operand itself
     int form;            // of its blocks (pass/forms.h)
     bool tiled;
