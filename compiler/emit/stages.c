@@ -2,15 +2,14 @@
 // A kernel over rows in stages (pass/stages.h). Softmax over 1024:
 //
 //     for (int turn = low; turn < high + 2; turn++) {
-//         const int on0 = turn - 0 >= low && turn - 0 < high, on1 = ..
-//         if (on1) {                                          stage 1 begins with a row: its
-//         maximum
+//         const int on0 = turn - 0 >= low && turn - 0 < high, ..
+//         if (on1) {                     // what begins with stage 1: the row's maximum is known
 //             v1_at1 = nnc_max_of16(&v1_0);
-//         ..
-//         for (int block = 0; block < 1024; block += 64) {    all stages, each in its own row
+//         }
+//         for (int block = 0; block < 1024; block += 64) {
 //             if (on0) {
 //                 const int i0 = turn - 0;
-//         ..
+//                 ..                     // of each stage its part of the block, each in its row
 //
 // A row's values are locals by the stage that the row is in (v1_at1, v1_at2), moved on with it.
 // Terms are added in the order of reduce.c.
