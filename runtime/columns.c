@@ -97,8 +97,10 @@ static NncStatus refuse_shape(const NncColumn *column, const NncSource *source,
     char shape[160], other[160];
     nnc_column_describe(column, shape, sizeof shape);
     describe_field(field, other, sizeof other);
-    return nnc_error(error, NNC_ERROR_MATCH, "the program's %s %s: %s does not fit %s of %s: %s",
-                     role(column), column->name, shape, field->name, source->info->name, other);
+    return nnc_error(error, NNC_ERROR_MATCH,
+                     "the program's %s %s: %s does not fit %s of %s: %s%s%s%s", role(column),
+                     column->name, shape, field->name, source->info->name, other,
+                     field->why ? " (" : "", field->why ? field->why : "", field->why ? ")" : "");
 }
 
 static NncStatus refuse_rest(const NncColumns *columns, int input, long long elements,

@@ -80,6 +80,12 @@ static const char *read_problem(NncReader *reader) {
     return code == Z_OK || code == Z_STREAM_END ? "it ends there" : text;
 }
 
+static bool has_failed(NncReader *reader) {
+    int code = Z_OK;
+    gzerror(reader->file, &code);
+    return code != Z_OK && code != Z_STREAM_END;
+}
+
 static void close_file(NncReader *reader) { gzclose(reader->file); }
 
 #else
@@ -95,6 +101,8 @@ static size_t read_some(NncReader *reader, void *to, size_t size) {
 static const char *read_problem(NncReader *reader) {
     return ferror(reader->file) ? strerror(errno) : "it ends there";
 }
+
+static bool has_failed(NncReader *reader) { return ferror(reader->file); }
 
 static void close_file(NncReader *reader) { fclose(reader->file); }
 
@@ -179,6 +187,35 @@ NncStatus nnc_reader_take(NncReader *reader, unsigned char **bytes, size_t size,
         done += part;
     } while (done < size);
     return NNC_OK;
+}
+
+NncStatus nnc_reader_take_all(NncReader *reader, char **text, size_t *size, size_t most,
+                              NncError *error) {
+    size_t room = 1 << 16, got = 1;
+    *text = malloc(room);
+    for (*size = 0; *text && got && *size <= most; *size += got) {
+        if (room - *size < 2) {
+            char *grown = realloc(*text, room *= 2);
+            if (!grown) free(*text);
+            *text = grown;
+        }
+        if (*text) got = read_some(reader, *text + *size, room - *size - 1);
+    }
+    NncStatus status = NNC_OK;
+    if (!*text)
+        status = nnc_error(error, NNC_ERROR_MEMORY, "%s: no memory to read it", reader->path);
+    else if (*size > most)
+        status =
+            nnc_error(error, NNC_ERROR_FORMAT, "%s has more than %zu bytes", reader->path, most);
+    else if (has_failed(reader))
+        status = nnc_error(error, NNC_ERROR_FORMAT, "%s: at byte %zu: %s", reader->path, *size,
+                           read_problem(reader));
+    if (*text) (*text)[*size] = 0;
+    if (status) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
 }
 
 NncStatus nnc_reader_expect_end(NncReader *reader, NncError *error) {

@@ -31,6 +31,9 @@ NncStatus nnc_reader_read(NncReader *reader, void *to, size_t size, const char *
 // only its size.
 NncStatus nnc_reader_take(NncReader *reader, unsigned char **bytes, size_t size, const char *what,
                           NncError *error);
+// All that there is, NUL behind it; more than `most` bytes are an error.
+NncStatus nnc_reader_take_all(NncReader *reader, char **text, size_t *size, size_t most,
+                              NncError *error);
 NncStatus nnc_reader_expect_end(NncReader *reader, NncError *error);
 void nnc_reader_close(NncReader *reader); // NULL: nothing
 

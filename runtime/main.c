@@ -156,7 +156,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
         break;
     case ARGP_KEY_END:
         if (line->command == PREDICT && !line->input_count)
-            argp_error(state, "predict needs an INPUT: a PNG file, or test:17");
+            argp_error(state, "predict needs an INPUT: a PNG file, test:17, a row such as 5.1,3.5, "
+                              "or a CSV file");
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -194,7 +195,8 @@ static void print_help(FILE *out, const NncProgram *program, const char *name) {
             "Usage: %s train [OPTION...]\n       %s eval [OPTION...]\n       %s predict "
             "[OPTION...] INPUT...\n\n"
             "%s: a neural network of %lld parameters, made from %s. INPUT is a PNG image,\n"
-            "or test:17 for an example of the data. `%s train --help` lists the options.\n\n",
+            "test:17 for an example of the data, a row such as 5.1,3.5, or a CSV file of rows.\n"
+            "`%s train --help` lists the options.\n\n",
             name, name, name, program->model, nnc_parameter_count(program), program->file, name);
     describe_columns(out, "input", program->input, program->input_count);
     describe_columns(out, "output", program->function[NNC_PREDICT].output,

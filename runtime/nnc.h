@@ -156,7 +156,8 @@ typedef struct NncOptions { // zero: the program's own value
 // a sentence that says how to go on.
 NncStatus nnc_train(const NncProgram *, const NncOptions *, NncError *);
 NncStatus nnc_eval(const NncProgram *, const NncOptions *, NncError *);
-// Inputs: an image file (PNG), or test:17, train:17 for an example of the data source.
+// Inputs: an image file (PNG); test:17, train:17 for an example of the data source; a row of the inputs' values,
+// "5.1,3.5"; a CSV file of rows.
 NncStatus nnc_predict(const NncProgram *, const NncOptions *, const char *const *inputs, int count, NncError *);
 // main() of a built program: train, eval, predict with their options, --help; its exit status.
 int nnc_main(const NncProgram *, int argc, char **argv);
@@ -179,11 +180,12 @@ typedef struct NncField { // a named column of a source's examples
     long long extent[NNC_MAX_RANK];
     long long classes;             // of a label; 0: not known
     const char *const *class_name; // classes of them, or NULL
+    const char *why;               // what a label's kind comes from, for messages; or NULL
     long long offset;              // where it lies in an example, in bytes
 } NncField;
 
 typedef struct NncSourceInfo {
-    const char *name;          // cifar10, idx, shapes
+    const char *name;          // cifar10, csv, idx
     const char *arguments;     // for messages: "FOLDER"
     int least_arguments, most_arguments;
 } NncSourceInfo;

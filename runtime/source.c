@@ -12,13 +12,22 @@ typedef struct Kind {
 } Kind;
 
 static const Kind kinds[] = {
+    {{"blobs", "classes = 2, axes = 2, radius = 0.6, train = 400, test = 200, seed = 1", 0, 6},
+     nnc_blobs_fields,
+     nnc_blobs_open},
     {{"cifar10", "FOLDER", 1, 1}, nnc_cifar10_fields, nnc_cifar10_open},
+    {{"csv", "FILE, test = 0.2, seed = 1, separator = \",\", names = \"..\"", 1, 5},
+     nnc_csv_fields,
+     nnc_csv_open},
     {{"idx", "FOLDER", 1, 1}, nnc_idx_fields, nnc_idx_open},
+    {{"points", "axes = 1, low = -1, high = 1, train = 1000, test = 200, seed = 1", 0, 6},
+     nnc_points_fields,
+     nnc_points_open},
     {{"shapes", "train = 20000, test = 2000, seed = 1", 0, 3}, nnc_shapes_fields, nnc_shapes_open},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-static const char *const kind_names[KINDS] = {"cifar10", "idx", "shapes"};
+static const char *const kind_names[KINDS] = {"blobs", "cifar10", "csv", "idx", "points", "shapes"};
 
 static const Kind *find_kind(const char *name) {
     for (int i = 0; i < KINDS; i++)

@@ -77,7 +77,9 @@ NncStatus nnc_arguments_check(const NncCall *call, const char *const *names, int
 typedef NncStatus NncFieldsOf(const NncCall *call, NncField *field, int *count, NncError *error);
 typedef NncStatus NncOpen(NncSource *source, const NncCall *call, const char *data,
                           NncError *error);
-NncFieldsOf nnc_cifar10_fields, nnc_idx_fields, nnc_shapes_fields;
-NncOpen nnc_cifar10_open, nnc_idx_open, nnc_shapes_open;
+NncFieldsOf nnc_cifar10_fields, nnc_idx_fields, nnc_shapes_fields, nnc_csv_fields, nnc_blobs_fields,
+    nnc_points_fields;
+NncOpen nnc_cifar10_open, nnc_idx_open, nnc_shapes_open, nnc_csv_open, nnc_blobs_open,
+    nnc_points_open;
 
 #endif

@@ -106,8 +106,9 @@ static const char *const descriptions[CMD_COUNT] = {
     [CMD_TRAIN] = "Trains the network in FILE and writes a checkpoint.",
     [CMD_EVAL] = "Prints loss and metrics of a checkpoint on the test data.",
     [CMD_PREDICT] =
-        "Prints what a checkpoint says of each INPUT: a PNG image, or test:17 or train:17 for an "
-        "example of the data source.",
+        "Prints what a checkpoint says of each INPUT: a PNG image, test:17 or train:17 for an "
+        "example "
+        "of the data source, a row of values such as 5.1,3.5,1.4,0.2, or a CSV file of rows.",
     [CMD_BUILD] =
         "Makes one program that trains, evaluates and predicts, and needs neither nnc nor a "
         "compiler where it runs.",

@@ -151,6 +151,31 @@ Test(fuzz_files, compressed_idx) {
 }
 #endif
 
+static bool read_csv(const char *path, const Bytes *bytes) {
+    (void)bytes;
+    NncError error;
+    NncSource source;
+    const NncArgument arguments[] = {{"", path, 0}, {"test", NULL, 0.3}};
+    NncStatus status =
+        nnc_source_open(&source, &(NncCall){"csv", NULL, arguments, 2}, NULL, &error);
+    if (refused_with_a_sentence(status, &error)) return false;
+    NncExample example = {.values = malloc(source.example_bytes)};
+    for (; example.split < NNC_SPLITS; example.split++)
+        for (example.index = 0; example.index < source.count[example.split]; example.index++)
+            cr_assert_eq(source.read(&source, &example, &error), NNC_OK);
+    free(example.values);
+    nnc_source_close(&source);
+    return true;
+}
+
+Test(fuzz_files, csv) {
+    const char text[] =
+        "\xef\xbb\xbfsize,\"the \"\"kind\"\"\",weight\r\n1,pear,\"2\"\r\n\n-3e1,\"a\nb\","
+        "0x1p4\n5,pear,6\n7,\"\"\"\",8";
+    rt_write_file(folder, "a.csv", text, strlen(text));
+    fuzz("a.csv", read_csv);
+}
+
 #ifdef NNC_HAVE_PNG
 static bool read_image(const char *path, const Bytes *bytes) {
     (void)bytes;
