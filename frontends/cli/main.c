@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // nnc COMMAND FILE [OPTION...]
-#include "cli/cli.h"
+#include "cli/manual.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,12 +28,14 @@ static const Command commands[CMD_COUNT] = {
     [CMD_TUNE] = {"tune", "measure which ways to compute it are the fastest here", command_tune},
 };
 
+const char *command_name(CommandId command) { return commands[command].name; }
+
 static void print_usage(FILE *to) {
     fprintf(to, "Usage: nnc COMMAND FILE [OPTION...]\n\n"
                 "Compiles the neural network in FILE (.nnd) to native code, and runs it.\n\n");
     for (int i = 0; i < CMD_COUNT; i++)
         fprintf(to, "  nnc %-8s FILE   %s\n", commands[i].name, commands[i].help);
-    fprintf(to, "\n`nnc COMMAND --help` lists a command's options.\n");
+    fprintf(to, "\n`nnc COMMAND --help` lists a command's options; `nnc --manual` prints nnc(1).\n");
 }
 
 static CommandId find_command(const char *name) {
@@ -65,6 +67,10 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("nnc %s\n", NNC_VERSION);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--manual") == 0) {
+        manual_print(stdout);
         return EXIT_DONE;
     }
     CommandId id = find_command(argv[1]);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The options: one table, with the commands that each belongs to; argp does the rest.
 #include "cli/cli.h"
+#include "cli/manual.h"
 #include "picture/picture.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -45,11 +45,6 @@ enum {
     OPT_NO_TUNED,
     OPT_ROUNDS,
 };
-
-typedef struct OptionRow {
-    unsigned commands;
-    struct argp_option option;
-} OptionRow;
 
 static const OptionRow option_table[] = {
     {TRAIN, {"epochs", OPT_EPOCHS, "N", 0, "times through the training data", 0}},
@@ -131,6 +126,17 @@ static const char *const descriptions[CMD_COUNT] = {
         "kept in the cache, where train, eval, predict, build, verify, explain and bench take it "
         "from. It is about shapes: --batch says for which batch, any number of threads takes it.",
 };
+
+const OptionRow *option_rows(int *count) {
+    *count = OPTION_COUNT;
+    return option_table;
+}
+
+const char *command_arguments(CommandId command) {
+    return arguments[command] ? arguments[command] : "FILE";
+}
+
+const char *command_description(CommandId command) { return descriptions[command]; }
 
 // --- Values
 
@@ -299,7 +305,7 @@ void settings_parse(Settings *settings, CommandId command, int argc, char **argv
     struct argp argp = {
         .options = options,
         .parser = parse_option,
-        .args_doc = arguments[command] ? arguments[command] : "FILE",
+        .args_doc = command_arguments(command),
         .doc = describe(settings->arena, command),
     };
     argp_err_exit_status = EXIT_USAGE_ERROR;
