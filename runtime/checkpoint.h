@@ -5,7 +5,7 @@
 #ifndef NNC_CHECKPOINT_H
 #define NNC_CHECKPOINT_H
 
-#include "nnc.h"
+#include "scores.h"
 
 // Where a run stands. All of it is in the checkpoint.
 typedef struct NncPosition {
@@ -18,10 +18,14 @@ typedef struct NncPosition {
     double plateau_loss;     // the lowest loss of an epoch so far
     long long plateau_epoch; // after which it, or the last plateau, was; 0: neither yet
     long long plateaus;      // so far
+    long long best_epoch; // after which the best checkpoint was kept, or from which on one is looked for
+    double best_value;    // its score; NaN: there is none yet
 } NncPosition;
 
 typedef struct NncCheckpoint { // besides the tensors
     NncPosition at;
+    NncBoard board;   // of the last completed epoch
+    char best[300];   // the score that best_value is of; "": no best epoch is kept
     char plan[32];
     char **class_name; // class_count of them, or NULL
     int class_count;

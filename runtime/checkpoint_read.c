@@ -24,7 +24,7 @@ typedef struct Header {
     long long data_size;
     Entry *entry;
     int count, capacity;
-    char *hyper, *classes; // JSON in the metadata
+    char *hyper, *classes, *scores; // JSON in the metadata
     bool has_metadata;
 } Header;
 
@@ -36,6 +36,7 @@ static void free_header(Header *header) {
     free(header->entry);
     free(header->hyper);
     free(header->classes);
+    free(header->scores);
     free(header->text);
 }
 
@@ -118,16 +119,20 @@ static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoi
                     {"position", &at->position},
                     {"examples", &at->examples},
                     {"plateau_epoch", &at->plateau_epoch},
-                    {"plateaus", &at->plateaus}};
+                    {"plateaus", &at->plateaus},
+                    {"best_epoch", &at->best_epoch}};
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++)
         if (!strcmp(key, integers[i].key) && !read_decimal(text, integers[i].value))
             nnc_json_fail(json, "the metadata holds a bad number");
     if (!strcmp(key, "seed")) at->seed = strtoll(text, NULL, 10);
     if (!strcmp(key, "loss_sum")) at->loss_sum = strtod(text, NULL);
     if (!strcmp(key, "plateau_loss")) at->plateau_loss = strtod(text, NULL);
+    if (!strcmp(key, "best_value")) at->best_value = strtod(text, NULL);
+    if (!strcmp(key, "best")) snprintf(checkpoint->best, sizeof checkpoint->best, "%s", text);
     if (!strcmp(key, "plan")) snprintf(checkpoint->plan, sizeof checkpoint->plan, "%s", text);
     char **keep = !strcmp(key, "hyper")     ? &header->hyper
                   : !strcmp(key, "classes") ? &header->classes
+                  : !strcmp(key, "scores")  ? &header->scores
                                             : NULL;
     if (!keep || *keep) {
         free(text);
@@ -362,7 +367,7 @@ static NncStatus check_position(const Header *header, const NncCheckpoint *check
         return nnc_error(error, NNC_ERROR_MATCH, "%s: it has no metadata: no run can go on from it",
                          header->path);
     bool at_start = at->position == 0 && at->examples == 0; // whoever saved it knows no epochs
-    if (!at_start && (at->examples < 1 || at->position >= at->examples))
+    if (!at_start && (at->examples < 1 || at->position > at->examples))
         return nnc_error(error, NNC_ERROR_FORMAT, "%s: its metadata says example %lld of %lld",
                          header->path, at->position, at->examples);
     return NNC_OK;
@@ -377,6 +382,9 @@ static NncStatus read_all(Header *header, NncReader *reader, long long file_size
     if (!status && to_train) status = check_position(header, checkpoint, error);
     if (!status) status = read_hypers(header, program, checkpoint, error);
     if (!status) status = read_classes(header, checkpoint, error);
+    if (!status && header->scores && !nnc_board_read(header->scores, program, &checkpoint->board))
+        status = nnc_error(error, NNC_ERROR_FORMAT, "%s: the metadata `scores` is no object of numbers",
+                           header->path);
     if (status) return status;
     const Entry **match = malloc(((size_t)program->tensor_count + 1) * sizeof *match);
     if (!match) return nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);

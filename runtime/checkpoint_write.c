@@ -76,6 +76,16 @@ static char *hypers_json(const NncProgram *program, const NncCheckpoint *checkpo
     return text;
 }
 
+static char *board_json(const NncBoard *board) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return NULL;
+    nnc_board_write(out, board);
+    fclose(out);
+    return text;
+}
+
 static void write_metadata(FILE *out, const NncProgram *program, const NncCheckpoint *checkpoint) {
     const NncPosition *at = &checkpoint->at;
     fputs("\"__metadata__\":{\"format\":\"nnc 1\"", out);
@@ -91,6 +101,12 @@ static void write_metadata(FILE *out, const NncProgram *program, const NncCheckp
     fprintf(out, ",\"plateau_loss\":\"%.17g\"", at->plateau_loss);
     write_integer(out, "plateau_epoch", at->plateau_epoch);
     write_integer(out, "plateaus", at->plateaus);
+    if (*checkpoint->best) {
+        write_text(out, "best", checkpoint->best);
+        write_integer(out, "best_epoch", at->best_epoch);
+        fprintf(out, ",\"best_value\":\"%.17g\"", at->best_value);
+    }
+    write_nested(out, "scores", board_json(&checkpoint->board));
     write_nested(out, "hyper", hypers_json(program, checkpoint));
     if (checkpoint->class_count) write_nested(out, "classes", class_names_json(checkpoint));
     write_text(out, "source", program->source);

@@ -12,7 +12,8 @@ static NncStatus evaluate(NncSession *session, NncError *error) {
     NncStatus status = nnc_session_checkpoint_path(session, path, error);
     if (!status) status = nnc_session_restore(session, path, false, error);
     if (!status) status = nnc_session_open_data(session, true, error);
-    if (!status) status = nnc_session_evaluate(session, NULL, &scores, error);
+    if (!status) status = nnc_session_hold_out(session, error);
+    if (!status) status = nnc_session_evaluate(session, NNC_SPLIT_TEST, NULL, &scores, error);
     if (status) return status;
     NncProgress progress = {.out = nnc_report_file(session->options),
                             .mode = nnc_report_mode(session->options)};

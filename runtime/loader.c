@@ -54,7 +54,8 @@ static NncStatus fill_slot(NncLoader *loader, char *batch, long long slot, long 
                            NncError *error) {
     const NncLoading *loading = &loader->loading;
     const NncColumns *columns = loader->columns;
-    NncExample example = {loading->split, index, loader->values};
+    NncExample example = nnc_source_example(columns->source, loading->split, index);
+    example.values = loader->values;
     NncStatus status = columns->source->read(columns->source, &example, error);
     if (!status && loading->augment)
         nnc_augment(columns, loading->seed, loading->epoch, &example, loader->spare);

@@ -4,7 +4,8 @@
 //     ./net train [--epochs N] ..    ./net eval [--checkpoint F]    ./net predict [--checkpoint F]
 //     INPUT...
 //
-// Exit status: 0 done, 1 the user's mistake, 2 wrong usage, 130 interrupted. This is the one file
+// Exit status: 0 done, 1 the user's mistake or an expectation that is not met, 2 wrong usage, 130
+// interrupted. This is the one file
 // of the runtime that ends the process or writes to standard error.
 #include "columns.h"
 #include "progress.h"
@@ -41,6 +42,7 @@ enum {
     KEY_OUT,
     KEY_RESUME,
     KEY_EVERY,
+    KEY_SAVE,
     KEY_JSON,
     KEY_CHECKPOINT,
     KEY_QUIET
@@ -59,6 +61,7 @@ static const struct argp_option train_options[] = {
     {"out", KEY_OUT, "DIR", 0, "folder of the checkpoint (out)", 0},
     {"resume", KEY_RESUME, NULL, 0, "go on from the checkpoint", 0},
     {"report-every", KEY_EVERY, "K", 0, "steps from report to report (100)", 0},
+    {"save-every", KEY_SAVE, "K", 0, "steps from checkpoint to checkpoint within an epoch", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object a line, for programs", 0},
     {"quiet", KEY_QUIET, NULL, 0, "report nothing", 0},
     {0},
@@ -131,6 +134,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
         break;
     case KEY_EVERY:
         o->report_every = read_integer(state, "report-every", text, 1, LLONG_MAX);
+        break;
+    case KEY_SAVE:
+        o->save_every = read_integer(state, "save-every", text, 1, LLONG_MAX);
         break;
     case KEY_DATA:
         o->data = text;
@@ -222,9 +228,12 @@ static NncStatus run(const NncProgram *program, const Line *line, NncError *erro
     }
 }
 
-static int run_command(const NncProgram *program, Command command, int argc, char **argv) {
+static int run_command(const NncProgram *program, Command command, const char *resume, int argc,
+                       char **argv) {
     NncError error;
-    Line line = {.command = command, .input = calloc((size_t)argc + 1, sizeof *line.input)};
+    Line line = {.command = command,
+                 .options.command = resume,
+                 .input = calloc((size_t)argc + 1, sizeof *line.input)};
     if (!line.input) return 1;
     line.options.set_name = line.set_name;
     line.options.set_value = line.set_value;
@@ -254,10 +263,13 @@ int nnc_main(const NncProgram *program, int argc, char **argv) {
     }
     for (Command command = 0; argc > 1 && command < COMMANDS; command++)
         if (!strcmp(argv[1], command_names[command])) {
-            char full[512]; // argp says it in its messages
+            char full[512]; // argp says it in its messages, and changes the order of words
+            char *resume = nnc_command_to_resume(argc, argv);
             snprintf(full, sizeof full, "%s %s", name, argv[1]);
             argv[1] = full;
-            return run_command(program, command, argc - 1, argv + 1);
+            int status = run_command(program, command, resume, argc - 1, argv + 1);
+            free(resume);
+            return status;
         }
     print_help(stderr, program, name);
     return EXIT_USAGE;

@@ -26,6 +26,7 @@ typedef enum NncStatus {
     NNC_ERROR_MEMORY,
     NNC_ERROR_NUMBER, // the loss is not finite
     NNC_INTERRUPTED,
+    NNC_UNMET, // trained, but what the train block expects did not come
 } NncStatus;
 
 typedef struct NncError {
@@ -107,6 +108,12 @@ typedef struct NncCall { // cifar10("data"), random_crop(image, padding = 4)
     int argument_count;
 } NncCall;
 
+typedef struct NncExpect { // what a score of the run is to be: test.accuracy > 0.58
+    const char *score;
+    const char *relation; // < <= > >=
+    double value;
+} NncExpect;
+
 typedef struct NncProgram {
     int abi;
     const char *model, *file; // Net, net.nnd
@@ -120,6 +127,12 @@ typedef struct NncProgram {
     long long seed;
     bool shuffle;
     int plateau; // epochs without a lower loss that make a plateau; 0: none ever
+    double validation;    // a part of the training examples (below 1), or so many, are held out; 0: none
+    const char *best;     // the score by which the best checkpoint is kept: val.loss; NULL: none is
+    bool best_is_lowest;
+    int patience;         // epochs without a better one after which training ends; 0: any number
+    const NncExpect *expect;
+    int expect_count;
     long long state_bytes, input_bytes;
     const NncTensor *tensor;
     int tensor_count;
@@ -139,6 +152,7 @@ typedef struct NncOptions { // zero: the program's own value
     int epochs, threads;    // threads 0: one a processor
     long long steps; // the run ends after this step, counted from its first one, a resumed run's too
     long long limit, report_every; // report_every 0: 100
+    long long save_every;          // steps from checkpoint to checkpoint within an epoch; 0: at its end
     bool has_seed;
     long long seed;
     const char *data;       // folder that data paths start from
@@ -149,6 +163,7 @@ typedef struct NncOptions { // zero: the program's own value
     const double *set_value;
     int set_count;
     FILE *report;           // where lines go; NULL: stdout
+    const char *command;    // that goes on with an interrupted run: nnc train net.nnd --resume; or NULL
 } NncOptions;
 
 // The run's events go to options->report: a progress bar on a terminal, plain lines otherwise, JSON with json.
@@ -156,6 +171,9 @@ typedef struct NncOptions { // zero: the program's own value
 // a sentence that says how to go on.
 NncStatus nnc_train(const NncProgram *, const NncOptions *, NncError *);
 NncStatus nnc_eval(const NncProgram *, const NncOptions *, NncError *);
+// What a shell is to be told to go on with this training: the same words and --resume. NULL where there is no
+// memory; free.
+char *nnc_command_to_resume(int argc, char **argv);
 // Inputs: an image file (PNG); test:17, train:17 for an example of the data source; a row of the inputs' values,
 // "5.1,3.5"; a CSV file of rows.
 NncStatus nnc_predict(const NncProgram *, const NncOptions *, const char *const *inputs, int count, NncError *);

@@ -78,13 +78,18 @@ static void json_measure(const NncProgress *progress, const char *name, double v
     fprintf(progress->out, ",\"%s\":%.3f", name, value);
 }
 
+static void json_truth(const NncProgress *progress, const char *name, bool value) {
+    fprintf(progress->out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
 static void json_end(const NncProgress *progress) {
     fputc('}', progress->out);
     end_line(progress);
 }
 
-static void json_scores(const NncProgress *progress, const NncScores *scores) {
-    fputs(",\"test\":{", progress->out);
+static void json_scores(const NncProgress *progress, NncSplit split, const NncScores *scores) {
+    if (!scores->count) return;
+    fprintf(progress->out, ",\"%s\":{", nnc_split_name(split));
     for (int i = 0; i < scores->count; i++) {
         if (i) fputc(',', progress->out);
         nnc_json_write_string(progress->out, scores->name[i]);
@@ -97,6 +102,15 @@ static void json_scores(const NncProgress *progress, const NncScores *scores) {
 static void print_scores(const NncProgress *progress, const NncScores *scores) {
     for (int i = 0; i < scores->count; i++)
         fprintf(progress->out, "%s %s %.4f", i ? "," : "", scores->name[i], scores->value[i]);
+}
+
+// In the order of their use; the loss of training is a field of its own in an epoch's report.
+static const NncSplit split_order[] = {NNC_SPLIT_TRAIN, NNC_SPLIT_VALIDATION, NNC_SPLIT_TEST};
+
+static void print_split(const NncProgress *progress, const NncBoard *board, NncSplit split) {
+    if (!board->of[split].count) return;
+    fprintf(progress->out, "  %s:", nnc_split_name(split));
+    print_scores(progress, &board->of[split]);
 }
 
 // --- Sums
@@ -219,25 +233,79 @@ void nnc_progress_epoch_trained(NncProgress *progress) {
     if (progress->mode == NNC_REPORT_BAR) draw_bar(progress);
 }
 
-void nnc_progress_epoch_done(NncProgress *progress, const NncScores *test) {
+void nnc_progress_epoch_done(NncProgress *progress, long long step, const NncBoard *board,
+                             bool better) {
     double loss = mean_loss(&progress->whole), seconds = progress->epoch_seconds;
     double per_second = rate(&progress->whole, seconds);
     if (is_for_people(progress)) {
         clear_bar(progress);
         fprintf(progress->out, "epoch %lld/%d  loss %.4f  %.0f examples/s  %.1f s", progress->epoch,
                 progress->epochs, loss, per_second, seconds);
-        if (test) {
-            fputs("  test:", progress->out);
-            print_scores(progress, test);
-        }
+        for (int i = 1; i < NNC_ALL_SPLITS; i++)
+            print_split(progress, board, split_order[i]);
+        if (better) fputs("  (best)", progress->out);
         end_line(progress);
     } else if (progress->mode == NNC_REPORT_JSON) {
         json_begin(progress, "epoch");
         json_integer(progress, "epoch", progress->epoch);
+        json_integer(progress, "step", step);
         json_loss(progress, "loss", loss);
         json_measure(progress, "examples_per_second", per_second);
         json_measure(progress, "seconds", seconds);
-        if (test) json_scores(progress, test);
+        for (int i = 1; i < NNC_ALL_SPLITS; i++)
+            json_scores(progress, split_order[i], &board->of[split_order[i]]);
+        if (progress->program->best) json_truth(progress, "best", better);
+        json_end(progress);
+    }
+}
+
+void nnc_progress_stopped(NncProgress *progress, long long epoch, long long best, double value) {
+    const char *score = progress->program->best;
+    if (is_for_people(progress)) {
+        fprintf(progress->out, "stopped: epoch %lld has the best %s, %.4f; none of the %lld since",
+                best, score, value, epoch - best);
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "stop");
+        json_integer(progress, "epoch", epoch);
+        json_integer(progress, "best_epoch", best);
+        json_text(progress, "score", score);
+        json_loss(progress, "value", value);
+        json_end(progress);
+    }
+}
+
+void nnc_progress_result(NncProgress *progress, long long epoch, const NncBoard *board,
+                         bool is_best) {
+    if (is_for_people(progress) && is_best) {
+        clear_bar(progress);
+        fprintf(progress->out, "best epoch %lld", epoch);
+        for (int i = 0; i < NNC_ALL_SPLITS; i++)
+            print_split(progress, board, split_order[i]);
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "result");
+        json_integer(progress, "epoch", epoch);
+        for (int i = 0; i < NNC_ALL_SPLITS; i++)
+            json_scores(progress, split_order[i], &board->of[split_order[i]]);
+        json_end(progress);
+    }
+}
+
+void nnc_progress_expect(NncProgress *progress, const NncExpect *expect, const double *value,
+                         bool met) {
+    if (is_for_people(progress)) {
+        fprintf(progress->out, "expect %s %s %g: %s", expect->score, expect->relation,
+                expect->value, met ? "met" : "NOT MET");
+        if (value) fprintf(progress->out, ", it is %.6g", *value);
+        end_line(progress);
+    } else if (progress->mode == NNC_REPORT_JSON) {
+        json_begin(progress, "expect");
+        json_text(progress, "score", expect->score);
+        json_text(progress, "relation", expect->relation);
+        json_loss(progress, "than", expect->value);
+        json_loss(progress, "value", value ? *value : NAN);
+        json_truth(progress, "met", met);
         json_end(progress);
     }
 }
@@ -251,15 +319,17 @@ void nnc_progress_scores(NncProgress *progress, const char *checkpoint, const Nn
         json_begin(progress, "eval");
         json_text(progress, "checkpoint", checkpoint);
         json_integer(progress, "examples", test->examples);
-        json_scores(progress, test);
+        json_scores(progress, NNC_SPLIT_TEST, test);
         json_end(progress);
     }
 }
 
-void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash) {
+void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash,
+                       const char *best) {
     if (is_for_people(progress)) {
         clear_bar(progress);
         fprintf(progress->out, "wrote %s", checkpoint);
+        if (best) fprintf(progress->out, ", the best epoch %s", best);
         end_line(progress);
     } else if (progress->mode == NNC_REPORT_JSON) {
         char digits[17];
@@ -267,6 +337,7 @@ void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t h
         json_begin(progress, "done");
         json_text(progress, "checkpoint", checkpoint);
         json_text(progress, "hash", digits);
+        if (best) json_text(progress, "best", best);
         json_end(progress);
     }
 }
@@ -288,7 +359,7 @@ void nnc_progress_resumed(NncProgress *progress, const char *checkpoint, long lo
         json_text(progress, "checkpoint", checkpoint);
         json_integer(progress, "step", step);
         json_text(progress, "trained_by_plan", plan);
-        fprintf(progress->out, ",\"same_plan\":%s", same ? "true" : "false");
+        json_truth(progress, "same_plan", same);
         json_end(progress);
     }
 }

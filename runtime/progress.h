@@ -5,16 +5,7 @@
 #ifndef NNC_PROGRESS_H
 #define NNC_PROGRESS_H
 
-#include "nnc.h"
-
-enum { NNC_MAX_SCORES = 32 };
-
-typedef struct NncScores { // of an evaluation, by example
-    int count;
-    const char *name[NNC_MAX_SCORES]; // loss, accuracy
-    double value[NNC_MAX_SCORES];
-    long long examples;
-} NncScores;
+#include "scores.h"
 
 typedef struct NncTally {
     double loss_sum;    // of each example
@@ -49,10 +40,20 @@ void nnc_progress_epoch(NncProgress *progress, long long epoch, long long exampl
                         double loss_sum);
 void nnc_progress_step(NncProgress *progress, long long step, double loss, long long examples);
 void nnc_progress_epoch_trained(NncProgress *progress);                     // stops its clock
-void nnc_progress_epoch_done(NncProgress *progress, const NncScores *test); // NULL: no evaluation
+// After `step`, with what was measured; `better`: the best epoch so far.
+void nnc_progress_epoch_done(NncProgress *progress, long long step, const NncBoard *board,
+                             bool better);
+// Training ends after an epoch for want of a better one than `best`.
+void nnc_progress_stopped(NncProgress *progress, long long epoch, long long best, double value);
+// Of the epoch that the run is judged by, and one of the things that are expected of it.
+void nnc_progress_result(NncProgress *progress, long long epoch, const NncBoard *board,
+                         bool is_best);
+void nnc_progress_expect(NncProgress *progress, const NncExpect *expect, const double *value,
+                         bool met); // value NULL: there is none
 void nnc_progress_scores(NncProgress *progress, const char *checkpoint,
                          const NncScores *test); // nnc_eval's
-void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash);
+void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash,
+                       const char *best); // NULL: no best one was kept
 // The run goes on after `step`; another plan than the program's is remarked upon.
 void nnc_progress_resumed(NncProgress *progress, const char *checkpoint, long long step,
                           const char *plan);

@@ -169,6 +169,11 @@ NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncErro
     return status;
 }
 
+NncStatus nnc_session_hold_out(NncSession *session, NncError *error) {
+    return nnc_source_hold_out(&session->source, session->program->validation,
+                               session->checkpoint.at.seed, error);
+}
+
 // --- Checkpoints
 
 NncStatus nnc_session_checkpoint_path(const NncSession *session, char path[NNC_PATH],
@@ -258,16 +263,15 @@ static void add_outputs(const NncSession *session, NncScores *scores, long long 
     scores->examples += n;
 }
 
-NncStatus nnc_session_evaluate(NncSession *session, const volatile sig_atomic_t *stop,
-                               NncScores *scores, NncError *error) {
+NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
+                               const volatile sig_atomic_t *stop, NncScores *scores,
+                               NncError *error) {
     NncBatch batch;
     const NncFunction *function = &session->program->function[NNC_EVAL];
-    *scores = (NncScores){.count = function->output_count < NNC_MAX_SCORES ? function->output_count
-                                                                           : NNC_MAX_SCORES};
-    for (int i = 0; i < scores->count; i++)
-        scores->name[i] = function->output[i].name;
-    NncLoader *loader =
-        nnc_loader_new(&session->columns, &(NncLoading){.split = NNC_SPLIT_TEST}, error);
+    *scores = (NncScores){0};
+    for (int i = 0; i < function->output_count; i++)
+        nnc_scores_set(scores, function->output[i].name, 0);
+    NncLoader *loader = nnc_loader_new(&session->columns, &(NncLoading){.split = split}, error);
     if (!loader) return error->status;
     NncStatus status;
     while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) {

@@ -52,12 +52,15 @@ bool nnc_session_step(NncSession *session, const NncBatch *batch);
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 double nnc_session_output(const NncSession *session, const NncColumn *column); // one of rank 0
 
-// The whole test split. *stop may become true on the way: then NNC_INTERRUPTED.
-NncStatus nnc_session_evaluate(NncSession *session, const volatile sig_atomic_t *stop,
-                               NncScores *scores, NncError *error);
+// All of a split. *stop may become true on the way: then NNC_INTERRUPTED.
+NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
+                               const volatile sig_atomic_t *stop, NncScores *scores,
+                               NncError *error);
 
 // out/net.safetensors for net.nnd, or the one that the user names.
 NncStatus nnc_session_checkpoint_path(const NncSession *session, char path[NNC_PATH],
                                       NncError *error);
+// Holds out what the program says, by the run's seed: that of the checkpoint, where one was restored.
+NncStatus nnc_session_hold_out(NncSession *session, NncError *error);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The table of data sources, and what they have in common: arguments, opening, closing.
 #include "source.h"
+#include "draw.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,10 @@ NncStatus nnc_source_fields(const NncCall *call, NncField field[NNC_KNOWN_FIELDS
     return kind ? kind->fields(call, field, count, error) : NNC_OK;
 }
 
-const char *nnc_split_name(NncSplit split) { return split == NNC_SPLIT_TRAIN ? "train" : "test"; }
+const char *nnc_split_name(NncSplit split) {
+    static const char *const names[NNC_ALL_SPLITS] = {"train", "test", "val"};
+    return names[split];
+}
 
 // --- Arguments
 
@@ -196,5 +200,59 @@ NncStatus nnc_source_open(NncSource *source, const NncCall *call, const char *da
 void nnc_source_close(NncSource *source) {
     if (source->close) source->close(source);
     free(source->field);
+    free(source->order);
     *source = (NncSource){0};
+}
+
+// --- Holding out
+
+// Marks `count` of `all` examples, each set of them as likely as any other (Bentley and Floyd 1987).
+static bool *choose(long long all, long long count, long long seed) {
+    bool *held = calloc((size_t)all, sizeof *held);
+    if (!held) return NULL;
+    NncDraw draw = nnc_draw((uint64_t)seed, UINT64_MAX, UINT64_MAX - 1);
+    for (long long i = all - count; i < all; i++) {
+        long long drawn = nnc_draw_below(&draw, (uint32_t)(i + 1));
+        held[held[drawn] ? i : drawn] = true;
+    }
+    return held;
+}
+
+static NncStatus held_count(const NncSource *source, double validation, long long *count,
+                            NncError *error) {
+    long long all = source->count[NNC_SPLIT_TRAIN];
+    *count = (long long)(validation < 1 ? floor((double)all * validation + 0.5)
+                                        : fmin(validation, (double)all));
+    if (*count > 0 && *count < all) return NNC_OK;
+    return nnc_error(error, NNC_ERROR_VALUE,
+                     "validation = %g takes %lld of the %lld training examples of %s: at least one "
+                     "for each of both is needed",
+                     validation, *count, all, source->info->name);
+}
+
+NncStatus nnc_source_hold_out(NncSource *source, double validation, long long seed,
+                              NncError *error) {
+    long long all = source->count[NNC_SPLIT_TRAIN], count, kept = 0;
+    if (validation == 0) return NNC_OK;
+    NncStatus status = held_count(source, validation, &count, error);
+    if (status) return status;
+    bool *held = choose(all, count, seed);
+    source->order = malloc((size_t)all * sizeof *source->order);
+    if (!held || !source->order) {
+        free(held);
+        return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the order of the data");
+    }
+    for (int taken = 0; taken < 2; taken++)
+        for (long long i = 0; i < all; i++)
+            if (held[i] == taken) source->order[kept++] = i;
+    free(held);
+    source->count[NNC_SPLIT_TRAIN] = all - count;
+    source->count[NNC_SPLIT_VALIDATION] = count;
+    return NNC_OK;
+}
+
+NncExample nnc_source_example(const NncSource *source, NncSplit split, long long index) {
+    if (split == NNC_SPLIT_TEST || !source->order) return (NncExample){split, index, NULL};
+    if (split == NNC_SPLIT_VALIDATION) index += source->count[NNC_SPLIT_TRAIN];
+    return (NncExample){NNC_SPLIT_TRAIN, source->order[index], NULL};
 }

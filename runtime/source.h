@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Data sources: where examples come from. A source has two splits of examples, and an example has
-// fields: named columns, such as an image of bytes and a label, or the numbers of a table's row. A
-// new one is a file with an open function, and a row of the table in source.c.
+// Data sources: where examples come from. A source has two splits of examples, and a third one is
+// held out of those of training. An example has fields: named columns, such as an image of bytes and
+// a label, or the numbers of a table's row. A new source is a file with an open function, and a row
+// of the table in source.c.
 //
 //     NncSource source;
 //     nnc_source_open(&source, &program->data, options->data, error);
@@ -15,13 +16,19 @@
 #include "nnc.h"
 #include <stddef.h>
 
-typedef enum NncSplit { NNC_SPLIT_TRAIN, NNC_SPLIT_TEST, NNC_SPLITS } NncSplit;
+typedef enum NncSplit {
+    NNC_SPLIT_TRAIN,
+    NNC_SPLIT_TEST,
+    NNC_SPLITS, // that a source opens; then what is held out of training
+    NNC_SPLIT_VALIDATION = NNC_SPLITS,
+    NNC_ALL_SPLITS
+} NncSplit;
 
 typedef struct NncSource NncSource;
 
 typedef struct NncExample {
     NncSplit split;
-    long long index; // of the split
+    long long index; // of the split: of training or test, as the files have them
     void *values;    // source->example_bytes: each field at its offset
 } NncExample;
 
@@ -30,8 +37,11 @@ struct NncSource {
     NncField *field; // field_count of them
     int field_count;
     size_t example_bytes;
-    long long count[NNC_SPLITS];
+    long long count[NNC_ALL_SPLITS];
     void *own; // the source's
+    // The training examples by their number in the files: those trained on, then those held out.
+    // NULL: none is.
+    long long *order;
 
     // Fills in example->values. May be called from several threads.
     NncStatus (*read)(const NncSource *source, const NncExample *example, NncError *error);
@@ -44,7 +54,15 @@ NncStatus nnc_source_open(NncSource *source, const NncCall *call, const char *da
                           NncError *error);
 void nnc_source_close(NncSource *source); // a zeroed one: nothing
 
-const char *nnc_split_name(NncSplit split); // train, test
+// Takes some training examples away for validation: that part of them (below 1), or so many; 0: none.
+// Which ones is a function of (seed, how many there are); both keep their order. Once for a source.
+NncStatus nnc_source_hold_out(NncSource *source, double validation, long long seed,
+                              NncError *error);
+
+// Where the files have an example of a split; it has no values yet.
+NncExample nnc_source_example(const NncSource *source, NncSplit split, long long index);
+
+const char *nnc_split_name(NncSplit split); // train, test, val
 
 long long nnc_field_elements(const NncField *field); // of one example
 long long nnc_field_bytes(const NncField *field);

@@ -6,6 +6,7 @@
 // was not.
 #include "augment.h"
 #include "file.h"
+#include "result.h"
 #include "session.h"
 #include <math.h>
 #include <string.h>
@@ -14,6 +15,7 @@ typedef struct Training {
     NncSession session;
     NncProgress progress;
     char path[NNC_PATH]; // of the checkpoint
+    char best[NNC_PATH]; // of the one of the best epoch
     uint64_t hash;       // of the last one written,
     long long saved;     // after this step; -1: none yet
     long long epochs;
@@ -47,6 +49,18 @@ static void release_signals(const struct sigaction before[SIGNALS]) {
 
 // --- Before the first step
 
+// out/net.best.safetensors for out/net.safetensors
+static NncStatus best_path(Training *training, NncError *error) {
+    static const char extension[] = ".safetensors";
+    size_t length = strlen(training->path), end = strlen(extension);
+    if (length >= end && !strcmp(training->path + length - end, extension)) length -= end;
+    if (length + sizeof ".best.safetensors" > NNC_PATH)
+        return nnc_error(error, NNC_ERROR_FILE, "path too long: %.100s...", training->path);
+    memcpy(training->best, training->path, length);
+    strcpy(training->best + length, ".best.safetensors");
+    return NNC_OK;
+}
+
 // What is wrong with the program, the data or the folder is said before any time is spent.
 static NncStatus prepare(Training *training, NncError *error) {
     NncSession *session = &training->session;
@@ -56,6 +70,7 @@ static NncStatus prepare(Training *training, NncError *error) {
     NncStatus status = nnc_session_open_data(session, true, error);
     if (!status) status = nnc_augment_check(&session->columns, error);
     if (!status) status = nnc_session_checkpoint_path(session, training->path, error);
+    if (!status) status = best_path(training, error);
     if (!status) status = nnc_checkpoint_try(training->path, error);
     return status;
 }
@@ -64,10 +79,19 @@ static long long examples_per_epoch(const NncSession *session) {
     return nnc_loading_count(&session->source, &(NncLoading){.limit = session->options->limit});
 }
 
+// From here on a better epoch than none is looked for.
+static void forget_best(const NncProgram *program, NncCheckpoint *checkpoint) {
+    checkpoint->at.best_epoch = checkpoint->at.epoch;
+    checkpoint->at.best_value = NAN;
+    snprintf(checkpoint->best, sizeof checkpoint->best, "%s", program->best ? program->best : "");
+}
+
 static NncStatus start(Training *training, NncError *error) {
-    (void)error;
     NncSession *session = &training->session;
+    NncStatus status = nnc_session_hold_out(session, error);
+    if (status) return status;
     session->checkpoint.at.examples = examples_per_epoch(session);
+    forget_best(session->program, &session->checkpoint);
     nnc_session_set_run(session, training->epochs);
     nnc_session_run(session, NNC_INIT, NULL, session->program->batch);
     return NNC_OK;
@@ -76,9 +100,11 @@ static NncStatus start(Training *training, NncError *error) {
 static NncStatus resume(Training *training, NncError *error) {
     NncSession *session = &training->session;
     const NncOptions *options = session->options;
-    long long examples = examples_per_epoch(session);
     NncStatus status = nnc_session_restore(session, training->path, true, error);
+    if (!status) status = nnc_session_hold_out(session, error);
     if (status) return status;
+    long long examples = examples_per_epoch(session);
+    const char *best = session->program->best;
     NncPosition *at = &session->checkpoint.at;
     if (options->has_seed && options->seed != at->seed)
         return nnc_error(error, NNC_ERROR_MATCH,
@@ -90,12 +116,28 @@ static NncStatus resume(Training *training, NncError *error) {
                          "the same data and --limit are needed",
                          training->path, at->position, at->examples, examples);
     at->examples = examples;
+    if (strcmp(best ? best : "", session->checkpoint.best))
+        forget_best(session->program, &session->checkpoint);
     nnc_session_set_run(session, training->epochs);
     nnc_progress_resumed(&training->progress, training->path, at->step, session->checkpoint.plan);
     return NNC_OK;
 }
 
 // --- Steps
+
+static NncStatus save(Training *training, NncError *error) {
+    NncSession *session = &training->session;
+    training->saved = session->checkpoint.at.step;
+    return nnc_checkpoint_write(training->path, session->program, &session->checkpoint,
+                                session->state, &training->hash, error);
+}
+
+// At the end of an epoch that waits for its scores.
+static bool is_due(const Training *training) {
+    long long every = training->session.options->save_every;
+    const NncPosition *at = &training->session.checkpoint.at;
+    return every > 0 && at->step % every == 0 && at->position < at->examples;
+}
 
 static NncStatus finish_step(Training *training, const NncBatch *batch, NncError *error) {
     NncSession *session = &training->session;
@@ -110,7 +152,7 @@ static NncStatus finish_step(Training *training, const NncBatch *batch, NncError
             "the loss is %s at step %lld, in epoch %lld; a smaller learning rate may help",
             isnan(loss) ? "not a number" : "infinite", at->step, at->epoch + 1);
     nnc_progress_step(&training->progress, at->step, loss, batch->of);
-    return NNC_OK;
+    return is_due(training) ? save(training, error) : NNC_OK;
 }
 
 static bool is_last_step(const Training *training) {
@@ -144,38 +186,81 @@ static NncStatus run_steps(Training *training, NncError *error) {
     return status;
 }
 
-static NncStatus save(Training *training, NncError *error) {
-    NncSession *session = &training->session;
-    training->saved = session->checkpoint.at.step;
-    return nnc_checkpoint_write(training->path, session->program, &session->checkpoint,
-                                session->state, &training->hash, error);
-}
-
 static NncStatus stop_interrupted(const Training *training, NncError *error) {
+    const char *command = training->session.options->command;
+    long long step = training->saved;
+    if (command && strlen(command) + strlen(training->path) + 100 < sizeof error->text)
+        return nnc_error(error, NNC_INTERRUPTED,
+                         "interrupted after step %lld; %s has everything, to go on: %s", step,
+                         training->path, command);
     return nnc_error(error, NNC_INTERRUPTED,
                      "interrupted after step %lld; %s has everything: --resume goes on from it",
-                     training->session.checkpoint.at.step, training->path);
+                     step, training->path);
 }
 
 // --- Epochs
 
-// The checkpoint is written before the evaluation, so that nothing is lost if that is interrupted.
-static NncStatus finish_epoch(Training *training, NncError *error) {
-    NncScores scores;
+// The scores by which training is judged: of the examples that are held out or, where none are, of
+// the test examples.
+static NncStatus measure(Training *training, NncBoard *board, NncError *error) {
     NncSession *session = &training->session;
-    NncPosition *at = &session->checkpoint.at;
+    const NncPosition *at = &session->checkpoint.at;
+    NncSplit split = session->program->validation > 0 ? NNC_SPLIT_VALIDATION : NNC_SPLIT_TEST;
+    *board = (NncBoard){0};
+    nnc_scores_set(&board->of[NNC_SPLIT_TRAIN], "loss", at->loss_sum / (double)at->examples);
+    if (!session->program->function[NNC_EVAL].run) return NNC_OK;
+    return nnc_session_evaluate(session, split, &interrupted, &board->of[split], error);
+}
+
+// The loss that plateaus are seen by.
+static double watched_loss(const NncBoard *board) {
+    const double *held_out = nnc_board_find(board, "val.loss");
+    return held_out ? *held_out : *nnc_board_find(board, "train.loss");
+}
+
+// Is the epoch that is done the best one so far? Remembers it.
+static bool take_best(Training *training) {
+    NncCheckpoint *checkpoint = &training->session.checkpoint;
+    const NncProgram *program = training->session.program;
+    const double *value = program->best ? nnc_board_find(&checkpoint->board, program->best) : NULL;
+    if (!value || !nnc_score_is_better(program, *value, checkpoint->at.best_value)) return false;
+    checkpoint->at.best_value = *value;
+    checkpoint->at.best_epoch = checkpoint->at.epoch;
+    return true;
+}
+
+// The best checkpoint before the last one: a run that is killed between the two does the epoch
+// again, and writes the same.
+static NncStatus save_epoch(Training *training, bool better, NncError *error) {
+    uint64_t hash;
+    const NncSession *session = &training->session;
+    NncStatus status =
+        better ? nnc_checkpoint_write(training->best, session->program, &session->checkpoint,
+                                      session->state, &hash, error)
+               : NNC_OK;
+    return status ? status : save(training, error);
+}
+
+// Where the scores are not to be had, or interrupted, the steps are kept all the same: the resumed
+// run goes on with measuring.
+static NncStatus finish_epoch(Training *training, NncError *error) {
+    NncBoard board;
+    NncError other;
+    NncCheckpoint *checkpoint = &training->session.checkpoint;
     nnc_progress_epoch_trained(&training->progress);
-    at->epoch++;
-    nnc_session_count_plateau(session, at->loss_sum / (double)at->examples);
-    nnc_session_set_run(session, training->epochs);
-    at->position = 0;
-    at->loss_sum = 0;
-    NncStatus status = save(training, error);
-    bool evaluates = session->program->function[NNC_EVAL].run != NULL;
-    if (!status && evaluates) status = nnc_session_evaluate(session, &interrupted, &scores, error);
-    if (status == NNC_INTERRUPTED) return stop_interrupted(training, error);
-    if (!status) nnc_progress_epoch_done(&training->progress, evaluates ? &scores : NULL);
-    return status;
+    NncStatus status = measure(training, &board, error);
+    if (status && save(training, &other)) *error = other;
+    if (status)
+        return error->status == NNC_INTERRUPTED ? stop_interrupted(training, error) : error->status;
+    checkpoint->board = board;
+    checkpoint->at.epoch++;
+    nnc_session_count_plateau(&training->session, watched_loss(&board));
+    nnc_session_set_run(&training->session, training->epochs);
+    checkpoint->at.position = 0;
+    checkpoint->at.loss_sum = 0;
+    bool better = take_best(training);
+    nnc_progress_epoch_done(&training->progress, checkpoint->at.step, &board, better);
+    return save_epoch(training, better, error);
 }
 
 static NncStatus run_epoch(Training *training, NncError *error) {
@@ -187,14 +272,36 @@ static NncStatus run_epoch(Training *training, NncError *error) {
     return status;
 }
 
+static bool is_over(const Training *training) {
+    const NncPosition *at = &training->session.checkpoint.at;
+    int patience = training->session.program->patience;
+    return at->epoch >= training->epochs || (patience && at->epoch - at->best_epoch >= patience);
+}
+
 static NncStatus run_epochs(Training *training, NncError *error) {
     const NncPosition *at = &training->session.checkpoint.at;
     NncStatus status = NNC_OK;
-    while (!status && at->epoch < training->epochs && !interrupted && !is_last_step(training))
+    while (!status && !is_over(training) && !interrupted && !is_last_step(training))
         status = run_epoch(training, error);
     if (!status && training->saved != at->step) status = save(training, error); // amid an epoch
     if (!status && interrupted) status = stop_interrupted(training, error);
-    if (!status) nnc_progress_done(&training->progress, training->path, training->hash);
+    return status;
+}
+
+// A run that --steps ends before its time has no result.
+static NncStatus finish(Training *training, NncError *error) {
+    const NncPosition *at = &training->session.checkpoint.at;
+    bool has_best = training->session.program->best && !isnan(at->best_value);
+    const char *best = has_best ? training->best : NULL;
+    NncStatus status = NNC_OK;
+    if (is_over(training)) {
+        if (at->epoch < training->epochs)
+            nnc_progress_stopped(&training->progress, at->epoch, at->best_epoch, at->best_value);
+        status = nnc_result(&training->session, &training->progress, best, &interrupted, error);
+    }
+    if (status == NNC_INTERRUPTED) return stop_interrupted(training, error);
+    if (!status || status == NNC_UNMET)
+        nnc_progress_done(&training->progress, training->path, training->hash, best);
     return status;
 }
 
@@ -216,6 +323,7 @@ NncStatus nnc_train(const NncProgram *program, const NncOptions *options, NncErr
                  program->plan ? program->plan : "");
         status = run_epochs(&training, error);
     }
+    if (!status) status = finish(&training, error);
     nnc_session_close(session);
     release_signals(before);
     return status;

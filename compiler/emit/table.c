@@ -97,6 +97,18 @@ static void print_hypers(Buf *out, const NncProgram *program) {
     buf_add(out, "    {0},\n};\n\n");
 }
 
+static void print_expects(Buf *out, const NncProgram *program) {
+    buf_add(out, "static const NncExpect expects[] = {\n");
+    for (int i = 0; i < program->expect_count; i++) {
+        buf_add(out, "    {");
+        print_string(out, program->expect[i].score);
+        buf_add(out, ", ");
+        print_string(out, program->expect[i].relation);
+        buf_printf(out, ", %.17g},\n", program->expect[i].value);
+    }
+    buf_add(out, "    {0},\n};\n\n");
+}
+
 static void print_functions(Buf *out, const NncProgram *program) {
     for (int f = 0; f < NNC_FUNCTIONS; f++) {
         const NncFunction *function = &program->function[f];
@@ -129,6 +141,10 @@ static void print_program(Buf *out, const NncProgram *p, const char *name) {
                "    .batch = %d,\n    .epochs = %d,\n    .chunk = %d,\n    .seed = %lld,\n"
                "    .shuffle = %d,\n    .plateau = %d,\n",
                p->batch, p->epochs, p->chunk, p->seed, p->shuffle, p->plateau);
+    print_field(out, "best", p->best);
+    buf_printf(out, "    .best_is_lowest = %d,\n    .patience = %d,\n    .validation = %.17g,\n",
+               p->best_is_lowest, p->patience, p->validation);
+    buf_printf(out, "    .expect = expects,\n    .expect_count = %d,\n", p->expect_count);
     buf_printf(out, "    .state_bytes = %lld,\n    .input_bytes = %lld,\n", p->state_bytes,
                p->input_bytes);
     buf_printf(out, "    .tensor = tensors,\n    .tensor_count = %d,\n", p->tensor_count);
@@ -160,6 +176,7 @@ void emit_table(Buf *out, const NncProgram *program, const char *name) {
     print_tensors(out, program);
     print_columns(out, "inputs", program->input, program->input_count);
     print_hypers(out, program);
+    print_expects(out, program);
     print_calls(out, program);
     print_functions(out, program);
     print_program(out, program, name);

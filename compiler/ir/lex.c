@@ -238,6 +238,21 @@ static bool scan_punctuation(Scanner *s) {
     return false;
 }
 
+// A point joins two names, without blanks: val.accuracy. Elsewhere there is none.
+static bool scan_point(Scanner *s) {
+    unsigned start = s->at;
+    const Lexer *lexer = s->lexer;
+    const Token *last = lexer->token.count ? &lexer->token.at[lexer->token.count - 1].token : NULL;
+    if (s->text[start] != '.' || !is_letter(char_at(s, start + 1)) || !last ||
+        last->kind != TOKEN_NAME || last->span.end != start)
+        return false;
+    s->at++;
+    Token *token = push_token(s, TOKEN_PUNCT, start);
+    token->text = ".";
+    token->length = 1;
+    return true;
+}
+
 // A run of bytes that begin no token is one error.
 static void scan_unknown(Scanner *s) {
     unsigned start = s->at;
@@ -281,7 +296,7 @@ static void scan_token(Scanner *s) {
         scan_number(s);
     } else if (c == '"') {
         scan_string(s);
-    } else if (!scan_punctuation(s)) {
+    } else if (!scan_punctuation(s) && !scan_point(s)) {
         scan_unknown(s);
     }
 }

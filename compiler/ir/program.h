@@ -44,7 +44,12 @@ typedef struct Module {
     Span budget_span, accumulate_span;
     int64_t seed;
     bool shuffle;
-    int plateau;                 // as in NncProgram
+    int plateau;       // as in NncProgram, as are the next five
+    double validation;
+    const char *best;
+    bool best_is_lowest;
+    int patience;
+    VEC(NncExpect) expect;
     DType precision;             // of tensors between kernels: DT_F32, DT_BF16
     Graph *graph[NNC_FUNCTIONS]; // NULL where there is none (no data or train block: TRAIN; no loss: EVAL)
     VEC(InputInfo) input;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The `nnc` program: one function a subcommand, one table of all options.
 //
-// Exit statuses: 0 done, 1 the user's mistake (said with its place), 2 wrong usage, 3 our own
-// mistake.
+// Exit statuses: 0 done, 1 the user's mistake (said with its place) or an expectation that is not met,
+// 2 wrong usage, 3 our own mistake, 130 training was interrupted.
 #ifndef NNC_CLI_H
 #define NNC_CLI_H
 
@@ -12,7 +12,7 @@
 #include "nnd/elab.h"
 #include "support/choice.h"
 
-enum { EXIT_DONE, EXIT_USER, EXIT_USAGE_ERROR, EXIT_BUG };
+enum { EXIT_DONE, EXIT_USER, EXIT_USAGE_ERROR, EXIT_BUG, EXIT_STOPPED = 130 };
 
 typedef enum CommandId {
     CMD_TRAIN,

@@ -3,6 +3,7 @@
 #include "cli/manual.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Command {
@@ -75,7 +76,8 @@ int main(int argc, char **argv) {
     }
     CommandId id = find_command(argv[1]);
     if (id == CMD_COUNT) return unknown_command(argv[1]);
-    Settings settings = {.arena = arena_new()};
+    char *command = nnc_command_to_resume(argc, argv); // argp changes the order of words
+    Settings settings = {.arena = arena_new(), .run.command = command};
     settings_parse(&settings, id, argc - 1, argv + 1);
     int status = commands[id].run(&settings);
     bool written = fflush(stdout) == 0 && !ferror(stdout);
@@ -83,5 +85,6 @@ int main(int argc, char **argv) {
         status == EXIT_DONE) // a reader that has seen enough is no mistake
         status = report("standard output cannot be written: %s", strerror(errno));
     arena_free(settings.arena);
+    free(command);
     return status;
 }

@@ -32,6 +32,7 @@ enum {
     OPT_RESUME,
     OPT_SET,
     OPT_REPORT_EVERY,
+    OPT_SAVE_EVERY,
     OPT_JSON,
     OPT_QUIET,
     OPT_CHECKPOINT,
@@ -60,6 +61,7 @@ static const OptionRow option_table[] = {
     {TRAIN, {"out", OPT_OUT, "DIR", 0, "where the checkpoint goes (default: out)", 0}},
     {TRAIN, {"resume", OPT_RESUME, NULL, 0, "go on from the checkpoint in --out", 0}},
     {TRAIN, {"report-every", OPT_REPORT_EVERY, "K", 0, "steps between reports (default: 100)", 0}},
+    {TRAIN, {"save-every", OPT_SAVE_EVERY, "K", 0, "steps between checkpoints within an epoch", 0}},
     {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
     {RUN | MEASURED | BIT(CMD_VERIFY),
      {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},
@@ -259,6 +261,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_OUT: run->out = text; break;
     case OPT_RESUME: run->resume = true; break;
     case OPT_REPORT_EVERY: run->report_every = parse_integer(state, "report-every", text, 1, LLONG_MAX); break;
+    case OPT_SAVE_EVERY: run->save_every = parse_integer(state, "save-every", text, 1, LLONG_MAX); break;
     case OPT_DEVICE: parse_choice(state, "device", text, devices, 2); break;
     case OPT_JIT: settings->jit.tier = parse_tier(state, text); break;
     case OPT_MARCH: settings->jit.march = text; break;

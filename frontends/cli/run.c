@@ -17,7 +17,8 @@ static double now(void) {
 
 static int status_of(NncStatus status, const NncError *error) {
     if (status == NNC_OK) return EXIT_DONE;
-    return report("%s", error->text);
+    report("%s", error->text);
+    return status == NNC_INTERRUPTED ? EXIT_STOPPED : EXIT_USER;
 }
 
 // Said before the C compiler is at work, which takes seconds.

@@ -51,6 +51,8 @@ typedef enum StmtKind {
     STMT_MINIMIZE, // minimize name over "pattern" with value { body }      train
     STMT_GROUP,    // group "pattern" { body }           train
     STMT_FREEZE,   // freeze "pattern"                   train
+    STMT_BEST,     // best = lowest name                train; name: val.accuracy
+    STMT_EXPECT,   // expect name < value               train
 } StmtKind;
 
 typedef struct Stmt {
@@ -65,6 +67,7 @@ typedef struct Stmt {
     const char *unit;  // LET in train: of a number, 256 MB; or NULL
     Span unit_span;
     const char *pattern;
+    const char *relation; // EXPECT: < <= > >=; BEST: lowest, highest, or NULL
     struct Stmt **body;
     int body_count;
     struct Stmt **otherwise; // IF

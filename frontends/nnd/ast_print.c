@@ -159,6 +159,14 @@ static void print_statement(Printer *p, const Stmt *stmt) {
     case STMT_FREEZE:
         print_pattern(out, "freeze ", stmt);
         return;
+    case STMT_BEST:
+        buf_printf(out, "best = %s%s%s", stmt->relation ? stmt->relation : "",
+                   stmt->relation ? " " : "", stmt->name);
+        return;
+    case STMT_EXPECT:
+        buf_printf(out, "expect %s %s ", stmt->name, stmt->relation);
+        expr_print(out, stmt->value);
+        return;
     case STMT_IF:
         print_if(p, stmt);
         return;

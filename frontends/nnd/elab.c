@@ -168,6 +168,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     eval_run = elab_model(e, model, data, false, module);
     elab_program(e, train, module, train_run, eval_run);
     elab_run_numbers(e, module);
+    if (train) elab_goals(e, train, module, eval_run);
     if (!elab_failed(e)) check_sets(e, module, model);
     return elab_failed(e) ? NULL : module;
 }

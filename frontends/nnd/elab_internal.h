@@ -17,6 +17,7 @@
 //   elab_optimizer.c  optimizers on flat vectors
 //   elab_freeze.c     train: what stays as it is
 //   elab_run.c        numbers of the run: epochs, steps, plateaus
+//   elab_goals.c      train: the best epoch, what is expected
 //   elab_example.c    one declaration alone
 #ifndef NNC_NND_ELAB_INTERNAL_H
 #define NNC_NND_ELAB_INTERNAL_H
@@ -376,6 +377,8 @@ const Stmt *data_each(const Decl *data, const char *input);
 Run *elab_model(Elab *, const Decl *model, const Decl *data, bool training, Module *);
 void elab_train_keys(Elab *, const Decl *train, Module *); // batch, epochs, seed, shuffle
 void elab_program(Elab *, const Decl *train, Module *, const Run *train_run, const Run *eval_run);
+// best, expect: what a run is measured by (elab_goals.c).
+void elab_goals(Elab *, const Decl *train, Module *, const Run *eval_run);
 Slot *optimizer_state(Elab *, Scope *, const Stmt *);
 Value optimizer_all(Elab *, Scope *, const Expr *call); // all(sum(g^2))
 

@@ -21,7 +21,8 @@ bool elab_set_value(Elab *e, const char *name, double *value) {
 
 // --- Data
 
-static const char *const data_keys[] = {"source", "each", "augment"};
+static const char *const data_keys[] = {"source", "each", "augment", "validation"};
+enum { DATA_KEYS = sizeof data_keys / sizeof *data_keys };
 
 static bool constant_argument(Elab *e, Scope *scope, const Expr *expr, NncArgument *argument) {
     Value value = elab_expr(e, scope, expr);
@@ -94,6 +95,18 @@ static void data_augment(Elab *e, Scope *scope, const Stmt *stmt, Module *module
     }
 }
 
+// A part of the training examples, or how many of them.
+static void data_validation(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
+    double number;
+    Value value = elab_expr(e, scope, stmt->value);
+    if (value_is_poison(value)) return;
+    if (value_number(value, &number) && number > 0 && (number < 1 || number == floor(number)))
+        module->validation = number;
+    else
+        elab_error(e, stmt->value->span,
+                   "validation is a part of the training examples, as 0.1, or how many of them");
+}
+
 void elab_data(Elab *e, const Decl *data, Module *module) {
     Scope *scope = scope_new(e, NULL);
     Map *seen = map_new(e->arena);
@@ -108,9 +121,11 @@ void elab_data(Elab *e, const Decl *data, Module *module) {
             data_augment(e, scope, stmt, module);
         } else if (!strcmp(key, "source")) {
             data_source(e, scope, stmt->value, module);
+        } else if (!strcmp(key, "validation")) {
+            data_validation(e, scope, stmt, module);
         } else {
             elab_unknown(e, *key ? stmt->name_span : stmt->span, "key of data",
-                         *key ? key : "like this", data_keys, 3);
+                         *key ? key : "like this", data_keys, DATA_KEYS);
         }
     }
 }

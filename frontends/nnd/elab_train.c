@@ -16,8 +16,8 @@
 // --- Keys
 
 static const char *const train_keys[] = {
-    "batch", "epochs",    "shuffle",  "seed",  "budget",  "accumulate", "precision",
-    "clip",  "optimizer", "minimize", "group", "plateau", "freeze"};
+    "batch", "accumulate", "epochs", "shuffle", "seed",      "budget",   "precision", "clip",
+    "best",  "patience",   "expect", "plateau", "optimizer", "minimize", "group",     "freeze"};
 enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
 
 static const char *const units[] = {"kB", "MB", "GB", "TB"};
@@ -90,6 +90,8 @@ static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
         if (integer_key(e, scope, stmt, 0, INT64_MAX, &value)) module->seed = value;
     } else if (!strcmp(stmt->name, "plateau")) {
         if (integer_key(e, scope, stmt, 1, 1 << 30, &value)) module->plateau = (int)value;
+    } else if (!strcmp(stmt->name, "patience")) {
+        if (integer_key(e, scope, stmt, 1, 1 << 30, &value)) module->patience = (int)value;
     } else if (!strcmp(stmt->name, "shuffle")) {
         if (elab_structural_bool(e, scope, stmt->value, &flag)) module->shuffle = flag;
     } else if (!strcmp(stmt->name, "accumulate")) {

@@ -134,6 +134,41 @@ static bool parse_group(Parser *p, Stmt *stmt) {
 // freeze = "freeze" STRING
 static bool parse_freeze(Parser *p, Stmt *stmt) { return parse_pattern(p, stmt); }
 
+// score = NAME "." NAME
+static bool parse_score(Parser *p, Stmt *stmt) {
+    const Token *split = parse_name(p, "a score, as val.accuracy");
+    if (!split || !lexer_expect(p->lexer, ".", "and a loss or metric, as in val.accuracy"))
+        return false;
+    const Token *name = parse_name(p, "the name of a loss or metric");
+    if (!name) return false;
+    stmt->name = arena_printf(p->arena, "%s.%s", split->text, name->text);
+    stmt->name_span = span_join(split->span, name->span);
+    return true;
+}
+
+static const char *take_any(Parser *p, const char *const *words, int count) {
+    for (int i = 0; i < count; i++)
+        if (lexer_take(p->lexer, words[i])) return words[i];
+    return NULL;
+}
+
+// best = "best" "=" [ "lowest" | "highest" ] score
+static bool parse_best(Parser *p, Stmt *stmt) {
+    static const char *const words[] = {"lowest", "highest"};
+    lexer_next(p->lexer);
+    stmt->relation = take_any(p, words, 2);
+    return parse_score(p, stmt);
+}
+
+// expect = "expect" score ( "<" | "<=" | ">" | ">=" ) expr
+static bool parse_expect(Parser *p, Stmt *stmt) {
+    static const char *const relations[] = {"<", "<=", ">", ">="};
+    if (!parse_score(p, stmt)) return false;
+    stmt->relation = take_any(p, relations, 4);
+    if (!stmt->relation) lexer_unexpected(p->lexer, "<, <=, > or >= after the score");
+    return stmt->relation && (stmt->value = parse_value(p));
+}
+
 #define IN(place) (1u << PLACE_##place)
 static const struct Keyword {
     const char *word;
@@ -156,6 +191,8 @@ static const struct Keyword {
     {"minimize", STMT_MINIMIZE, IN(TRAIN), "a train block", parse_minimize},
     {"group", STMT_GROUP, IN(TRAIN), "a train block", parse_group},
     {"freeze", STMT_FREEZE, IN(TRAIN), "a train block", parse_freeze},
+    {"best", STMT_BEST, IN(TRAIN), "a train block", parse_best},
+    {"expect", STMT_EXPECT, IN(TRAIN), "a train block", parse_expect},
 };
 
 // Does a word that begins a statement do so here? A name or a string behind it cannot go on an
@@ -165,6 +202,7 @@ static bool begins_keyword(Parser *p, const struct Keyword *keyword) {
     bool before_value =
         keyword->kind == STMT_OUTPUT || keyword->kind == STMT_LOSS || keyword->kind == STMT_METRIC;
     if (!lexer_is(p->lexer, keyword->word)) return false;
+    if (keyword->kind == STMT_BEST) return p->place == PLACE_TRAIN && second_is(p, "=");
     if (before_value && p->place == PLACE_MODEL) return !second_is(p, "=") && !second_is(p, "'");
     return second->kind == TOKEN_STRING ||
            (second->kind == TOKEN_NAME && !name_is_reserved(second->text));
@@ -291,7 +329,7 @@ static bool parse_plain(Parser *p, Stmt *stmt) {
 }
 
 // statement = param | state | use | input | target | output | loss | metric | each | augment
-//           | minimize | group | freeze | if | indexed | let | next | result
+//           | minimize | group | freeze | best | expect | if | indexed | let | next | result
 static Stmt *parse_statement(Parser *p) {
     Stmt *stmt = ARENA_NEW(p->arena, Stmt);
     Span start = lexer_peek(p->lexer)->span;

@@ -78,8 +78,8 @@ interrupt() { # SIGNAL: a run that would take long is stopped after its first re
     kill "-$1" "$run"
     wait "$run"
 }
-interrupted() { interrupt INT; [ $? -eq 1 ]; }
-ok "Ctrl-C ends it with status 1" interrupted
+interrupted() { interrupt INT; [ $? -eq 130 ]; }
+ok "Ctrl-C ends it with status 130" interrupted
 ok "and says how to go on" grep -q -- '--resume' stopped.err
 steps=$(grep -o 'step [0-9]*' stopped.err | grep -o '[0-9]*' | head -n 1)
 ok "from that step" "$nnc" train "$tiny" --epochs 100000 --resume --out stopped --steps "$((steps + 5))"

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+// The training loop: what is held out, the best epoch, an end for want of a better one, what is
+// expected; and that all of it is the same after any interruption.
+#include "rt_program.h"
+#include "scores.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+static const char *folder;
+
+static void set_up(void) { folder = rt_folder(); }
+static void tear_down(void) { rt_remove_folder(folder); }
+
+TestSuite(rt_loop, .init = set_up, .fini = tear_down);
+
+static char *train(const NncProgram *program, NncOptions options, NncStatus expected,
+                   NncError *error) {
+    char *text = NULL;
+    size_t size;
+    options.json = true;
+    options.report = open_memstream(&text, &size);
+    NncStatus status = nnc_train(program, &options, error);
+    fclose(options.report);
+    cr_assert_eq(status, expected, "status %d: %s", status, status ? error->text : "");
+    return text;
+}
+
+static void train_ok(const NncProgram *program, NncOptions options) {
+    NncError error;
+    free(train(program, options, NNC_OK, &error));
+}
+
+static NncProgram held_out_program(void) {
+    NncProgram program = rt_program(folder);
+    program.validation = 0.25;
+    program.best = "val.loss";
+    program.best_is_lowest = true;
+    return program;
+}
+
+// --- Holding out
+
+static NncSource open_source(double validation, long long seed, NncStatus expected) {
+    NncError error;
+    NncSource source;
+    NncProgram program = rt_program(folder);
+    cr_assert_eq(nnc_source_open(&source, &program.data, NULL, &error), NNC_OK);
+    cr_assert_eq(nnc_source_hold_out(&source, validation, seed, &error), expected);
+    return source;
+}
+
+// Which examples of the files a split has, as marks of `bit` in seen[RT_TRAIN].
+static void mark(const NncSource *source, NncSplit split, int bit, int *seen) {
+    long long before = -1;
+    for (long long i = 0; i < source->count[split]; i++) {
+        NncExample example = nnc_source_example(source, split, i);
+        cr_assert(example.split == NNC_SPLIT_TRAIN && example.index > before);
+        seen[example.index] |= bit;
+        before = example.index;
+    }
+}
+
+Test(rt_loop, each_example_is_trained_on_or_held_out) {
+    int seen[RT_TRAIN] = {0}, again[RT_TRAIN] = {0}, other[RT_TRAIN] = {0};
+    NncSource source = open_source(0.25, 5, NNC_OK);
+    cr_assert_eq(source.count[NNC_SPLIT_VALIDATION], 21);
+    cr_assert_eq(source.count[NNC_SPLIT_TRAIN], RT_TRAIN - 21);
+    mark(&source, NNC_SPLIT_TRAIN, 1, seen);
+    mark(&source, NNC_SPLIT_VALIDATION, 2, seen);
+    for (int i = 0; i < RT_TRAIN; i++)
+        cr_assert(seen[i] == 1 || seen[i] == 2);
+    nnc_source_close(&source);
+    source = open_source(21, 5, NNC_OK); // by their number: the same ones
+    mark(&source, NNC_SPLIT_VALIDATION, 2, again);
+    nnc_source_close(&source);
+    source = open_source(21, 6, NNC_OK);
+    mark(&source, NNC_SPLIT_VALIDATION, 2, other);
+    nnc_source_close(&source);
+    int same = 0, common = 0;
+    for (int i = 0; i < RT_TRAIN; i++) {
+        same += (seen[i] & again[i] & 2) != 0;
+        common += (seen[i] & other[i] & 2) != 0;
+    }
+    cr_assert_eq(same, 21);
+    cr_assert(common < 15, "%d of 21 are held out by two seeds", common);
+}
+
+Test(rt_loop, each_example_is_held_out_as_often) {
+    int times[RT_TRAIN] = {0};
+    for (long long seed = 0; seed < 400; seed++) {
+        NncSource source = open_source(0.25, seed, NNC_OK);
+        for (long long i = 0; i < source.count[NNC_SPLIT_VALIDATION]; i++)
+            times[nnc_source_example(&source, NNC_SPLIT_VALIDATION, i).index]++;
+        nnc_source_close(&source);
+    }
+    for (int i = 0; i < RT_TRAIN; i++) // 101 are to be expected, within 5 standard deviations
+        cr_assert(times[i] > 58 && times[i] < 145, "%d: %d times", i, times[i]);
+}
+
+Test(rt_loop, something_is_left_on_both_sides) {
+    NncSource source = open_source(0.001, 1, NNC_ERROR_VALUE);
+    nnc_source_close(&source);
+    source = open_source(RT_TRAIN, 1, NNC_ERROR_VALUE);
+    nnc_source_close(&source);
+    source = open_source(RT_TRAIN - 1, 1, NNC_OK);
+    cr_assert_eq(source.count[NNC_SPLIT_TRAIN], 1);
+    nnc_source_close(&source);
+}
+
+// --- Scores
+
+Test(rt_loop, scores_are_found_by_name_written_and_read) {
+    char *text = NULL;
+    size_t size;
+    NncBoard board = {0}, read;
+    NncProgram program = rt_program(folder);
+    nnc_scores_set(&board.of[NNC_SPLIT_TRAIN], "loss", 0.25);
+    nnc_scores_set(&board.of[NNC_SPLIT_VALIDATION], "loss", NAN);
+    nnc_scores_set(&board.of[NNC_SPLIT_VALIDATION], "accuracy", 1.0 / 3);
+    cr_assert_eq(*nnc_board_find(&board, "train.loss"), 0.25);
+    cr_assert_eq(*nnc_board_find(&board, "val.accuracy"), 1.0 / 3);
+    cr_assert_null(nnc_board_find(&board, "test.loss"));
+    cr_assert_null(nnc_board_find(&board, "train.accuracy"));
+    cr_assert_null(nnc_board_find(&board, "trainXloss"));
+    FILE *out = open_memstream(&text, &size);
+    nnc_board_write(out, &board);
+    fclose(out);
+    cr_assert(nnc_board_read(text, &program, &read), "%s", text);
+    cr_assert_eq(*nnc_board_find(&read, "train.loss"), 0.25);
+    cr_assert_eq(*nnc_board_find(&read, "val.accuracy"), 1.0 / 3);
+    cr_assert(isnan(*nnc_board_find(&read, "val.loss")));
+    cr_assert(!nnc_board_read("{\"train.loss\":1", &program, &read));
+    cr_assert(nnc_board_read("{\"speed\":1,\"val.speed\":2}", &program, &read));
+    cr_assert_eq(read.of[NNC_SPLIT_VALIDATION].count, 0);
+    free(text);
+}
+
+Test(rt_loop, what_is_better) {
+    NncProgram program = {.best_is_lowest = true};
+    cr_assert(nnc_score_is_better(&program, 1, NAN) && nnc_score_is_better(&program, 1, 2));
+    cr_assert(!nnc_score_is_better(&program, 2, 2) && !nnc_score_is_better(&program, NAN, 2));
+    cr_assert(!nnc_score_is_better(&program, NAN, NAN));
+    program.best_is_lowest = false;
+    cr_assert(nnc_score_is_better(&program, 3, 2) && !nnc_score_is_better(&program, 1, 2));
+}
+
+// --- Runs
+
+// Field `name` of the n-th event of a kind; NaN where there is none.
+static double field(const char *text, const char *event, int n, const char *name) {
+    char key[64];
+    snprintf(key, sizeof key, "\"event\":\"%s\"", event);
+    for (int i = 0; text && i <= n; i++)
+        if ((text = strstr(text, key))) text += strlen(key);
+    snprintf(key, sizeof key, "\"%s\":", name);
+    const char *found = text ? strstr(text, key) : NULL;
+    const char *end = text ? strchr(text, '\n') : NULL;
+    return found && found < end ? strtod(found + strlen(key), NULL) : NAN;
+}
+
+Test(rt_loop, what_is_held_out_is_measured_each_epoch_and_the_test_examples_at_the_end) {
+    NncError error;
+    NncProgram program = held_out_program();
+    char *text = train(&program, (NncOptions){.epochs = 4}, NNC_OK, &error);
+    cr_assert_eq(field(text, "epoch", 0, "step"), 8); // of 62 examples in batches of 8
+    cr_assert(strstr(text, "\"val\":{\"loss\":"), "%s", text);
+    const char *result = strstr(text, "\"event\":\"result\"");
+    cr_assert(result && strstr(text, "\"test\":{") > result, "%s", text);
+    // It is what `eval` says of the best checkpoint.
+    char *again = NULL;
+    size_t size;
+    NncOptions options = {.json = true,
+                          .checkpoint = "out/soft.best.safetensors",
+                          .report = open_memstream(&again, &size)};
+    cr_assert_eq(nnc_eval(&program, &options, &error), NNC_OK, "%s", error.text);
+    fclose(options.report);
+    char *test = strstr(again, "\"test\":{");
+    *strchr(test, '}') = 0;
+    cr_assert(strstr(result, test), "%s is not in %s", test, result);
+    free(text);
+    free(again);
+}
+
+// The score of each epoch is that of a table.
+static double table[32];
+static void eval_table(NncCtx *ctx) {
+    ((float *)ctx->output)[0] = 1;
+    ((float *)ctx->output)[1] = (float)table[ctx->step / 8 - 1];
+}
+
+static NncProgram table_program(void) {
+    static const double values[] = {0.2, 0.4, 0.3, 0.4, 0.5, 0.1, 0.2, 0.3, 0.9};
+    memcpy(table, values, sizeof values);
+    NncProgram program = held_out_program();
+    program.best = "val.accuracy";
+    program.best_is_lowest = false;
+    program.epochs = 9;
+    program.patience = 3;
+    program.function[NNC_EVAL].run = eval_table;
+    return program;
+}
+
+Test(rt_loop, training_ends_for_want_of_a_better_epoch) {
+    NncError error;
+    NncProgram program = table_program();
+    char *text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    cr_assert_eq(field(text, "stop", 0, "epoch"), 8, "%s", text);
+    cr_assert_eq(field(text, "stop", 0, "best_epoch"), 5);
+    cr_assert_eq(field(text, "result", 0, "epoch"), 5);
+    cr_assert_float_eq(field(text, "stop", 0, "value"), 0.5, 1e-6);
+    free(text);
+    program.patience = 0;
+    text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    cr_assert_eq(field(text, "result", 0, "epoch"), 9, "%s", text);
+    free(text);
+    program.best_is_lowest = true;
+    text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    cr_assert_eq(field(text, "result", 0, "epoch"), 6, "%s", text);
+    free(text);
+}
+
+Test(rt_loop, the_best_checkpoint_is_the_one_of_its_epoch) {
+    NncProgram program = table_program();
+    train_ok(&program, (NncOptions){.out = "whole"});
+    train_ok(&program, (NncOptions){.out = "five", .epochs = 5});
+    rt_expect_same_file("whole/soft.best.safetensors", "five/soft.best.safetensors");
+    rt_expect_same_file("five/soft.best.safetensors", "five/soft.safetensors");
+}
+
+static void expect_same_run(const char *out) {
+    char name[100];
+    snprintf(name, sizeof name, "%s/soft.safetensors", out);
+    rt_expect_same_file("whole/soft.safetensors", name);
+    snprintf(name, sizeof name, "%s/soft.best.safetensors", out);
+    rt_expect_same_file("whole/soft.best.safetensors", name);
+}
+
+Test(rt_loop, resuming_at_every_step_ends_the_same) {
+    NncProgram program = table_program();
+    train_ok(&program, (NncOptions){.out = "whole"});
+    for (int step = 1; step < 66; step += 4) {
+        train_ok(&program, (NncOptions){.out = "parts", .steps = step});
+        train_ok(&program, (NncOptions){.out = "parts", .steps = step + 2, .resume = true});
+        train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+        expect_same_run("parts");
+    }
+    // Once more: there is nothing left to do.
+    train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+    expect_same_run("parts");
+}
+
+static int evaluations;
+static void eval_and_signal(NncCtx *ctx) {
+    eval_table(ctx);
+    if (++evaluations == 8) raise(SIGTERM); // amid the third epoch's: there are 3 batches each
+}
+
+Test(rt_loop, interrupted_amid_the_evaluation_it_goes_on_with_that) {
+    NncError error;
+    NncProgram program = table_program();
+    train_ok(&program, (NncOptions){.out = "whole"});
+    program.function[NNC_EVAL].run = eval_and_signal;
+    free(train(&program, (NncOptions){.out = "parts", .command = "soft train --resume"},
+               NNC_INTERRUPTED, &error));
+    cr_assert_str_eq(error.text,
+                     "interrupted after step 24; parts/soft.safetensors has everything, "
+                     "to go on: soft train --resume");
+    char *text = train(&program, (NncOptions){.out = "parts", .resume = true}, NNC_OK, &error);
+    cr_assert_eq(field(text, "epoch", 0, "epoch"), 3);
+    cr_assert_eq(field(text, "epoch", 0, "step"), 24);
+    free(text);
+    expect_same_run("parts");
+}
+
+static int steps_until_kill;
+static void train_and_die(NncCtx *ctx) {
+    rt_train(ctx);
+    if (--steps_until_kill == 0) raise(SIGKILL);
+}
+
+// A process of its own, killed at a step.
+static void train_killed(NncProgram program, NncOptions options, int step) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        NncError error;
+        options.quiet = true;
+        program.function[NNC_TRAIN].run = train_and_die;
+        steps_until_kill = step;
+        nnc_train(&program, &options, &error);
+        _exit(1);
+    }
+    int status;
+    cr_assert(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+}
+
+Test(rt_loop, killed_at_twenty_random_steps_it_ends_the_same) {
+    NncDraw draw = nnc_draw(2026, 11, 23);
+    NncProgram program = table_program();
+    train_ok(&program, (NncOptions){.out = "whole"});
+    for (int i = 0; i < 20; i++) {
+        char out[32];
+        snprintf(out, sizeof out, "killed%d", i);
+        NncOptions options = {.out = out, .save_every = 1 + nnc_draw_below(&draw, 6)};
+        int step = (int)options.save_every + 1 + (int)nnc_draw_below(&draw, 40);
+        train_killed(program, options, step); // after the first checkpoint
+        options.resume = true;
+        train_killed(program, options, 1 + (int)nnc_draw_below(&draw, 8)); // and again
+        train_ok(&program, options);
+        expect_same_run(out);
+    }
+}
+
+Test(rt_loop, expectations_are_checked_at_the_end) {
+    static const NncExpect expect[] = {{"test.accuracy", ">", 0.1},
+                                       {"train.loss", "<=", 1e9},
+                                       {"val.accuracy", "<", 0.5},
+                                       {"val.accuracy", ">=", 0.5},
+                                       {"val.speed", ">", 0}};
+    NncError error;
+    NncProgram program = table_program();
+    program.expect = expect;
+    program.expect_count = 2;
+    char *text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    cr_assert(strstr(text, "{\"event\":\"expect\",\"score\":\"train.loss\",\"relation\":\"<=\","
+                           "\"than\":1e+09,\"value\":"),
+              "%s", text);
+    free(text);
+    program.expect_count = 5;
+    text = train(&program, (NncOptions){.out = "five"}, NNC_UNMET, &error);
+    cr_assert_str_eq(error.text, "not met: 2 of 5 expectations, the first is val.accuracy < 0.5");
+    cr_assert(strstr(text, "\"event\":\"done\""), "%s", text);
+    free(text);
+    // A run that is ended before its time is not judged.
+    free(train(&program, (NncOptions){.out = "five", .steps = 20}, NNC_OK, &error));
+}
+
+Test(rt_loop, another_rule_for_the_best_begins_anew) {
+    NncError error;
+    NncProgram program = table_program();
+    train_ok(&program, (NncOptions){.epochs = 2});
+    program.best = "val.loss";
+    char *text = train(&program, (NncOptions){.resume = true, .epochs = 9}, NNC_OK, &error);
+    cr_assert_eq(field(text, "result", 0, "epoch"), 3, "%s", text); // the loss is 1 ever after
+    free(text);
+}
