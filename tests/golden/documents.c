@@ -101,6 +101,7 @@ static void check_document(const char *path, int least_programs) {
 
 Test(documents, readme) { check_document("README.md", 1); }
 Test(documents, language) { check_document("docs/LANGUAGE.md", 1); }
+Test(documents, training) { check_document("docs/TRAINING.md", 1); }
 Test(documents, tutorial) { check_document("docs/TUTORIAL.md", 8); }
 
 // --- The worked example

@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The training loop from outside: validation, the best epoch, expectations, kills.
+. "$2/tests/e2e/lib.sh"
+sed 's/test = 96)/test = 96); validation = 0.1/
+     s/epochs = 2;/epochs = 8; best = val.accuracy; patience = 3;/
+     s/lr = 1e-3/lr = 5e-3/' "$e2e/tiny.nnd" >loop.nnd
+
+ok "trains" "$nnc" train loop.nnd --json --out whole
+ok "builds the program" "$nnc" build loop.nnd -o loop
+ok "which trains the same" sh -c './loop train --json --out built >built.json && cmp whole/loop.safetensors built/loop.safetensors'
+ok "and has the same best epoch" cmp whole/loop.best.safetensors built/loop.best.safetensors
+ok "measures what is held out" less 0 "$(field built.json epoch accuracy)"
+ok "the result is that of the best checkpoint" sh -c "./loop eval --checkpoint built/loop.best.safetensors --json |
+    grep -o '\"test\":{[^}]*}' >eval.txt && grep -F -f eval.txt built.json | grep -q result"
+
+killed() { # N: a run that is killed again and again, and ends with the same bits
+    draw=$1 out=killed$1
+    ./loop train --out "$out" --steps 1 || return 1 # something to go on from
+    for _ in 1 2; do
+        draw=$((draw * 1103515245 % 2147483648 + 12345))
+        ./loop train --out "$out" --resume --save-every $((draw / 8 % 7 + 1)) &
+        run=$!
+        sleep "0.$((draw / 65536 % 25 + 2))"
+        kill -KILL "$run"
+        wait "$run"
+    done
+    ./loop train --out "$out" --resume && cmp whole/loop.safetensors "$out/loop.safetensors" &&
+        cmp whole/loop.best.safetensors "$out/loop.best.safetensors"
+}
+all_killed() { for i in 1 2 3 4 5 6 7 8 9 10; do killed "$i" || return 1; done; }
+ok "killed at twenty times, it ends with the same bits" all_killed
+
+stop() { # a run that would take long is stopped after its first report
+    ./loop train --epochs 100000 --out "a place" --report-every 10 --json >stopped.json 2>stopped.err &
+    run=$!
+    for _ in $(seq 200); do
+        grep -q '"event":"step"' stopped.json && break
+        sleep 0.1
+    done
+    kill -TERM "$run"
+    wait "$run"
+    [ $? -eq 130 ]
+}
+sed 's/patience = 3/patience = 100000/' loop.nnd >long.nnd
+"$nnc" build long.nnd -o loop
+ok "SIGTERM ends it with status 130" stop
+going_on() {
+    eval "$(sed 's/.*to go on: //' stopped.err) --steps 1" >going.json
+    grep '"event":"resume","checkpoint":"a place/long.safetensors"' going.json
+}
+ok "and the command that it gives goes on" going_on
+
+expecting() { # EXPECTATION
+    sed "s/batch = 16;/batch = 16; $1;/" loop.nnd >expecting.nnd
+    "$nnc" train expecting.nnd --jit tcc --epochs 1 --out expecting
+}
+ok "an expectation that is met" expecting 'expect val.loss < 100; expect test.accuracy >= 0'
+ok "one that is not" fails 1 'not met: 1 of 2 .*test.accuracy > 1' expecting 'expect val.loss < 100; expect test.accuracy > 1'
+ok "names it in a line" grep -q 'expect test.accuracy > 1: NOT MET, it is 0' out.log
+ok "and leaves the checkpoint" "$nnc" eval expecting.nnd --jit tcc --checkpoint expecting/expecting.safetensors
+ok "more validation than there is" fails 1 'validation = 640 takes 640 of the 640' \
+    sh -c "sed 's/validation = 0.1/validation = 640/' loop.nnd >none.nnd; '$nnc' train none.nnd --jit tcc"
+plan
