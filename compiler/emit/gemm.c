@@ -114,11 +114,14 @@ static void call(Gemm *g, int rows, const Block *columns) {
 // Packed rows lie block by block, from the tile's first row on.
 static void step_packed(Gemm *g, const Digit *m) {
     Digit other = *m;
-    const Dim *k = &last(&g->tiling->k)->extent;
+    const char *k = dim_as_c(g->arena, last(&g->tiling->k)->extent);
     other.stride[SIDE_A] = 0;
     step(g, &other, "row");
-    g->at.side[SIDE_A] = arena_printf(g->arena, "%s + (row - row_start) * (%s)", g->at.side[SIDE_A],
-                                      dim_as_c(g->arena, *k));
+    g->at.side[SIDE_A] =
+        arena_printf(g->arena,
+                     g->tiling->pairs ? "%s + (row - row_start) * ((%s + 1) / 2 * 2)"
+                                      : "%s + (row - row_start) * (%s)",
+                     g->at.side[SIDE_A], k);
 }
 
 // A block of `rows` from `row` on; where there are not as many today, one row at a time.
@@ -201,13 +204,27 @@ static void print_rows(Gemm *g, const Block *columns) {
 
 // --- Widening: what the blocks read of an operand that is kept as bf16
 
+// Of a single matrix' rows (b: columns), those of the tile at hand.
 static void widen(Gemm *g, Side side) {
-    const char *name = side == SIDE_A ? "a" : "b";
-    int64_t low, high;
-    tiling_widened_reach(g->tiling, side, &low, &high);
-    line(g, arena_printf(g->arena, "nnc_widen(narrow_%s%s + %lld, %s + %lld, %lld);", name,
-                         g->at.side[side], (long long)low, name, (long long)low,
-                         (long long)(high - low + 1)));
+    const Tiling *t = g->tiling;
+    const Digits *own = side == SIDE_A ? &t->m : &t->n;
+    const char *name = side == SIDE_A ? "a" : "b", *unit = side == SIDE_A ? "row" : "column";
+    int64_t low, high, stride = last(own)->stride[side];
+    tiling_widened_reach(t, side, &low, &high);
+    const char *start = arena_printf(g->arena, "%lld", (long long)low);
+    const char *count = arena_printf(g->arena, "%lld", (long long)(high - low + 1));
+    bool tiles = (side == SIDE_A ? t->row_tiles : t->column_tiles) > 1;
+    if (tiles && own->count == 1 && stride > 0 && (side == SIDE_A || t->dot)) {
+        const Cut *cut = side == SIDE_A ? &t->row : &t->column;
+        line(g, arena_printf(g->arena, "const int %s_low = %s, %s_high = %s;", name,
+                             cut_at(g->arena, cut, arena_printf(g->arena, "%s_first", unit)), name,
+                             cut_at(g->arena, cut, arena_printf(g->arena, "%s_last", unit))));
+        start = arena_printf(g->arena, "%s + %s_low * %lld", start, name, (long long)stride);
+        count = arena_printf(g->arena, "%s - (%lld - (%s_high - %s_low)) * %lld", count,
+                             (long long)extent(g, own), name, name, (long long)stride);
+    }
+    line(g, arena_printf(g->arena, "nnc_widen(narrow_%s%s + %s, %s + %s, %s);", name,
+                         g->at.side[side], start, name, start, count));
 }
 
 // Both operands, or those that are the same for all matrices; the blocks find them without an
@@ -483,8 +500,11 @@ static void print_operand(Gemm *g, Side side) {
         tiling_widened_reach(t, side, &low, &high);
         at = tiling_widened_start(t, side) - low;
     }
-    line(g, arena_printf(g->arena, "float *const %s = %s + %lld;", name,
-                         buffer_address(g->arena, g->kernel->packed), (long long)at));
+    const char *there = buffer_address(g->arena, g->kernel->packed);
+    line(g, arena_printf(g->arena,
+                         t->pairs ? "unsigned short *const %s = (unsigned short *)(%s + %lld);"
+                                  : "float *const %s = %s + %lld;",
+                         name, there, (long long)at));
 }
 
 void gemm_body(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel) {

@@ -36,3 +36,51 @@ static inline __attribute__((unused)) void nnc_transpose4_wide(const unsigned sh
         *(nnc_v4 *)(rows + 4 * i) = nnc_wide4(from + i * step);
     nnc_transpose4(rows, 4, to, width);
 }
+
+// Pairs of neighbours along k, each in 32 bits, the first in the lower half. They may lie at any address.
+typedef int nnc_p4 __attribute__((vector_size(16), aligned(2), may_alias));
+typedef int nnc_p8 __attribute__((vector_size(32), aligned(2), may_alias));
+typedef int nnc_p16 __attribute__((vector_size(64), aligned(2), may_alias));
+typedef int nnc_p1 __attribute__((aligned(2), may_alias));
+#define NNC_UPPER (-65536)
+
+// c + a * b of the second elements, then of the first: nnc_dot2. The instruction takes denormals for
+// zero. Without it the same is computed in two steps of floats, of which a product is exact.
+#ifdef __AVX512BF16__
+#define NNC_DOT2(c, a, b) __asm__("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b))
+#else
+#define NNC_DOT2(c, a, b)                                                                            \
+    (c += (__typeof__(c))((a) & NNC_UPPER) * (__typeof__(c))((b) & NNC_UPPER),                       \
+     c += (__typeof__(c))((a) << 16) * (__typeof__(c))((b) << 16))
+#endif
+
+// In all lanes: a pair; one element, with zero as the second; and what is computed with them.
+#define NNC_PAIRS(lanes)                                                                             \
+    static inline __attribute__((always_inline, unused)) nnc_p##lanes nnc_pair##lanes(               \
+        const unsigned short *from) {                                                                \
+        return (nnc_p##lanes){0} + *(const nnc_p1 *)from;                                            \
+    }                                                                                                \
+    static inline __attribute__((always_inline, unused)) nnc_p##lanes nnc_half##lanes(               \
+        const unsigned short *from) {                                                                \
+        return (nnc_p##lanes){0} + *from;                                                            \
+    }                                                                                                \
+    static inline __attribute__((always_inline, unused)) nnc_v##lanes nnc_dot2_##lanes(              \
+        nnc_v##lanes c, nnc_p##lanes a, nnc_p##lanes b) {                                            \
+        NNC_DOT2(c, a, b);                                                                           \
+        return c;                                                                                    \
+    }
+NNC_PAIRS(4)
+NNC_PAIRS(8)
+NNC_PAIRS(16)
+#undef NNC_PAIRS
+
+// Four rows of four pairs, `step` apart, become four columns, `width` apart.
+static inline __attribute__((unused)) void nnc_transpose4_pairs(const unsigned short *from, long long step,
+                                                                unsigned short *to, long long width) {
+    nnc_p4 pairs[4], turned[4];
+    for (int i = 0; i < 4; i++)
+        pairs[i] = *(const nnc_p4 *)(from + i * step);
+    nnc_transpose4((const float *)pairs, 4, (float *)turned, 4);
+    for (int i = 0; i < 4; i++)
+        *(nnc_p4 *)(to + i * width) = turned[i];
+}

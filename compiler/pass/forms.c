@@ -12,6 +12,7 @@
 enum {
     COPY_COST = 40, // of an element that is stored and loaded again, in multiplications
     WIDEN_COST = 4, // of one that is loaded as bf16 and stored in the cache as f32
+    LONG_COST = 20, // of one that goes through memory, as they do not fit
 };
 
 // --- What the operands and the output walk through
@@ -122,6 +123,7 @@ static bool packs_rows(const Tiling *t) {
     double columns = digits_total(&t->n, t->batch);
     if (t->flat || t->m.count > 1 || t->k.count > 1 || !tiling_is_single(t)) return false;
     if (m->stride[SIDE_A] != 1 || !dim_is_const(m->extent) || columns < LEAST_COLUMNS) return false;
+    if (t->pairs) return k->stride[SIDE_A] != 1;
     return crowds_along(k->stride[SIDE_A], digits_extent(&t->k, t->batch)) &&
            (t->packed || columns * digits_total(&t->k, t->batch) <= FITS);
 }
@@ -135,23 +137,70 @@ static bool is_flat(const Tiling *t, int most) {
            digits_total(&t->m, t->batch) <= 3 * most;
 }
 
-// Elements of a or b that are widened, again for each tile of a single matrix, or for each of
-// several.
+// Blocks that read all of k walk through both operands from end to end, over and over.
+static bool is_long(const Tiling *t) {
+    enum { CACHED = 32 * 1024, LEAST_STEP = 16 }; // floats; multiplications of one chain
+    double step = digits_total(&t->k, t->batch) / (double)dim_eval(t->k.at[0].extent, t->batch);
+    bool whole = digits_extent(&t->n, t->batch) % t->lanes == 0; // no column is computed twice
+    if (!dim_at_least(t->k.at[0].extent, 1)) return false;       // a sum of nothing is stored, too
+    return t->k.count > 1 && step >= LEAST_STEP && digits_last(&t->n)->stride[SIDE_C] == 1 &&
+           whole &&
+           (digits_total(&t->m, t->batch) + digits_total(&t->n, t->batch)) *
+                   digits_total(&t->k, t->batch) >
+               CACHED;
+}
+
+// --- Operands in bf16
+
+static bool is_bf16(const Tiling *t, Side side) { return t->base[side]->dtype == DT_BF16; }
+
+// What it costs to widen a or b, with all that lies between what is read: again for each tile of a
+// single matrix, or for each of several, and for each step.
 static double widening(const Tiling *t, Side side) {
-    if (t->base[side]->dtype != DT_BF16) return 0;
-    double again = tiling_is_single(t) && side == SIDE_B ? MOST_TILES : 1;
-    const Digits *own = side == SIDE_A ? &t->m : &t->n;
-    return WIDEN_COST * again * digits_total(&t->g, t->batch) * digits_total(own, t->batch) *
-           digits_total(&t->k, t->batch);
+    enum { CACHED = 256 * 1024 }; // floats
+    int64_t low, high;
+    if (!is_bf16(t, side)) return 0;
+    tiling_widened_reach(t, side, &low, &high);
+    double span = (double)(high - low + 1), times = digits_total(&t->g, t->batch);
+    if (t->stepwise) times *= (double)dim_eval(t->k.at[0].extent, t->batch);
+    bool single = tiling_is_single(t), cached = span / (single ? MOST_TILES : 1) <= CACHED;
+    return (cached ? WIDEN_COST : LONG_COST) * (single ? 4 : 1) * times * span;
+}
+
+// Blocks of the outer form read rows of b as bf16: widening a vector is little beside what it is
+// multiplied with. An element of a is not, and is used again for each panel: it is widened before,
+// unless that is dearer. `multiplying` is what it costs to multiply floats; returns what it does.
+static double read_narrow(Tiling *t, double multiplying) {
+    enum { PAIRS = 2 };
+    if (t->pairs) {
+        t->narrow[SIDE_A] = t->narrow[SIDE_B] = true;
+        return multiplying / PAIRS;
+    }
+    t->narrow[SIDE_B] = is_bf16(t, SIDE_B) && !t->packed;
+    if (t->narrow[SIDE_B]) multiplying *= (t->row.size + 1.5) / t->row.size;
+    if (!is_bf16(t, SIDE_A) || t->packed_rows) return multiplying;
+    double widened = widening(t, SIDE_A), narrow = 0.7 * multiplying;
+    t->narrow[SIDE_A] = narrow < widened;
+    return multiplying + (narrow < widened ? narrow : widened);
+}
+
+// May a and packed columns of b be multiplied in pairs? Neighbours along k lie together in a, in
+// memory or where its rows are packed.
+static bool can_pair(const Tiling *t) {
+    const Digit *k = digits_last(&t->k);
+    if (!is_bf16(t, SIDE_A) || !is_bf16(t, SIDE_B)) return false;
+    if (digits_extent(&t->n, t->batch) < 4 || t->flat) return false;
+    if (t->k.count > 1 && !dim_is_const(k->extent)) return false;
+    return t->packed_rows || k->stride[SIDE_A] == 1;
 }
 
 // As many rows as leave registers for what is loaded. Returns its cost in multiplications, -1: it
 // cannot read b.
-static double choose_outer(const Target *target, Tiling *t, bool pack) {
+static double choose_outer(const Target *target, Tiling *t, bool pack, bool pairs) {
     const Digit *n = digits_last(&t->n), *m = digits_last(&t->m), *k = digits_last(&t->k);
     double columns = (double)digits_extent(&t->n, t->batch), cost = 0;
     if (!pack && n->stride[SIDE_B] != 1 && columns > 1) return -1;
-    t->packed = pack;
+    t->packed = pack, t->pairs = t->dot2 = pairs;
     t->packed_rows = columns > 1 && packs_rows(t);
     bool narrow = (t->packed_rows && !pack) || crowds(m->stride[SIDE_A]); // few rows at a time
     t->vectors = columns == 1 ? 1 : target->registers > 16 && narrow ? 3 : 2;
@@ -161,6 +210,7 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
         t->flat ? (int64_t)digits_total(&t->m, t->batch) : digits_extent(&t->m, t->batch), most);
     if (t->packed_rows && t->row.count % 2) // blocks of rows are all that threads share
         t->row = cut_in(digits_extent(&t->m, t->batch), t->row.count + 1);
+    if (pairs && !(target->dot2 && can_pair(t))) return -1;
     t->panels = (int)(columns / (t->vectors * t->lanes));
     double used = fill(columns, columns < t->lanes ? 1 : t->lanes) * busy(t->row.size * t->vectors);
     used *= (double)digits_extent(&t->k, t->batch) / ((double)digits_extent(&t->k, t->batch) + 0.5);
@@ -180,24 +230,26 @@ static double choose_outer(const Target *target, Tiling *t, bool pack) {
         cost += 10 * digits_total(&t->k, t->batch) * digits_total(&t->m, t->batch);
     else if (crowds(k->stride[SIDE_A]) && digits_extent(&t->k, t->batch) > 64)
         used /= 1.6;
-    if (!pack) cost += widening(t, SIDE_B);
-    if (!t->packed_rows) cost += widening(t, SIDE_A);
-    return cost + tiling_multiplications(t) / used;
+    t->stepwise = !pack && is_long(t);
+    return cost + read_narrow(t, tiling_multiplications(t) / used);
 }
 
 // Each step loads a vector of each column, then one of each row that meets them all. Four columns
 // are added up together.
-static double choose_dot(const Target *target, Tiling *t) {
+static double choose_dot(const Target *target, Tiling *t, bool pairs) {
     const Digit *k = digits_last(&t->k);
-    double length = (double)digits_extent(&t->k, t->batch);
-    if (!dim_is_const(k->extent) || length < 4) return -1;
+    double length = (double)digits_extent(&t->k, t->batch), step = pairs ? 2 : 1;
+    if (!dim_is_const(k->extent) || length < 4 * step) return -1;
+    if (pairs && !(is_bf16(t, SIDE_A) && is_bf16(t, SIDE_B))) return -1;
     if (k->stride[SIDE_A] != 1 || k->stride[SIDE_B] != 1) return -1;
     t->dot = true;
-    while (t->lanes > length)
+    t->pairs = t->narrow[SIDE_A] = t->narrow[SIDE_B] = pairs, t->dot2 = pairs && target->dot2;
+    while (t->lanes * step > length)
         t->lanes /= 2;
     t->row = cut_evenly(digits_extent(&t->m, t->batch), target->registers > 16 ? 6 : 2);
     t->column = cut_evenly(digits_extent(&t->n, t->batch), 4);
-    double used = fill(length, t->lanes) * busy(t->row.size * t->column.size) * 0.95;
+    double used = fill(length, t->lanes * step) * busy(t->row.size * t->column.size) * 0.95;
+    if (pairs) used *= t->dot2 ? 2 : 0.7; // else halves of what is loaded are taken apart
     used *= t->lanes / (double)target->lanes;
     if (crowds(digits_last(&t->m)->stride[SIDE_A]) || crowds(digits_last(&t->n)->stride[SIDE_B]))
         used *= 0.8;
@@ -205,14 +257,20 @@ static double choose_dot(const Target *target, Tiling *t) {
                                             digits_total(&t->m, t->batch) *
                                             digits_total(&t->n, t->batch)) /
                used +
-           widening(t, SIDE_A) + widening(t, SIDE_B);
+           (pairs ? 0 : widening(t, SIDE_A) + widening(t, SIDE_B));
 }
 
 double form_make(const Problem *p, int form, Tiling *t) {
     *t = (Tiling){.swapped = form % 2, .plain = p->plain, .batch = p->batch};
     t->lanes = p->target->lanes;
     if ((t->swapped && !p->plain) || !find_digits(p, t)) return -1;
-    return form / 2 < 2 ? choose_outer(p->target, t, form / 2) : choose_dot(p->target, t);
+    switch (form / 2) {
+    case 2:
+    case 4:
+        return choose_dot(p->target, t, form / 2 == 4);
+    default:
+        return choose_outer(p->target, t, form / 2 > 0, form / 2 == 3);
+    }
 }
 
 // --- Reads
@@ -298,8 +356,11 @@ enum { WAYS = 4 };
 static const char *candidate_name(int form, int way) {
     static const char *const names[WAYS][FORMS] = {
 #define WAY(how)                                                                                   \
-    {"outer" how, "outer, swapped" how, "packed" how, "packed, swapped" how,                       \
-     "dot" how,   "dot, swapped" how}
+    {"outer" how,        "outer, swapped" how,                                                     \
+     "packed" how,       "packed, swapped" how,                                                    \
+     "dot" how,          "dot, swapped" how,                                                       \
+     "packed pairs" how, "packed pairs, swapped" how,                                              \
+     "dot of pairs" how, "dot of pairs, swapped" how}
         WAY(", a and b stored"),
         WAY(", b stored"),
         WAY(", a stored"),

@@ -24,7 +24,7 @@ bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, cons
 // --- For tiles
 
 enum {
-    FORMS = 6,       // outer, packed, dot; each also swapped
+    FORMS = 10,      // outer, packed, dot, packed pairs, dot of pairs; each also swapped
     MOST_TILES = 16, // of one product
 };
 

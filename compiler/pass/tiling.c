@@ -51,9 +51,21 @@ void tiling_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high) 
 
 int tiling_panel(const Tiling *tiling) { return tiling->vectors * tiling->lanes; }
 
+// Of the last digit of k, in what is packed: whole pairs.
+static int64_t packed_extent(const Tiling *tiling) {
+    int64_t extent = digits_extent(&tiling->k, tiling->batch);
+    return tiling->pairs ? extent + extent % 2 : extent;
+}
+
+// Floats along k of what is packed: a pair takes the place of one.
+static int64_t packed_length(const Tiling *tiling) {
+    int64_t outer =
+        (int64_t)digits_total(&tiling->k, tiling->batch) / digits_extent(&tiling->k, tiling->batch);
+    return outer * packed_extent(tiling) / (tiling->pairs ? 2 : 1);
+}
+
 int64_t tiling_panel_elements(const Tiling *tiling) {
-    return tiling->packed ? (int64_t)digits_total(&tiling->k, tiling->batch) * tiling_panel(tiling)
-                          : 0;
+    return tiling->packed ? packed_length(tiling) * tiling_panel(tiling) : 0;
 }
 
 void tiling_widened_reach(const Tiling *tiling, Side side, int64_t *low, int64_t *high) {
@@ -78,7 +90,7 @@ static int64_t widened_elements(const Tiling *tiling, Side side) {
 static int64_t rows_end(const Tiling *tiling) { // behind the panel and the rows
     int64_t blocks = (tiling->row.count + tiling->row_tiles - 1) / tiling->row_tiles;
     int64_t rows = tiling->packed_rows ? blocks * tiling->row.size : 0;
-    return tiling_panel_elements(tiling) + rows * (int64_t)digits_total(&tiling->k, tiling->batch);
+    return tiling_panel_elements(tiling) + rows * packed_length(tiling);
 }
 
 int64_t tiling_widened_start(const Tiling *tiling, Side side) {
@@ -197,25 +209,12 @@ static void pack(Tiling *t) {
     for (int i = t->k.count - 1; i >= 0; i--) {
         t->k.at[i].unpacked = t->k.at[i].stride[SIDE_B];
         t->k.at[i].stride[SIDE_B] = stride;
-        stride *= dim_eval(t->k.at[i].extent, t->batch);
+        stride *= i + 1 == t->k.count ? packed_extent(t) : dim_eval(t->k.at[i].extent, t->batch);
     }
     for (int i = 0; i < t->g.count; i++) {
         t->g.at[i].unpacked = t->g.at[i].stride[SIDE_B];
         t->g.at[i].stride[SIDE_B] = 0;
     }
-}
-
-// Blocks that read all of k walk through both operands from end to end, over and over.
-static bool is_long(const Tiling *t) {
-    enum { CACHED = 32 * 1024, LEAST_STEP = 16 }; // floats; multiplications of one chain
-    double step = digits_total(&t->k, t->batch) / (double)dim_eval(t->k.at[0].extent, t->batch);
-    bool whole = digits_extent(&t->n, t->batch) % t->lanes == 0; // no column is computed twice
-    if (!dim_at_least(t->k.at[0].extent, 1)) return false;       // a sum of nothing is stored, too
-    return t->k.count > 1 && step >= LEAST_STEP && digits_last(&t->n)->stride[SIDE_C] == 1 &&
-           whole &&
-           (digits_total(&t->m, t->batch) + digits_total(&t->n, t->batch)) *
-                   digits_total(&t->k, t->batch) >
-               CACHED;
 }
 
 const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
@@ -235,8 +234,8 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     choose_tiles(kernel, tiling);
     if (p.in_scratch && tiling_is_single(tiling)) place_tile(tiling);
     if (tiling->packed) pack(tiling);
-    tiling->stepwise = !tiling->dot && !tiling->packed && is_long(tiling);
-    tiling->widened[SIDE_A] = tiling->base[SIDE_A]->dtype == DT_BF16 && !tiling->packed_rows;
-    tiling->widened[SIDE_B] = tiling->base[SIDE_B]->dtype == DT_BF16 && !tiling->packed;
+    for (int side = 0; side < 2; side++)
+        tiling->widened[side] = tiling->base[side]->dtype == DT_BF16 && !tiling->narrow[side] &&
+                                !(side == SIDE_A ? tiling->packed_rows : tiling->packed);
     return tiling;
 }

@@ -32,8 +32,12 @@ typedef struct Tiling {
     int64_t batch;       // N at most
     const Node *base[2]; // what a and b are read from, and
     int64_t offset[2];   // from which element on
-    bool widened[2]; // a, b: bf16 that is made f32 in scratch memory, what the blocks of one matrix
-                     // (and one step) read at a time; b that is packed is widened on the way
+    bool narrow[2];      // a, b: the blocks read bf16
+    bool pairs;      // both are, and two neighbours along k are one step: the upper halves of 32
+                     // bits are multiplied, then the lower ones
+    bool dot2;       // that is one instruction, nnc_dot2
+    bool widened[2]; // bf16 that is made f32 in scratch memory, what the blocks of one matrix
+                     // (and one step) read at a time; what is packed is widened on the way
     Digits g, m, n, k;
     Cut row;                     // the last digit of m; flat: all of it
     Cut column;                  // dot: the last digit of n

@@ -15,7 +15,7 @@
 #include "support/buf.h"
 #include <stdbool.h>
 
-enum { MOST_CANDIDATES = 25 };
+enum { MOST_CANDIDATES = 41 };
 
 typedef struct Candidate {
     const char *name;

@@ -13,6 +13,7 @@ typedef struct Target {
     int lanes;     // floats in a vector register; 0: no vectors in emitted code, products are the
                    // runtime's (the instant tier: its compiler knows neither)
     int registers; // vector registers
+    bool dot2;     // has an instruction that multiplies pairs of bf16 and adds both products up
     bool separate; // one kernel for each operator (target_baseline)
     bool alone;    // no library is called: for programs that carry none
     const char

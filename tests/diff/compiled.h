@@ -20,6 +20,8 @@ typedef struct Case { // one graph, compiled
     int64_t batch;      // BATCH, as long as nobody says otherwise
     const char *march;  // native, likewise
     bool any_choice;    // where there are several ways, any, not the cheapest
+    bool rounded;       // some of its values are kept as bf16
+    bool dot2;          // pairs of those are multiplied as by an instruction for that, if only in C
     bool separate;      // each operator a kernel of its own (target_baseline)
     bool again;         // as much as there is to be won is computed twice (pass/again.h)
     double tolerance;   // of a tensor's largest value: 2e-4, likewise

@@ -4,6 +4,7 @@
 #include "random_internal.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { MAX_ELEMENTS = 600, TRIES = 6, STATES = 3 };
 
@@ -311,4 +312,34 @@ const double **random_leaves(Arena *arena, const Graph *graph, int64_t n, uint64
         leaf[id] = value;
     }
     return leaf;
+}
+
+static bool rounds(uint64_t *state, const Node *node, bool inner) {
+    bool leaf = node->op == OP_input || node->op == OP_param || node->op == OP_state;
+    if (node->dtype != DT_F32 || node->shape.rank == 0 || node->op == OP_const) return false;
+    return leaf ? next(state) % 4 != 0 : inner && next(state) % 4 == 0;
+}
+
+Graph *random_rounded(Arena *arena, const Graph *graph, uint64_t seed, bool inner) {
+    Graph *to = graph_new(arena, graph->name);
+    const Node **made = ARENA_ARRAY(arena, const Node *, graph->node.count);
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        const Node **in = ARENA_ARRAY(arena, const Node *, node->in_count + 1);
+        for (int i = 0; i < node->in_count; i++)
+            in[i] = made[node->in[i]->id];
+        made[id] = node_rebuild(to, node, in);
+        if (rounds(&seed, node, inner))
+            made[id] = node_cast(to, DT_F32, node_cast(to, DT_BF16, made[id]));
+    }
+    for (int i = 0; i < graph->root.count; i++) {
+        const Root *root = &graph->root.at[i];
+        const Node *leaf = NULL;
+        for (int id = 0; root->leaf && id < to->node.count; id++)
+            if (to->node.at[id]->op == root->leaf->op &&
+                !strcmp(to->node.at[id]->attr->name, root->leaf->attr->name))
+                leaf = to->node.at[id];
+        graph_add_root(to, root->kind, root->name, leaf, made[root->value->id]);
+    }
+    return to;
 }

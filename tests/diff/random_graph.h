@@ -20,6 +20,11 @@ Graph *random_graph(Arena *arena, uint64_t seed);
 // Values of the leaves by node id, each a float: f32 -2 .. 2, i32 -1 .. 3.
 const double **random_leaves(Arena *arena, const Graph *graph, int64_t n, uint64_t seed);
 
+// The graph with some of its numbers kept as bf16: most leaves, and, where `inner` says so, every
+// fourth value between. What is rounded is as exact as before; but a value between two numbers
+// of bf16 may become the one here and the other there.
+Graph *random_rounded(Arena *arena, const Graph *graph, uint64_t seed, bool inner);
+
 // One operator after another, for tests of one operator.
 typedef struct RandomGraph {
     Graph *graph;

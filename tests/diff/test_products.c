@@ -8,6 +8,7 @@
 #include "random_internal.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 enum { PRODUCTS = 10, EXAMPLES = 19 };
 
@@ -134,9 +135,22 @@ static const Node *random_product(RandomGraph *random) {
 
 // --- Checks
 
-static void check(Arena *arena, RandomGraph *random, uint64_t seed, const char *march, bool any) {
-    Case *c = case_new(arena, random->graph, seed);
-    c->any_choice = any;
+// Which of the forms; of what.
+typedef enum Way {
+    CHEAPEST,
+    ANY = 1,     // form, not the one that the compiler would take
+    ROUNDED = 2, // operands in bf16
+    DOT2 = 4,    // and a target that multiplies pairs of them
+} Way;
+
+// Whether there is a product of pairs.
+static bool check(Arena *arena, RandomGraph *random, uint64_t seed, const char *march, Way way) {
+    const Graph *graph =
+        way & ROUNDED ? random_rounded(arena, random->graph, seed, false) : random->graph;
+    Case *c = case_new(arena, graph, seed);
+    c->any_choice = way & ANY;
+    c->rounded = way & ROUNDED;
+    c->dot2 = way & DOT2;
     c->batch = EXAMPLES;
     c->march = march;
     c->tolerance = 2e-5;
@@ -151,27 +165,31 @@ static void check(Arena *arena, RandomGraph *random, uint64_t seed, const char *
         }
     }
     jit_free(c->jit);
+    return strstr(c->source, "= nnc_dot2_");
 }
 
-static void check_random(uint64_t seed, const char *march, bool any) {
+static bool check_random(uint64_t seed, const char *march, Way way) {
     Arena *arena = arena_new();
     RandomGraph *random = random_graph_new(arena, seed);
     for (int i = 0; i < PRODUCTS; i++)
         graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", i), NULL,
                        random_product(random));
-    check(arena, random, seed, march, any);
+    bool pairs = check(arena, random, seed, march, way);
     arena_free(arena);
+    return pairs;
 }
 
-static void check_all(const char *march, uint64_t first) {
+static void check_all(const char *march, uint64_t first, Way way) {
     if (target_find(march)->lanes > target_find("native")->lanes)
         cr_skip_test("this processor is no %s", march);
+    bool pairs = false;
     for (uint64_t seed = first; seed < first + 4; seed++)
-        check_random(seed, march, false);
+        pairs |= check_random(seed, march, way);
+    cr_assert(pairs == !!(way & DOT2));
 }
 
 // Rows a multiple of 2 KiB apart, which crowd a few sets of a cache, so that operands are packed.
-static void check_crowded(bool any) {
+static void check_crowded(Way way) {
     static const struct {
         int m, n, k; // 0: N, -1: 4 N
         bool transpose_a, transpose_b;
@@ -196,23 +214,36 @@ static void check_crowded(bool any) {
                                      leaf(random, shape_of(4, b)), (ProductAttr){ta, tb});
         graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", (int)i), NULL, z);
     }
-    check(arena, random, 7, "native", any);
+    bool pairs = check(arena, random, 7, "native", way);
+    cr_assert(pairs == !!(way & DOT2));
     arena_free(arena);
 }
 
-Test(products, crowded) { check_crowded(false); }
-Test(products, crowded_any_form) { check_crowded(true); }
+Test(products, crowded) { check_crowded(CHEAPEST); }
+Test(products, crowded_any_form) { check_crowded(ANY); }
+Test(products, crowded_in_bf16) { check_crowded(ROUNDED | DOT2); }
 
 // Each form that the compiler offers, not the one that it would take.
 Test(products, any_form) {
-    for (uint64_t seed = 301; seed < 307; seed++)
-        check_random(seed, "native", true);
+    check_all("native", 301, ANY);
+    check_all("native", 305, ANY);
+}
+
+// As for processors that multiply pairs: compiled for this one, in steps of floats if it does not.
+Test(products, any_form_of_pairs) {
+    check_all("native", 401, ANY | ROUNDED | DOT2);
+    check_all("native", 405, ANY | ROUNDED | DOT2);
 }
 
 #ifdef __x86_64__
-Test(products, lanes16) { check_all("x86-64-v4", 1); }
-Test(products, lanes8) { check_all("x86-64-v3", 101); }
-Test(products, lanes4) { check_all("x86-64", 201); }
+Test(products, lanes16) { check_all("x86-64-v4", 1, CHEAPEST); }
+Test(products, lanes8) { check_all("x86-64-v3", 101, CHEAPEST); }
+Test(products, lanes4) { check_all("x86-64", 201, CHEAPEST); }
+Test(products, lanes16_bf16) { check_all("x86-64-v4", 501, ANY | ROUNDED); }
+Test(products, lanes8_bf16) { check_all("x86-64-v3", 601, ANY | ROUNDED); }
+Test(products, lanes4_bf16) { check_all("x86-64", 701, ANY | ROUNDED); }
+Test(products, lanes16_pairs) { check_all("x86-64-v4", 801, ROUNDED | DOT2); }
 #else
-Test(products, native) { check_all("native", 1); }
+Test(products, native) { check_all("native", 1, CHEAPEST); }
+Test(products, native_bf16) { check_all("native", 501, ANY | ROUNDED); }
 #endif
