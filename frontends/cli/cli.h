@@ -18,6 +18,7 @@ typedef enum CommandId {
     CMD_TRAIN,
     CMD_EVAL,
     CMD_PREDICT,
+    CMD_PLOT,
     CMD_BUILD,
     CMD_EMIT,
     CMD_CHECK,
@@ -92,6 +93,7 @@ long long module_parameters(const Module *module);
 int command_train(const Settings *settings);
 int command_eval(const Settings *settings);
 int command_predict(const Settings *settings);
+int command_plot(const Settings *settings);
 int command_build(const Settings *settings);
 int command_emit(const Settings *settings);
 int command_check(const Settings *settings);

@@ -104,6 +104,7 @@ static unsigned needed_functions(const Settings *settings, const Module *module)
     case CMD_TUNE:
         return module->graph[NNC_TRAIN] && !settings->function ? training : ~0u;
     case CMD_PREDICT:
+    case CMD_PLOT:
         return 1u << NNC_PREDICT;
     default:
         return ~0u;

@@ -14,6 +14,7 @@
 enum {
     TRAIN = BIT(CMD_TRAIN),
     RUN = BIT(CMD_TRAIN) | BIT(CMD_EVAL) | BIT(CMD_PREDICT),
+    USE = BIT(CMD_EVAL) | BIT(CMD_PREDICT) | BIT(CMD_PLOT),
     MEASURED = BIT(CMD_EXPLAIN) | BIT(CMD_BENCH) | BIT(CMD_TUNE),
     ANY = BIT(CMD_COUNT) - 1,
     // Options without a letter:
@@ -54,8 +55,8 @@ static const OptionRow option_table[] = {
      {"lr", OPT_LR, "X", 0, "learning rate: --set lr=X", 0}},
     {ANY, {"seed", OPT_SEED, "N", 0, "of all random numbers", 0}},
     {ANY, {"set", OPT_SET, "NAME=VALUE", 0, "a parameter of the model or of its optimizer", 0}},
-    {RUN | MEASURED, {"threads", OPT_THREADS, "N", 0, "how many (default: one a processor)", 0}},
-    {RUN, {"data", OPT_DATA, "DIR", 0, "where the paths of data sources start", 0}},
+    {RUN | MEASURED | BIT(CMD_PLOT), {"threads", OPT_THREADS, "N", 0, "how many (default: one a processor)", 0}},
+    {RUN | BIT(CMD_PLOT), {"data", OPT_DATA, "DIR", 0, "where the paths of data sources start", 0}},
     {RUN, {"limit", OPT_LIMIT, "N", 0, "take the first N training examples", 0}},
     {TRAIN, {"steps", OPT_STEPS, "N", 0, "stop after N steps", 0}},
     {TRAIN, {"out", OPT_OUT, "DIR", 0, "where the checkpoint goes (default: out)", 0}},
@@ -63,21 +64,22 @@ static const OptionRow option_table[] = {
     {TRAIN, {"report-every", OPT_REPORT_EVERY, "K", 0, "steps between reports (default: 100)", 0}},
     {TRAIN, {"save-every", OPT_SAVE_EVERY, "K", 0, "steps between checkpoints within an epoch", 0}},
     {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
-    {RUN | MEASURED | BIT(CMD_VERIFY),
+    {RUN | MEASURED | BIT(CMD_VERIFY) | BIT(CMD_PLOT),
      {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},
-    {RUN | MEASURED | BIT(CMD_BUILD) | BIT(CMD_EMIT) | BIT(CMD_GRAPH) | BIT(CMD_VERIFY),
+    {RUN | MEASURED | BIT(CMD_BUILD) | BIT(CMD_EMIT) | BIT(CMD_GRAPH) | BIT(CMD_VERIFY) |
+         BIT(CMD_PLOT),
      {"march", OPT_MARCH, "CPU", 0,
       "the processor to compile for (default: native, this one): x86-64-v4, x86-64-v3, x86-64, "
       "armv8-a or any name that the C compiler has",
       0}},
-    {RUN | BIT(CMD_EXPLAIN) | BIT(CMD_BENCH) | BIT(CMD_BUILD) | BIT(CMD_VERIFY),
+    {RUN | BIT(CMD_EXPLAIN) | BIT(CMD_BENCH) | BIT(CMD_BUILD) | BIT(CMD_VERIFY) | BIT(CMD_PLOT),
      {"no-tuned", OPT_NO_TUNED, NULL, 0, "leave out what `nnc tune` has found", 0}},
     {BIT(CMD_TUNE), {"rounds", OPT_ROUNDS, "N", 0, "of measurements (default: 5)", 0}},
     {RUN, {"debug", OPT_DEBUG, NULL, 0, "let a debugger see the lines of FILE", 0}},
     {RUN | MEASURED, {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
     {RUN, {"quiet", OPT_QUIET, NULL, 0, "print results alone", 0}},
-    {BIT(CMD_EVAL) | BIT(CMD_PREDICT),
-     {"checkpoint", OPT_CHECKPOINT, "FILE", 0, "what was trained", 0}},
+    {USE, {"checkpoint", OPT_CHECKPOINT, "FILE", 0, "what was trained", 0}},
+    {BIT(CMD_PLOT), {"output", 'o', "FILE.svg", 0, "where the picture goes", 0}},
     {BIT(CMD_BUILD), {"output", 'o', "PROGRAM", 0, "where the program goes", 0}},
     {BIT(CMD_EMIT), {"output", 'o', "DIR", 0, "where the source goes", 0}},
     {BIT(CMD_EMIT), {"target", OPT_TARGET, "c", 0, "what is written", 0}},
@@ -106,6 +108,9 @@ static const char *const descriptions[CMD_COUNT] = {
         "Prints what a checkpoint says of each INPUT: a PNG image, test:17 or train:17 for an "
         "example "
         "of the data source, a row of values such as 5.1,3.5,1.4,0.2, or a CSV file of rows.",
+    [CMD_PLOT] =
+        "Draws what a checkpoint's network computes over the range of its data, as SVG: of one "
+        "number each output as a curve, of two the regions that it decides for.",
     [CMD_BUILD] =
         "Makes one program that trains, evaluates and predicts, and needs neither nnc nor a "
         "compiler where it runs.",
@@ -230,8 +235,9 @@ static void parse_argument(struct argp_state *state, Settings *settings, const c
 }
 
 static void parse_end(struct argp_state *state, Settings *settings) {
-    bool needs_output = settings->command == CMD_BUILD || settings->command == CMD_EMIT;
-    bool needs_checkpoint = settings->command == CMD_EVAL || settings->command == CMD_PREDICT;
+    bool needs_output = settings->command == CMD_BUILD || settings->command == CMD_EMIT ||
+                        settings->command == CMD_PLOT;
+    bool needs_checkpoint = BIT(settings->command) & USE;
     if (!settings->file)
         argp_error(state, "which FILE?");
     else if (needs_output && !settings->output)
