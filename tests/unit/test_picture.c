@@ -102,7 +102,7 @@ static int check_values(const Graph *graph, const Picture *picture) {
 }
 
 Test(picture, arrows_are_what_flows_between_calls) {
-    static const char *const names[] = {"cifar10.nnd", "simplenet.nnd", "perceptron.nnd"};
+    static const char *const names[] = {"cifar10.nnd", "simplenet.nnd", "gem.nnd"};
     for (int i = 0; i < 3; i++) {
         Arena *arena = arena_new();
         const Graph *graph = read_example(arena, names[i])->graph[NNC_TRAIN];
