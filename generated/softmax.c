@@ -89,8 +89,9 @@ void train_k4_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
     for (int first = (int)low; first < (int)high; first += 256) {
         const int last = first + 256 < (int)high ? first + 256 : (int)high;
         float v10_row[256];
-        for (int i0 = first; i0 < last; i0++)
+        for (int i0 = first; i0 < last; i0++) {
             v10_row[i0 - first] = 0.0f;
+        }
         for (int r1 = 0; r1 < 10; r1++) {
             for (int i0 = first; i0 < last; i0++) {
                 const float v7 = b5[i0 * 10 + r1];
@@ -193,8 +194,9 @@ void train_k8_reduce_sum(const NncCtx *ctx, long long low, long long high, int t
     for (int first = (int)low; first < (int)high; first += 256) {
         const int last = first + 256 < (int)high ? first + 256 : (int)high;
         float v1_row[256];
-        for (int i0 = first; i0 < last; i0++)
+        for (int i0 = first; i0 < last; i0++) {
             v1_row[i0 - first] = 0.0f;
+        }
         for (int r1 = 0; r1 < n; r1++) {
             for (int i0 = first; i0 < last; i0++) {
                 v1_row[i0 - first] = v1_row[i0 - first] + b12[i0 + r1 * 10];

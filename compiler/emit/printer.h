@@ -69,6 +69,7 @@ void reduce_reset(Printer *p, const Value *value);
 // at index NAME_block + first of `var`.
 void reduce_exponentials(Printer *p, const Value *value, int var, const char *name, int first);
 const char *reduce_identity(const Value *value);
+const char *reduce_least(DType dtype); // than which nothing is less, as C
 void printer_accumulate(Printer *p, const Value *value, const char *to);
 bool printer_is_open(const Printer *p, const Condition *condition); // can be asked here
 // An if around what follows, of a reduction's conditions that can be asked here: the mark to leave

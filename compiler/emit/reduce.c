@@ -7,11 +7,15 @@
 
 enum { LANES = REDUCE_LANES, LONG = 256, LONG_LANES = 4 * LANES };
 
+const char *reduce_least(DType dtype) {
+    return dtype == DT_F32 ? "(-1.0f / 0.0f)" : "(-2147483647 - 1)";
+}
+
 const char *reduce_identity(const Value *value) {
     bool real = value->dtype == DT_F32;
     if (value->op == OP_reduce_sum) return real ? "0.0f" : "0";
     if (value->op == OP_reduce_min) return real ? "(1.0f / 0.0f)" : "2147483647";
-    return real ? "(-1.0f / 0.0f)" : "(-2147483647 - 1)";
+    return reduce_least(value->dtype);
 }
 
 static const char *combine(Printer *p, const Value *value, const char *a, const char *b) {
@@ -58,7 +62,7 @@ static void argmax_loops(Printer *p, const Value *value, const char *name) {
     int mark[2 * MAX_RANK];
     printer_line(p);
     buf_printf(p->out, "%s %s_most = %s;\n", c_type(value->in[0]->dtype), name,
-               value->in[0]->dtype == DT_F32 ? "(-1.0f / 0.0f)" : "(-2147483647 - 1)");
+               reduce_least(value->in[0]->dtype));
     printer_line(p);
     buf_printf(p->out, "int %s = 0;\n", name);
     for (int i = 0; i < value->var_count; i++)

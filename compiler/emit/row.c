@@ -38,7 +38,7 @@ const Value *printer_row_reduction(const Printer *p) {
             if (found) return NULL;
             found = p->loops->value.at[i];
         }
-    if (!found || found->op == OP_argmax || found->var_count == 0) return NULL;
+    if (!found || found->var_count == 0) return NULL;
     if (dim_eval(p->loops->var[var].extent, p->loops->batch) < 8) return NULL;
     int own = found->var[found->var_count - 1];
     // What is the same along the row runs along it too, if only a part of the row takes it.
@@ -99,6 +99,41 @@ static void ask_in_row(Printer *p, const Value *value, int var) {
     }
 }
 
+// One accumulator for each element of the row; for an argmax the greatest so far, and its place.
+static void declare_row(Printer *p, const Value *value, const char *row, int64_t extent) {
+    printer_line(p);
+    buf_printf(p->out, "%s %s[%lld];\n", c_type(value->dtype), row, (long long)extent);
+    if (value->op != OP_argmax) return;
+    printer_line(p);
+    buf_printf(p->out, "%s %s_most[%lld];\n", c_type(value->in[0]->dtype), row, (long long)extent);
+}
+
+static void begin_row(Printer *p, const Value *value, const char *row, const char *at) {
+    printer_line(p);
+    buf_printf(p->out, "%s[%s] = %s;\n", row, at,
+               value->op == OP_argmax ? "0" : reduce_identity(value));
+    if (value->op != OP_argmax) return;
+    printer_line(p);
+    buf_printf(p->out, "%s_most[%s] = %s;\n", row, at, reduce_least(value->in[0]->dtype));
+}
+
+// Without a branch, so that it is done in vectors.
+static void take_greater(Printer *p, const Value *value, const char *row, const char *at) {
+    const char *body = printer_value(p, value->in[0]), *place = printer_index(p, &value->index);
+    const char *most = arena_printf(p->arena, "%s_most[%s]", row, at);
+    printer_line(p);
+    buf_printf(p->out, "const %s here = %s;\n", c_type(value->in[0]->dtype), body);
+    printer_line(p);
+    buf_printf(p->out, "const int more = here > %s", most);
+    if (value->in[0]->dtype == DT_F32) // the first NaN wins
+        buf_printf(p->out, " | ((here != here) & (%s == %s))", most, most);
+    buf_add(p->out, ";\n");
+    printer_line(p);
+    buf_printf(p->out, "%s[%s] = more ? %s : %s[%s];\n", row, at, place, row, at);
+    printer_line(p);
+    buf_printf(p->out, "%s = more ? here : %s;\n", most, most);
+}
+
 void printer_row(Printer *p, const Value *value, const char *low, const char *high) {
     int var = p->loops->loop[p->loops->loop_count - 1], mark[2 * MAX_RANK];
     int64_t extent = dim_eval(p->loops->var[var].extent, p->loops->batch);
@@ -117,12 +152,10 @@ void printer_row(Printer *p, const Value *value, const char *low, const char *hi
         extent = ROW;
     }
     const char *element = arena_printf(p->arena, "%s[%s]", row, at);
-    printer_line(p);
-    buf_printf(p->out, "%s %s[%lld];\n", c_type(value->dtype), row, (long long)extent);
-    printer_line(p);
-    buf_printf(p->out, "for (int %s = %s; %s < %s; %s++)\n", index, low, index, high, index);
-    print_indent(p->out, p->depth + 1);
-    buf_printf(p->out, "%s = %s;\n", element, reduce_identity(value));
+    declare_row(p, value, row, extent);
+    int inner = printer_open_loop(p, var, low, high);
+    begin_row(p, value, row, at);
+    printer_leave(p, inner);
     int all = printer_open_if(p, value);
     for (int i = 0; i < value->var_count; i++) {
         mark[i] = printer_open_loop(p, value->var[i], "0", printer_extent(p, value->var[i]));
@@ -131,9 +164,12 @@ void printer_row(Printer *p, const Value *value, const char *low, const char *hi
     const char *from = low, *to = high;
     row_bounds(p, value, var, &from, &to);
     printer_hoist(p, value->in[0]);
-    int inner = printer_open_loop(p, var, from, to);
+    inner = printer_open_loop(p, var, from, to);
     ask_in_row(p, value, var);
-    printer_accumulate(p, value, element);
+    if (value->op == OP_argmax)
+        take_greater(p, value, row, at);
+    else
+        printer_accumulate(p, value, element);
     printer_leave(p, inner);
     for (int i = value->var_count - 1; i >= 0; i--)
         printer_leave(p, mark[i]);

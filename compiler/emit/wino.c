@@ -77,8 +77,9 @@ static void print_patch(const Wino *w, int depth, Grid from, Grid to, bool add) 
     for (int j = 0; j < w->m.columns; j++) {
         for (int i = 0; i < w->m.columns; i++) {
             in[i] = arena_printf(w->arena, "x%d_%d", i, j);
-            line(w, depth, w->narrow ? "const %s %s = nnc_wide%d(x + %d * %s);"
-                                     : "const %s %s = *(const nnc_v%d *)(x + %d * %s);",
+            line(w, depth,
+                 w->narrow ? "const %s %s = nnc_wide%d(x + %d * %s);"
+                           : "const %s %s = *(const nnc_v%d *)(x + %d * %s);",
                  w->type, in[i], w->lanes, i, from.row);
         }
         line(w, depth, "x += %s;", from.column);
@@ -142,19 +143,28 @@ static void open_inside(const Wino *w, int side) {
     line(w, 3, "if (h >= 0 && h <= height - %d && w >= 0 && w <= width - %d) {", side, side);
 }
 
-// A copy of the patch, and the channels in vectors.
+// Else a copy of the patch, in which rows r0 .. r1 - 1 and columns s0 .. s1 - 1 are in the image,
+// and the channels in vectors.
 static void open_border(const Wino *w, int side, const char *vector) {
     line(w, 3, "} else {");
+    line(w, 4, "const int r0 = h < 0 ? -h : 0, r1 = height - h < %d ? height - h : %d;", side,
+         side);
+    line(w, 4, "const int s0 = w < 0 ? -w : 0, s1 = width - w < %d ? width - w : %d;", side, side);
     line(w, 4, "%s edge[%d];", vector, side * side);
+}
+
+static void clear_edge(const Wino *w, int depth, int side, const char *vector) {
+    line(w, depth, "for (int k = 0; k < %d; k++)", side * side);
+    line(w, depth + 1, "edge[k] = (%s){0};", vector);
+}
+
+static void open_channels(const Wino *w) {
     line(w, 4, "for (int c = 0; c < channels; c += %d) {", w->lanes);
 }
 
-// For each pixel of the patch and of its copy, `e`: whether it is here, in the image, and where.
-static void open_pixels(const Wino *w, int side, const char *vector) {
-    line(w, 5, "for (int r = 0; r < %d; r++)", side);
-    line(w, 6, "for (int s = 0; s < %d; s++) {", side);
-    line(w, 7, "%s *e = edge + %d * r + s;", vector, side);
-    line(w, 7, "const int here = h + r >= 0 && h + r < height && w + s >= 0 && w + s < width;");
+static void open_pixels(const Wino *w) {
+    line(w, 5, "for (int r = r0; r < r1; r++)");
+    line(w, 6, "for (int s = s0; s < s1; s++) {");
     line(w, 7, "const long long at = pixel + r * row + s * (long long)channels + c;");
 }
 
@@ -169,11 +179,10 @@ static void print_gather(const Wino *w) {
     line(w, 4, "%s_patch(from + pixel, to + tile, row, channels, point, channels);", w->name);
     const char *vector = from_vector(w);
     open_border(w, side, vector);
-    open_pixels(w, side, vector);
-    line(w, 7, "if (here)");
-    line(w, 8, "*e = *(const %s *)(from + at);", vector);
-    line(w, 7, "else");
-    line(w, 8, "*e = (%s){0};", vector);
+    clear_edge(w, 4, side, vector);
+    open_channels(w);
+    open_pixels(w);
+    line(w, 7, "edge[%d * r + s] = *(const %s *)(from + at);", side, vector);
     line(w, 6, "}");
     line(w, 5, "%s_patch((const %s *)edge, to + tile + c, %d, %d, point, %d);", w->name,
          from_type(w), side * w->lanes, w->lanes, w->lanes);
@@ -202,16 +211,14 @@ static void print_scatter(const Wino *w) {
     open_inside(w, side);
     line(w, 4, "%s_patch(from + tile, to + pixel, row, channels, point, channels);", w->name);
     open_border(w, side, w->type);
-    if (overlap)
-        line(w, 5, "for (int k = 0; k < %d; k++)\n                        edge[k] = (%s){0};",
-             side * side, w->type);
+    open_channels(w);
+    if (overlap) clear_edge(w, 5, side, w->type);
     line(w, 5, "%s_patch(from + tile + c, (float *)edge, %d, %d, point, %d);", w->name,
          side * w->lanes, w->lanes, w->lanes);
-    open_pixels(w, side, w->type);
-    line(w, 7, "%s *to_here = (%s *)(to + at);", w->type, w->type);
-    line(w, 7, "if (!here) continue;");
-    if (overlap) line(w, 7, "if (r < %d || s < %d) *e += *to_here;", overlap, overlap);
-    line(w, 7, "*to_here = *e;");
+    open_pixels(w);
+    line(w, 7, "%s *e = edge + %d * r + s, *here = (%s *)(to + at);", w->type, side, w->type);
+    if (overlap) line(w, 7, "if (r < %d || s < %d) *e += *here;", overlap, overlap);
+    line(w, 7, "*here = *e;");
     line(w, 6, "}");
     close_tiles(w);
 }
@@ -346,7 +353,8 @@ static void print_images(const Wino *w) {
     if (w->kernel->product) to = 0; // scratch memory has room for one image
     line(w, 1, "for (int g = (int)low; g < (int)high; g++) {");
     line(w, 2, "%s(from + %lldll * g, to + %lldll * g, %lld, %lld, %lld, %lld, %d, %d, %d, %d);",
-         w->name, from, to, height, width, channels, point, w->attr->tiles[0], w->attr->tiles[1], w->attr->offset[0], w->attr->offset[1]);
+         w->name, from, to, height, width, channels, point, w->attr->tiles[0], w->attr->tiles[1],
+         w->attr->offset[0], w->attr->offset[1]);
     if (w->kernel->result.at[0].value != node) {
         Loops *loops = loops_build(w->arena, w->fusion, w->kernel);
         loops_coalesce(loops);

@@ -434,8 +434,10 @@ static double *costs(const Fuse *f) {
         else if (!node_is_scalar(node))
             for (int i = 0; i < node->in_count; i++)
                 cost[id] += f->stored[node->in[i]->id] ? 1 : cost[node->in[i]->id];
-        // Across a broadcast a value is hoisted out of the inner loop.
-        if (node->op == OP_broadcast && cost[id] > 0.5) cost[id] = 0.5;
+        // Across a broadcast a value is hoisted out of the inner loop; what is stored is small, and
+        // so in the cache.
+        double most = node->op == OP_broadcast && f->stored[node->in[0]->id] ? 0.1 : 0.5;
+        if (node->op == OP_broadcast && cost[id] > most) cost[id] = most;
     }
     return cost;
 }

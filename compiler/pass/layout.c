@@ -152,6 +152,19 @@ static const Node *pass_reduce(Graph *g, const Node *node, const Node *const *in
     return node_permute(g, node_reduce(g, node->op, order.x, axes), perm);
 }
 
+// The places that an argmax gives are counted through its axes: these keep their order.
+static const Node *pass_argmax(Graph *g, const Node *node, const Node *const *in) {
+    if (!moves(in[0])) return NULL;
+    Order order = order_of(in[0]);
+    int last = -1;
+    for (int i = 0; i < order.rank; i++) {
+        if (!(node->attr->axes >> i & 1) || dim_is_one(in[0]->shape.dim[i])) continue;
+        if (order.perm[i] < last) return NULL;
+        last = order.perm[i];
+    }
+    return pass_reduce(g, node, in);
+}
+
 static const Node *pass_pad(Graph *g, const Node *node, const Node *const *in) {
     if (!moves(in[0])) return NULL;
     Order order = order_of(in[0]);
@@ -255,6 +268,8 @@ static const Node *pass_on(Graph *g, const Node *node, const Node *const *in) {
     case OP_reduce_max:
     case OP_reduce_min:
         return pass_reduce(g, node, in);
+    case OP_argmax:
+        return pass_argmax(g, node, in);
     case OP_pad:
         return pass_pad(g, node, in);
     case OP_slice:

@@ -297,13 +297,33 @@ static const Node *rule_concat_slices(Graph *graph, const Node *node) {
 
 // --- window
 
-static const Node *rule_window_one(Graph *graph, const Node *node) {
-    int axis = node->attr->window.axis;
-    const Shape *whole = node->op == OP_window ? &node->in[0]->shape : &node->shape;
-    const Shape *parts = node->op == OP_window ? &node->shape : &node->in[0]->shape;
-    bool moves_nothing = dim_is_one(parts->dim[axis + 1]) && node->attr->window.stride == 1 &&
-                         dim_equal(whole->dim[axis], parts->dim[axis]);
-    return moves_nothing ? node_reshape(graph, node->in[0], node->shape) : NULL;
+// Windows that lie side by side (of an axis of extent 7, three of two, and one element left out)
+// are the axis in parts.
+static const Node *rule_window_tiles(Graph *graph, const Node *node) {
+    const WindowAttr *window = &node->attr->window;
+    bool apart = node->op == OP_window;
+    const Node *x = node->in[0];
+    const Shape *whole = apart ? &x->shape : &node->shape,
+                *parts = apart ? &node->shape : &x->shape;
+    int axis = window->axis;
+    Dim covered, rest, taps = parts->dim[axis + 1];
+    if (!dim_equal(taps, dim_const(window->stride))) return NULL;
+    if (window->dilation != 1 && !dim_is_one(taps)) return NULL;
+    if (!dim_mul(&covered, parts->dim[axis], taps)) return NULL;
+    if (dim_equal(whole->dim[axis], covered)) return node_reshape(graph, x, node->shape);
+    if (!dim_sub(&rest, whole->dim[axis], covered) || !dim_is_const(rest) || rest.c[0] < 0)
+        return NULL;
+    Shape even = *whole;
+    even.dim[axis] = covered;
+    if (apart) {
+        SliceAxis slice[MAX_RANK];
+        for (int i = 0; i < MAX_RANK; i++)
+            slice[i] = (SliceAxis){0, 1};
+        return node_reshape(graph, node_slice(graph, x, slice, even), node->shape);
+    }
+    PadAxis pad[MAX_RANK] = {{0}};
+    pad[axis].high = (int32_t)rest.c[0];
+    return node_pad(graph, node_reshape(graph, x, even), pad, 0);
 }
 
 // A fold is computed once for the axes along which its input repeats itself.
@@ -333,8 +353,8 @@ Rule *const *movement_rules(Op op) {
         [OP_flip] = {rule_fill, rule_flip},
         [OP_pad] = {rule_pad},
         [OP_concat] = {rule_concat_one, rule_concat_fill, rule_concat_flat, rule_concat_slices},
-        [OP_window] = {rule_fill, rule_window_one},
-        [OP_fold] = {rule_window_one, rule_fold_broadcast},
+        [OP_window] = {rule_fill, rule_window_tiles},
+        [OP_fold] = {rule_window_tiles, rule_fold_broadcast},
     };
     return rules[op];
 }
