@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A reduction as statements in front of its user. Where its innermost index is long, it runs
 // through 16 accumulators (lanes), or 64, that are added in a fixed tree: on every processor alike,
-// and in vectors where there are any.
+// and in vectors of its size where there are any.
 #include "emit/printer.h"
 #include "pass/index.h"
 
@@ -29,9 +29,10 @@ static const char *reduction_name(const Value *value) {
     return value->op == OP_reduce_sum ? "sum" : value->op == OP_reduce_max ? "max" : "min";
 }
 
-// Of vectors.
+// Of vectors of the target's size.
 static const char *combine_lanes(Printer *p, const Value *value, const char *a, const char *b) {
-    return arena_printf(p->arena, "nnc_%s16(%s, %s)", reduction_name(value), a, b);
+    return arena_printf(p->arena, "nnc_%s%d(%s, %s)", reduction_name(value), p->loops->target->lanes,
+                        a, b);
 }
 
 bool printer_is_open(const Printer *p, const Condition *condition) {
@@ -111,7 +112,7 @@ int reduce_lanes(const Printer *p, const Value *value) {
     return extent >= LONG ? LONG_LANES : extent >= LANES ? LANES : 0;
 }
 
-// Are the lanes vectors, 16 in each? Otherwise they are an array.
+// Are the lanes vectors, as many in each as the target has? Otherwise they are an array.
 static bool in_vectors(const Printer *p, const Value *value) {
     return p->loops->target->lanes && value->dtype == DT_F32 && value->condition_count == 0;
 }
@@ -122,9 +123,11 @@ static const char *reduction_local(const Printer *p, const Value *value) {
 
 static void set_lanes(Printer *p, const Value *value, const char *type) {
     const char *name = reduction_local(p, value);
-    for (int i = 0; i < reduce_lanes(p, value) / 16; i++) {
+    int size = p->loops->target->lanes;
+    for (int i = 0; i < reduce_lanes(p, value) / size; i++) {
         printer_line(p);
-        buf_printf(p->out, "%s%s_%d = %s + (nnc_v16){0};\n", type, name, i, reduce_identity(value));
+        buf_printf(p->out, "%s%s_%d = %s + (nnc_v%d){0};\n", type, name, i, reduce_identity(value),
+                   size);
     }
 }
 
@@ -134,7 +137,7 @@ void reduce_declare(Printer *p, const Value *value) {
     const char *identity = reduce_identity(value), *name = reduction_local(p, value);
     int lanes = reduce_lanes(p, value);
     if (in_vectors(p, value)) {
-        set_lanes(p, value, "nnc_v16 ");
+        set_lanes(p, value, arena_printf(p->arena, "nnc_v%d ", p->loops->target->lanes));
         return;
     }
     printer_line(p);
@@ -186,7 +189,7 @@ static const char *loaded(Printer *p, const Value *value, int var, const char *n
     buf_printf(p->out, "const int %s = %s_block + %d;\n", printer_var(p, var), name, first);
     p->open |= 1ull << var;
     VEC_PUSH(p->arena, p->named, -1 - var);
-    return arena_printf(p->arena, "*(const nnc_v16 *)(b%d + %s)", body->buffer->id,
+    return arena_printf(p->arena, "b%d + %s", body->buffer->id,
                         printer_index(p, &body->index));
 }
 
@@ -220,19 +223,30 @@ void reduce_exponentials(Printer *p, const Value *value, int var, const char *na
     VEC_PUSH(p->arena, p->named, value->id);
 }
 
-// Sixteen lanes, computed to memory that never gets there, and added to vector number `which`.
-// `rest`: how many there are, where they are not sixteen.
+// Sixteen floats at the C expression `from` go to the lanes from 16 * which on.
+static void add_lanes(Printer *p, const Value *value, int which, const char *from) {
+    int size = p->loops->target->lanes;
+    for (int i = 0; i < 16; i += size) {
+        const char *to = arena_printf(p->arena, "v%d_%d", value->id, (16 * which + i) / size);
+        const char *at = i ? arena_printf(p->arena, " + %d", i) : "";
+        const char *some = arena_printf(p->arena, "*(const nnc_v%d *)(%s%s)", size, from, at);
+        printer_line(p);
+        buf_printf(p->out, "%s = %s;\n", to, combine_lanes(p, value, to, some));
+    }
+}
+
+// Sixteen lanes, computed to memory that never gets there. `rest`: how many there are, where they
+// are not sixteen.
 void reduce_sixteen(Printer *p, const Value *value, int which, const char *rest) {
     int var = value->var[value->var_count - 1];
-    const char *name = reduction_local(p, value),
-               *to = arena_printf(p->arena, "%s_%d", name, which), *from;
+    const char *name = reduction_local(p, value), *from;
     const Value *body = value->in[0];
     printer_line(p);
     buf_add(p->out, "{\n");
     int mark = printer_enter(p);
     if (!rest) reduce_exponentials(p, body, var, name, 16 * which);
     if (!rest && p->name[body->id] && p->deps[body->id] >> var & 1) {
-        from = arena_printf(p->arena, "*(const nnc_v16 *)v%d_sixteen", body->id);
+        from = arena_printf(p->arena, "v%d_sixteen", body->id);
     } else if (!rest && is_loaded(body, var)) {
         from = loaded(p, value, var, name, 16 * which);
     } else {
@@ -245,10 +259,9 @@ void reduce_sixteen(Printer *p, const Value *value, int which, const char *rest)
             buf_printf(p->out, "%s_sixteen[lane] = %s;\n", name, reduce_identity(value));
         }
         lane_loop(p, value, var, name, 16 * which, rest ? rest : "16");
-        from = arena_printf(p->arena, "*(const nnc_v16 *)%s_sixteen", name);
+        from = arena_printf(p->arena, "%s_sixteen", name);
     }
-    printer_line(p);
-    buf_printf(p->out, "%s = %s;\n", to, combine_lanes(p, value, to, from));
+    add_lanes(p, value, which, from);
     printer_leave(p, mark);
 }
 
@@ -296,11 +309,11 @@ static void lane_loops(Printer *p, const Value *value, int var, int lanes, const
 void reduce_close(Printer *p, const Value *value) {
     const char *name = reduction_local(p, value);
     bool vectors = in_vectors(p, value);
-    int lanes = reduce_lanes(p, value);
-    for (int width = lanes / 2; width >= (vectors ? 16 : 1); width /= 2) {
-        for (int i = 0; i < width / 16 && vectors; i++) {
+    int lanes = reduce_lanes(p, value), size = p->loops->target->lanes;
+    for (int width = lanes / 2; width >= (vectors ? size : 1); width /= 2) {
+        for (int i = 0; vectors && i < width / size; i++) {
             const char *low = arena_printf(p->arena, "%s_%d", name, i);
-            const char *high = arena_printf(p->arena, "%s_%d", name, i + width / 16);
+            const char *high = arena_printf(p->arena, "%s_%d", name, i + width / size);
             printer_line(p);
             buf_printf(p->out, "%s = %s;\n", low, combine_lanes(p, value, low, high));
         }
@@ -314,8 +327,8 @@ void reduce_close(Printer *p, const Value *value) {
     }
     printer_line(p);
     if (vectors)
-        buf_printf(p->out, "const float %s = nnc_%s_of16(&%s_0);\n", name, reduction_name(value),
-                   name);
+        buf_printf(p->out, "const float %s = nnc_%s_of%d(&%s_0);\n", name, reduction_name(value),
+                   size, name);
     else
         buf_printf(p->out, "const %s %s = %s_lane[0];\n", c_type(value->dtype), name, name);
     p->name[value->id] = name;

@@ -78,29 +78,57 @@ static inline void nnc_transpose4(const float *from, long long step, float *to, 
     *(nnc_v4 *)(to + 3 * width) = NNC_LANES(nnc_m4, pq2, rs2, 2, 3, 6, 7);
 }
 
-// Sixteen lanes of a reduction. As nnc_max and nnc_min: a tie gives a, NaN wins.
-#define NNC_FIRST16(m, a, b) ((nnc_v16)(((m) & (nnc_m16)(a)) | (~(m) & (nnc_m16)(b))))
-#define nnc_max16(a, b)      NNC_FIRST16((nnc_m16)((a) >= (b)) | (nnc_m16)((a) != (a)), a, b)
-#define nnc_min16(a, b)      NNC_FIRST16((nnc_m16)((a) <= (b)) | (nnc_m16)((a) != (a)), a, b)
-#define nnc_sum16(a, b)      ((a) + (b))
+// Lanes of a reduction. As nnc_max and nnc_min: a tie gives a, NaN wins. Of a NaN and a number, and of
+// two zeros, the processor's own maximum gives its second operand.
+#define NNC_FIRST(v, m, is, a, b) ((v)(((m)(is) & (m)(a)) | (~(m)(is) & (m)(b))))
+#define NNC_MOST(v, m, a, b)      NNC_FIRST(v, m, ((a) >= (b)) | ((a) != (a)), a, b)
+#define NNC_LEAST(v, m, a, b)     NNC_FIRST(v, m, ((a) <= (b)) | ((a) != (a)), a, b)
+#define nnc_max4(a, b)            NNC_MOST(nnc_v4, nnc_m4, a, b)
+#define nnc_min4(a, b)            NNC_LEAST(nnc_v4, nnc_m4, a, b)
+#define nnc_sum4(a, b)            ((a) + (b))
+#define nnc_max8(a, b)            NNC_MOST(nnc_v8, nnc_m8, a, b)
+#define nnc_min8(a, b)            NNC_LEAST(nnc_v8, nnc_m8, a, b)
+#define nnc_sum8(a, b)            ((a) + (b))
+#define nnc_sum16(a, b)           ((a) + (b))
+#ifdef __AVX512F__
+#define NNC_NUMBERS16(a) ((unsigned short)__builtin_ia32_cmpps512_mask(a, a, 7, (unsigned short)-1, 4))
+#ifdef __clang__
+#define NNC_WHERE16(op, a, b) __builtin_ia32_selectps_512(NNC_NUMBERS16(b), op##512(b, a, 4), b)
+#else
+#define NNC_WHERE16(op, a, b) op##512_mask(b, a, b, NNC_NUMBERS16(b), 4)
+#endif
+#define nnc_max16(a, b) ((nnc_v16)NNC_WHERE16(__builtin_ia32_maxps, a, b))
+#define nnc_min16(a, b) ((nnc_v16)NNC_WHERE16(__builtin_ia32_minps, a, b))
+#endif
 
 // All of them together: halves, quarters ..
-#define NNC_HALF16(a) NNC_LANES(nnc_m16, a, a, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
-#define NNC_HALF8(a)  NNC_LANES(nnc_m16, a, a, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7)
-#define NNC_HALF4(a)  NNC_LANES(nnc_m16, a, a, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3)
-#define NNC_HALF2(a)  NNC_LANES(nnc_m16, a, a, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
-#define NNC_ALL16(name, combine)                                                                   \
-    static inline float name(const nnc_v16 *lanes) {                                               \
-        nnc_v16 a = *lanes;                                                                        \
-        a = combine(a, NNC_HALF16(a));                                                             \
-        a = combine(a, NNC_HALF8(a));                                                              \
-        a = combine(a, NNC_HALF4(a));                                                              \
-        a = combine(a, NNC_HALF2(a));                                                              \
+#define NNC_ALL4(name, combine)                                                                    \
+    static inline float name##_of4(const nnc_v4 *lanes) {                                          \
+        nnc_v4 a = *lanes;                                                                         \
+        a = combine##4(a, NNC_LANES(nnc_m4, a, a, 2, 3, 2, 3));                                    \
+        a = combine##4(a, NNC_LANES(nnc_m4, a, a, 1, 1, 1, 1));                                    \
         return a[0];                                                                               \
     }
-NNC_ALL16(nnc_sum_of16, nnc_sum16)
-NNC_ALL16(nnc_max_of16, nnc_max16)
-NNC_ALL16(nnc_min_of16, nnc_min16)
+#define NNC_ALL8(name, combine)                                                                    \
+    static inline float name##_of8(const nnc_v8 *lanes) {                                          \
+        const nnc_v8 a = combine##8(*lanes, NNC_LANES(nnc_m8, *lanes, *lanes, 4, 5, 6, 7, 4, 5, 6, 7)); \
+        const nnc_v4 half = {a[0], a[1], a[2], a[3]};                                              \
+        return name##_of4(&half);                                                                  \
+    }
+#define NNC_ALL16(name, combine)                                                                   \
+    static inline float name##_of16(const nnc_v16 *lanes) {                                        \
+        nnc_v16 a = *lanes;                                                                        \
+        a = combine##16(a, NNC_LANES(nnc_m16, a, a, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)); \
+        a = combine##16(a, NNC_LANES(nnc_m16, a, a, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7)); \
+        const nnc_v4 quarter = {a[0], a[1], a[2], a[3]};                                           \
+        return name##_of4(&quarter);                                                               \
+    }
+#define NNC_ALL(lanes) lanes(nnc_sum, nnc_sum) lanes(nnc_max, nnc_max) lanes(nnc_min, nnc_min)
+NNC_ALL(NNC_ALL4)
+NNC_ALL(NNC_ALL8)
+#ifdef __AVX512F__
+NNC_ALL(NNC_ALL16)
+#endif
 
 // Past the caches, into memory: a line of a cache that is written as a whole is not read before.
 // Other processors see it from nnc_streamed() on.
@@ -141,22 +169,18 @@ static inline void nnc_stream(float *to, const float *from, int count) {
 static inline void nnc_streamed(void) { __builtin_ia32_sfence(); }
 #endif
 
-// nnc_exp of sixteen floats: its steps and its bits, the scaling by 2^n in one instruction.
-#ifdef __AVX512F__
+// nnc_exp of sixteen floats: its steps and its bits, the scaling by 2^n in one instruction. That scales by
+// any n, so that not x is kept small for results that are 0 or infinite, but r: half a unit at most, with
+// its sign. A NaN is in n.
+#ifdef __AVX512DQ__
 #define NNC_FMA16(a, b, c) __builtin_ia32_vfmaddps512_mask(a, b, c, (unsigned short)-1, 4)
-#ifdef __clang__ // of a NaN and a number these two give b
-#define NNC_LEAST16(a, b) __builtin_ia32_minps512(a, b, 4)
-#define NNC_MOST16(a, b)  __builtin_ia32_maxps512(a, b, 4)
-#else
-#define NNC_LEAST16(a, b) __builtin_ia32_minps512_mask(a, b, b, (unsigned short)-1, 4)
-#define NNC_MOST16(a, b)  __builtin_ia32_maxps512_mask(a, b, b, (unsigned short)-1, 4)
-#endif
 static inline void nnc_exp16(float *of) {
     typedef float v16 __attribute__((vector_size(64)));
     const v16 zero = {0};
-    const v16 x = NNC_LEAST16(zero + 104.0f, NNC_MOST16(zero - 104.0f, *(const v16 *)of));
+    const v16 x = *(const v16 *)of;
     const v16 n = NNC_FMA16(x, zero + 1.44269502f, zero + NNC_ROUND) - NNC_ROUND;
-    const v16 r = NNC_FMA16(n, zero + 1.90465421e-09f, NNC_FMA16(n, zero - 0.693147182f, x));
+    v16 r = NNC_FMA16(n, zero + 1.90465421e-09f, NNC_FMA16(n, zero - 0.693147182f, x));
+    r = __builtin_ia32_rangeps512_mask(r, zero + 0.5f, 2, r, (unsigned short)-1, 4);
     v16 p = NNC_FMA16(zero + 0.00138356385f, r, zero + 0.00836712494f);
     p = NNC_FMA16(p, r, zero + 0.0416677557f);
     p = NNC_FMA16(p, r, zero + 0.16666539f);
