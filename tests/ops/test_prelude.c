@@ -490,16 +490,24 @@ static const char *assembly_of(const char *assembly, const char *name) {
     return arena_printf(arena, "%.*s", (int)(end - start), start);
 }
 
+// Of each row's loop, with vectors of so many bits in registers of that name.
+static void vectors_check(const char *flags, const char *vector) {
+    if (!loops_compile("gcc", arena_printf(arena, NATIVE_FLAGS " -S %s", flags), "loops.s"))
+        cr_skip_test("no gcc");
+    const char *assembly = file_text(arena_printf(arena, "%s/loops.s", folder));
+    for (int op = 0; op < OP_COUNT; op++) {
+        if (!in_prelude(op)) continue;
+        const char *name = op_info(op)->name;
+        const char *body = assembly_of(assembly, arena_printf(arena, "loop_%s", name));
+        cr_expect(strstr(body, vector), "%s: the loop of %s has no vectors", flags, name);
+        cr_expect(!strstr(body, "call"), "%s: the loop of %s calls a function", flags, name);
+    }
+}
+
 Test(prelude, gcc_makes_vector_instructions_of_it) {
 #if !defined __x86_64__
     cr_skip_test("reads the assembly of x86-64 alone");
 #endif
-    if (!loops_compile("gcc", NATIVE_FLAGS " -S -mavx2 -mfma", "loops.s")) cr_skip_test("no gcc");
-    const char *assembly = file_text(arena_printf(arena, "%s/loops.s", folder));
-    for (int op = 0; op < OP_COUNT; op++) {
-        if (!in_prelude(op)) continue;
-        const char *body = assembly_of(assembly, arena_printf(arena, "loop_%s", op_info(op)->name));
-        cr_expect(strstr(body, "%ymm"), "the loop of %s is not vectorised", op_info(op)->name);
-        cr_expect(!strstr(body, "call"), "the loop of %s calls a function", op_info(op)->name);
-    }
+    vectors_check("-mavx2 -mfma", "%ymm");
+    vectors_check("-march=x86-64-v4 -mprefer-vector-width=512", "%zmm");
 }
