@@ -12,6 +12,7 @@ typedef struct NncCtx {
     long long first;     // examples of the step before these
     unsigned seed_low, seed_high; // of random numbers
     unsigned step;       // likewise; steps done before this one
+    int prepared;        // 1: what follows from parameters alone is in `work` from an earlier call of this function
     struct NncPool *pool; // NULL: one thread
 } NncCtx;
 

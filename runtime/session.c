@@ -193,6 +193,7 @@ NncStatus nnc_session_checkpoint_path(const NncSession *session, char path[NNC_P
 NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_train,
                               NncError *error) {
     nnc_checkpoint_free(&session->checkpoint);
+    session->prepared = 0;
     NncStatus status = nnc_checkpoint_read(path, session->program, to_train, &session->checkpoint,
                                            session->state, error);
     return status ? status : nnc_session_set_hypers(session, error);
@@ -222,19 +223,26 @@ NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *in
     };
 }
 
+// A function changes no parameters from which it prepares anything, but others may, and all of them
+// work in the same arena.
+static void run(NncSession *session, NncFunctionKind kind, NncCtx *ctx) {
+    ctx->prepared = session->prepared == 1 + (int)kind;
+    session->program->function[kind].run(ctx);
+    session->prepared = 1 + (int)kind;
+}
+
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
     NncCtx ctx = nnc_session_ctx(session, kind, input, n);
-    session->program->function[kind].run(&ctx);
+    run(session, kind, &ctx);
 }
 
 bool nnc_session_step(NncSession *session, const NncBatch *batch) {
-    void (*run_chunk)(NncCtx *) = session->program->function[NNC_CHUNK].run;
     bool done = batch->first + batch->count == batch->of;
-    if (run_chunk) {
+    if (session->program->function[NNC_CHUNK].run) {
         NncCtx ctx = nnc_session_ctx(session, NNC_CHUNK, batch->input, batch->of);
         ctx.n = batch->count;
         ctx.first = batch->first;
-        run_chunk(&ctx);
+        run(session, NNC_CHUNK, &ctx);
     }
     if (done) nnc_session_run(session, NNC_TRAIN, batch->input, batch->of);
     return done;

@@ -20,6 +20,7 @@ typedef struct NncSession {
     char *state, *work, *output, *scratch; // in `memory`
     void *memory;
     size_t memory_size;
+    int prepared; // 1 + the function that ran last: what it prepared from parameters is in `work`
     long long scratch_bytes; // for each thread
     float *scalar;
     long long arena_bytes; // all of them, the loader's batches included

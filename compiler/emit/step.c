@@ -80,6 +80,7 @@ typedef struct Steps {
     Buf *out;
     const char *function;
     int groups; // printed so far
+    int depth;
 } Steps;
 
 static const char *call_text(const Steps *steps, const PlanNode *call, bool in_part) {
@@ -133,14 +134,29 @@ static const char *loop_text(Steps *steps, const PlanNode *node) {
 }
 
 static void print_each(Steps *steps, const PlanNode *each) {
-    buf_add(steps->out, "    {\n        const NncLoop loop[] = {\n");
+    Buf *out = steps->out;
+    int depth = steps->depth;
+    buf_add(out, "{\n"), print_indent(out, depth + 1);
+    buf_add(out, "const NncLoop loop[] = {\n");
     for (int i = 0; i < each->child.count; i++) {
         const PlanNode *child = each->child.at[i];
-        buf_printf(steps->out, "            {%s, %lld},\n", loop_text(steps, child),
-                   (long long)child->time + 1);
+        print_indent(out, depth + 2);
+        buf_printf(out, "{%s, %lld},\n", loop_text(steps, child), (long long)child->time + 1);
     }
-    buf_printf(steps->out, "        };\n        nnc_parallel_all(ctx, loop, %d);\n    }\n",
-               each->child.count);
+    print_indent(out, depth + 1), buf_add(out, "};\n");
+    print_indent(out, depth + 1);
+    buf_printf(out, "nnc_parallel_all(ctx, loop, %d);\n", each->child.count);
+    print_indent(out, depth), buf_add(out, "}\n");
+}
+
+static void print_child(Steps *steps, const PlanNode *node) {
+    print_indent(steps->out, steps->depth);
+    if (node->kind == PLAN_CALL)
+        buf_add(steps->out, call_text(steps, node, false));
+    else if (node->kind == PLAN_EACH)
+        print_each(steps, node);
+    else
+        buf_printf(steps->out, "nnc_parallel(ctx, %s);\n", loop_text(steps, node));
 }
 
 static void print_run(Buf *out, const char *function, const PlanNode *root) {
@@ -150,15 +166,15 @@ static void print_run(Buf *out, const char *function, const PlanNode *root) {
     buf_printf(out,
                "void nnc_run_%s(NncCtx *ctx) {\n    const long long n = ctx->n;\n    (void)n;\n",
                function);
+    bool open = root->child.count > 0 && root->child.at[0]->prepared;
+    if (open) buf_add(out, "    if (!ctx->prepared) {\n");
     for (int i = 0; i < root->child.count; i++) {
-        const PlanNode *node = root->child.at[i];
-        if (node->kind == PLAN_CALL)
-            buf_printf(out, "    %s", call_text(&steps, node, false));
-        else if (node->kind == PLAN_EACH)
-            print_each(&steps, node);
-        else
-            buf_printf(out, "    nnc_parallel(ctx, %s);\n", loop_text(&steps, node));
+        const PlanNode *child = root->child.at[i];
+        if (open && !child->prepared) open = false, buf_add(out, "    }\n");
+        steps.depth = 1 + open;
+        print_child(&steps, child);
     }
+    if (open) buf_add(out, "    }\n");
     buf_add(out, "}\n");
 }
 

@@ -26,7 +26,9 @@ typedef struct Round {
 
 // --- Where a plan is full
 
-static int64_t bytes_of(const Buffer *buffer) { return buffer->elements * dtype_size(buffer->dtype); }
+static int64_t bytes_of(const Buffer *buffer) {
+    return buffer->elements * dtype_size(buffer->dtype);
+}
 
 static bool lives_at(const Buffer *buffer, int child) {
     return buffer->arena == ARENA_WORK && buffer->first >= 0 && buffer->first <= child &&
@@ -82,12 +84,14 @@ static bool is_root(const Graph *graph, const Node *node) {
     return false;
 }
 
-// Made before the plan is fullest, alone in its memory, and needed again only after that.
+// Made before the plan is fullest, alone in its memory, and needed again only after that. (What is
+// prepared is needed by the next call, too.)
 static bool is_candidate(const Round *r, const Node *node) {
     Storage at = r->fusion->storage[node->id];
-    return r->child[node->id] >= 0 && !r->refused[node->id] && at.buffer && at.offset == 0 &&
-           r->child[node->id] < r->fullest && lives_at(at.buffer, r->fullest) &&
-           at.buffer->last > r->fullest && !is_root(r->graph, node) &&
+    return r->child[node->id] >= 0 && !r->kernel[node->id]->prepared && !r->refused[node->id] &&
+           at.buffer && at.offset == 0 && r->child[node->id] < r->fullest &&
+           lives_at(at.buffer, r->fullest) && at.buffer->last > r->fullest &&
+           !is_root(r->graph, node) &&
            at.buffer->elements == shape_eval(&node->shape, r->fusion->batch) &&
            !reads_at(r, r->plan->root->child.at[r->fullest], at.buffer);
 }
@@ -189,7 +193,7 @@ static const Node *copy(Rewrite *w, const Node *node) {
 static const Node *late(Rewrite *w, const Node *node) {
     const Node **made = &w->late[node->id];
     if (*made) return *made;
-    *made = node == w->value     ? copy(w, node)
+    *made = node == w->value    ? copy(w, node)
             : is_early(w, node) ? early(w, node)
                                 : rebuilt(w, node, late);
     return *made;
@@ -220,8 +224,7 @@ static const Graph *with_copy(const Round *r, Arena *arena, const Node *value, c
 // --- The pass
 
 static const Plan *plan_of(Arena *arena, const Graph *graph, const Planning *how) {
-    Fusion *fusion =
-        fuse(arena, graph, how->batch, how->target, how->placement, how->placements);
+    Fusion *fusion = fuse(arena, graph, how->batch, how->target, how->placement, how->placements);
     return plan_make(arena, fusion, WAKING_TIME);
 }
 
@@ -251,8 +254,7 @@ const Graph *compute_again(Arena *arena, const Graph *graph, const Planning *how
         Arena *scratch = arena_new();
         const Plan *plan = plan_of(scratch, graph, how);
         Round round = round_new(scratch, graph, plan);
-        const Graph *next =
-            plan->work_bytes > room ? next_graph(arena, &round, how, &tries) : NULL;
+        const Graph *next = plan->work_bytes > room ? next_graph(arena, &round, how, &tries) : NULL;
         going = next != NULL;
         if (next) graph = next;
         arena_free(scratch);

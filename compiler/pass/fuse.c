@@ -11,6 +11,7 @@
 // pointwise operators behind it, as long as each is the only user of the one before.
 #include "pass/fuse_internal.h"
 #include "pass/forms.h"
+#include "pass/prepare.h"
 #include "pass/update.h"
 
 #include <string.h>
@@ -583,5 +584,6 @@ Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *targ
     f.placements = placements;
     choose_stored(&f);
     make_kernels(&f);
+    mark_prepared(arena, f.fusion);
     return f.fusion;
 }

@@ -35,13 +35,24 @@ static void find_relations(Grouping *g) {
                 (uint8_t)walk_relation(g->walk[i], g->walk[k]);
 }
 
-static void find_levels(Grouping *g) {
-    for (int k = 0; k < g->count; k++)
+// All that is prepared comes before everything else.
+static void find_levels(Grouping *g, bool prepared, int first) {
+    for (int k = 0; k < g->count; k++) {
+        if (g->walk[k]->kernel->prepared != prepared) continue;
+        g->level[k] = first;
         for (int i = 0; i < k; i++) {
             Relation r = relation(g, i, k);
             int least = g->level[i] + (r == AS_WHOLE);
             if (r != APART && least > g->level[k]) g->level[k] = least;
         }
+    }
+}
+
+static int levels_so_far(const Grouping *g) {
+    int levels = 0;
+    for (int k = 0; k < g->count; k++)
+        if (g->level[k] >= levels) levels = g->level[k] + 1;
+    return levels;
 }
 
 // Does the kernel make at least as many bytes as it reads of what other kernels made?
@@ -62,6 +73,7 @@ static void postpone(Grouping *g) {
     for (int k = g->count - 1; k >= 0; k--) {
         int latest = g->count;
         bool followed = false;
+        if (g->walk[k]->kernel->prepared) continue;
         for (int user = k + 1; user < g->count; user++) {
             Relation r = relation(g, k, user);
             int at = g->level[user] - (r == AS_WHOLE);
@@ -105,8 +117,9 @@ static void collect_strand(const Grouping *g, int first, bool *taken, bool *memb
     }
 }
 
-static Level *make_level(Grouping *g, int number) {
+static Level *make_level(Grouping *g, int number, bool prepared) {
     Level *level = ARENA_NEW(g->arena, Level);
+    level->prepared = prepared;
     bool *taken = ARENA_ARRAY(g->arena, bool, g->count + 1);
     for (int k = 0; k < g->count; k++) {
         if (taken[k] || g->level[k] != number) continue;
@@ -127,7 +140,6 @@ static const char *why_it_waits(const Grouping *g, int k) {
 Groups *groups_make(Arena *arena, Fusion *fusion) {
     Groups *groups = ARENA_NEW(arena, Groups);
     Grouping g = {.arena = arena, .count = fusion->kernel.count};
-    int levels = 0;
     g.walk = ARENA_ARRAY(arena, Walk *, g.count + 1);
     g.level = ARENA_ARRAY(arena, int, g.count + 1);
     for (int k = 0; k < g.count; k++) {
@@ -137,12 +149,14 @@ Groups *groups_make(Arena *arena, Fusion *fusion) {
             g.walk[k]->outer = dim_const(1);
     }
     find_relations(&g);
-    find_levels(&g);
-    postpone(&g);
     for (int k = 0; k < g.count; k++)
-        if (g.level[k] >= levels) levels = g.level[k] + 1;
-    for (int level = 0; level < levels; level++)
-        VEC_PUSH(arena, groups->level, make_level(&g, level));
+        g.level[k] = -1;
+    find_levels(&g, true, 0);
+    int prepared = levels_so_far(&g);
+    find_levels(&g, false, prepared);
+    postpone(&g);
+    for (int level = 0; level < levels_so_far(&g); level++)
+        VEC_PUSH(arena, groups->level, make_level(&g, level, level < prepared));
     for (int k = 0; k < g.count; k++)
         fusion->kernel.at[k]->waits = why_it_waits(&g, k);
     return groups;

@@ -20,6 +20,7 @@ typedef struct Strand {
 typedef struct Level {
     VEC(Strand *) strand;
     double time;
+    bool prepared; // all of it: not in each call (prepare.h)
 } Level;
 
 typedef struct Groups {

@@ -118,16 +118,15 @@ static PlanNode *plan_tree(Arena *arena, const Fusion *fusion, const Groups *gro
     PlanNode *root = new_node(arena, PLAN_SEQ, 0);
     for (int i = 0; i < groups->level.count; i++) {
         const Level *level = groups->level.at[i];
-        root->time += level->time;
-        if (level->time >= least) {
-            VEC_PUSH(arena, root->child, plan_level(arena, fusion, level));
-            continue;
-        }
         int first = root->child.count;
-        for (int k = 0; k < level->strand.count; k++)
+        root->time += level->time;
+        if (level->time >= least) VEC_PUSH(arena, root->child, plan_level(arena, fusion, level));
+        for (int k = 0; k < level->strand.count && level->time < least; k++)
             add_calls(arena, root, level->strand.at[k]);
-        qsort(root->child.at + first, (size_t)(root->child.count - first), sizeof *root->child.at,
-              by_kernel);
+        int count = root->child.count - first;
+        qsort(root->child.at + first, (size_t)count, sizeof *root->child.at, by_kernel);
+        for (int k = first; k < root->child.count; k++)
+            root->child.at[k]->prepared = level->prepared;
     }
     return root;
 }
@@ -153,6 +152,19 @@ static void touch_all(const Fusion *fusion, const PlanNode *node, int at) {
         touch(fusion->storage[kernel->reads.at[i]->id].buffer, at);
 }
 
+// What is prepared for later stays from one call to the next.
+static void keep_prepared(const Fusion *fusion, const PlanNode *root) {
+    int first = 0;
+    while (first < root->child.count && root->child.at[first]->prepared)
+        first++;
+    for (int i = 0; i < fusion->buffer.count; i++) {
+        Buffer *buffer = fusion->buffer.at[i];
+        if (buffer->first < 0 || buffer->first >= first || buffer->last < first) continue;
+        buffer->first = 0;
+        buffer->last = root->child.count - 1;
+    }
+}
+
 // What goes on at the same time, or part by part, may not lie at the same place.
 static int64_t place_work(Arena *arena, const Fusion *fusion, const PlanNode *root) {
     Buffers work = {0};
@@ -160,6 +172,7 @@ static int64_t place_work(Arena *arena, const Fusion *fusion, const PlanNode *ro
         fusion->buffer.at[i]->first = fusion->buffer.at[i]->last = -1;
     for (int i = 0; i < root->child.count; i++)
         touch_all(fusion, root->child.at[i], i);
+    keep_prepared(fusion, root);
     for (int i = 0; i < fusion->buffer.count; i++)
         if (fusion->buffer.at[i]->arena == ARENA_WORK && fusion->buffer.at[i]->last >= 0)
             VEC_PUSH(arena, work, fusion->buffer.at[i]);

@@ -91,6 +91,7 @@ typedef struct Kernel {
     int64_t unit; // > 0: it touches buffers of a thread's part (Buffer.part), and this many of its
                   // own outermost indices are one of theirs
     VEC(const struct Choice *) choice; // that it comes from: an algorithm, a product's form
+    bool prepared;                     // not run again as long as the parameters stay (prepare.h)
     const char *apart; // why it is not in one kernel with what it reads: a short reason
     const char *waits; // what all threads must be done with before it: "all of k3_fold"; or NULL
 } Kernel;
@@ -139,6 +140,7 @@ typedef struct PlanNode {
     int64_t unit;         // CALL in a PAR: own indices of the kernel to one of the PAR's
     int64_t grain;        // PAR: indices in a part (the last may have fewer)
     double time;          // nanoseconds on one thread, about: of a part in a PAR, else of all
+    bool prepared;        // a child of the root: its kernels are; these come first
     VEC(struct PlanNode *) child;
 } PlanNode;
 

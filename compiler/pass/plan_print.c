@@ -87,6 +87,7 @@ static void print_buffers(Buf *out, const Fusion *fusion) {
 static void print_tree(Buf *out, const PlanNode *node, int depth) {
     for (int i = 0; i < depth; i++)
         buf_add(out, "  ");
+    if (node->prepared) buf_add(out, "prepared ");
     if (node->kind == PLAN_CALL) {
         buf_printf(out, "call %s", node->kernel->name);
         if (node->unit > 1) buf_printf(out, " * %lld", (long long)node->unit);

@@ -29,9 +29,10 @@ typedef struct Explain {
     Profile *profile;
     NncArenas memory;
     int threads;
-    double kernel_seconds; // of all kernels
-    Cost cost;             // of all kernels
-    double limit_seconds;  // what they would take at their limits
+    double prepared_seconds; // of kernels that run once for many calls
+    double kernel_seconds;   // of all others
+    Cost cost;               // of these
+    double limit_seconds;    // what they would take at their limits
 } Explain;
 
 static double most(double a, double b) { return a > b ? a : b; }
@@ -168,9 +169,12 @@ static void print_head(const Explain *explain) {
     printf("copies at %s/s of 1 MiB, %s/s of 256 MiB\n",
            number(arena, machine_copy_rate(machine, 1 << 20), "B"),
            number(arena, machine_copy_rate(machine, 1 << 28), "B"));
-    printf("  a run    %s; its kernels one by one %s\n\n",
+    printf("  a run    %s; its kernels one by one %s",
            duration(arena, sample_median(&explain->profile->whole)),
            duration(arena, explain->kernel_seconds));
+    if (explain->prepared_seconds > 0)
+        printf("; prepared once for many runs in %s", duration(arena, explain->prepared_seconds));
+    printf("\n\n");
     printf("%-44s %10s %6s %11s %9s  %s\n", "kernel", "time", "of all", "work", "moves",
            "of the limit");
 }
@@ -244,7 +248,14 @@ static void print_plan(const Explain *explain, const PlanNode *node, const PlanN
 
 static void print_text(const Explain *explain) {
     print_head(explain);
-    print_plan(explain, explain->profile->plan->root, NULL, 0);
+    const PlanNode *root = explain->profile->plan->root;
+    for (int i = 0; i < root->child.count; i++) {
+        bool prepared = root->child.at[i]->prepared,
+             before = i > 0 && root->child.at[i - 1]->prepared;
+        if (prepared && !before) printf("prepared, once as long as the parameters stay:\n");
+        if (before && !prepared) printf("in each run:\n");
+        print_plan(explain, root->child.at[i], NULL, 0);
+    }
     print_figures(explain, "all kernels", 0, total_figures(explain), explain->cost);
 }
 
@@ -332,6 +343,7 @@ static void json_kernel(const Explain *explain, const Kernel *kernel, const Plan
     json_text("algorithm", kernel_kind_name(kernel->kind));
     json_text("computes", operators_of(explain, kernel));
     json_count("region", group);
+    printf(",\"prepared\":%s", kernel->prepared ? "true" : "false");
     json_text("shared", share_text(explain, par));
     json_figures(kernel_figures(explain, kernel), explain->profile->cost[kernel->id]);
     printf(",\"lines\":[");
@@ -377,10 +389,15 @@ static void measure(Explain *explain) {
     explain->fusion = net->compiled->plan[explain->function]->fusion;
     explain->profile = profile_run(net, explain->function, PROFILE_SECONDS);
     explain->cost = (Cost){0};
-    explain->kernel_seconds = explain->limit_seconds = 0;
+    explain->kernel_seconds = explain->limit_seconds = explain->prepared_seconds = 0;
     for (int k = 0; k < explain->fusion->kernel.count; k++) {
         Cost cost = explain->profile->cost[k];
-        explain->kernel_seconds += sample_median(&explain->profile->kernel[k]);
+        double seconds = sample_median(&explain->profile->kernel[k]);
+        if (explain->fusion->kernel.at[k]->prepared) {
+            explain->prepared_seconds += seconds;
+            continue;
+        }
+        explain->kernel_seconds += seconds;
         explain->limit_seconds += limit_of(explain, k).longer;
         explain->cost.flops += cost.flops;
         explain->cost.bytes += cost.bytes;

@@ -175,6 +175,25 @@ Test(rt_train, a_loss_that_is_no_number_is_an_error_that_names_the_step) {
     free(train(&program, (NncOptions){.resume = true, .steps = 12}, NNC_OK, &error));
 }
 
+enum { STATE = 256 };
+static int prepared, taken, stale; // calls of eval: made a copy of the parameters; used it; in vain
+static void eval_prepared(NncCtx *ctx) {
+    rt_eval(ctx);
+    if (!ctx->prepared) memcpy(ctx->work, ctx->state, STATE);
+    ctx->prepared ? taken++ : prepared++;
+    stale += memcmp(ctx->work, ctx->state, STATE) != 0;
+}
+
+Test(rt_train, what_an_evaluation_prepares_serves_all_its_batches_and_no_later_one) {
+    NncProgram program = rt_program(folder);
+    program.function[NNC_EVAL].run = eval_prepared;
+    program.function[NNC_EVAL].work_bytes = STATE;
+    train_ok(&program, (NncOptions){.epochs = 4});
+    cr_assert_eq(prepared, 4);
+    cr_assert_geq(taken, 4);
+    cr_assert_eq(stale, 0);
+}
+
 static int count_files(const char *path) {
     int count = 0;
     DIR *dir = opendir(path);
