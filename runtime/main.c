@@ -215,6 +215,16 @@ static void print_help(FILE *out, const NncProgram *program, const char *name) {
     fprintf(out, "\n  code for %s\n", program->target ? program->target : "any processor");
 }
 
+// Below the options of train: what --set takes.
+static void describe_settings(const NncProgram *program, char *text, size_t size) {
+    int at = snprintf(text, size, "\v");
+    for (int i = 0; i < program->hyper_count && at < (int)size; i++)
+        if (program->hyper[i].kind == NNC_GIVEN)
+            at += snprintf(text + at, size - (size_t)at, "%s  %s = %g\n",
+                           at == 1 ? "Hyper-parameters:\n" : "", program->hyper[i].name,
+                           program->hyper[i].value);
+}
+
 // --- Running
 
 static NncStatus run(const NncProgram *program, const Line *line, NncError *error) {
@@ -237,9 +247,12 @@ static int run_command(const NncProgram *program, Command command, const char *r
     if (!line.input) return 1;
     line.options.set_name = line.set_name;
     line.options.set_value = line.set_value;
+    char settings[2048];
+    describe_settings(program, settings, sizeof settings);
     struct argp argp = {
         .options = command == TRAIN ? train_options : use_options,
         .parser = parse_option,
+        .doc = command == TRAIN ? settings : NULL,
         .args_doc = command == PREDICT ? "INPUT..." : "",
     };
     argp_err_exit_status = EXIT_USAGE;

@@ -80,6 +80,8 @@ void nnc_session_close(NncSession *session) {
 
 // --- Hyper-parameters
 
+enum { MOST_NAMES = 64 }; // that messages look at
+
 static int find_hyper(const NncProgram *program, const char *name) {
     for (int i = 0; i < program->hyper_count; i++)
         if (program->hyper[i].kind == NNC_GIVEN && !strcmp(program->hyper[i].name, name)) return i;
@@ -87,11 +89,17 @@ static int find_hyper(const NncProgram *program, const char *name) {
 }
 
 static NncStatus unknown_hyper(const NncProgram *program, const char *name, NncError *error) {
+    const char *given[MOST_NAMES] = {0};
+    int count = 0;
+    for (int i = 0; i < program->hyper_count && count < MOST_NAMES; i++)
+        if (program->hyper[i].kind == NNC_GIVEN) given[count++] = program->hyper[i].name;
+    const char *near = nnc_nearest(name, given, count);
+    if (near)
+        return nnc_error(error, NNC_ERROR_VALUE,
+                         "there is no hyper-parameter named %s; did you mean %s?", name, near);
     char names[200] = "none";
-    for (int i = 0, at = 0; i < program->hyper_count && at < (int)sizeof names; i++)
-        if (program->hyper[i].kind == NNC_GIVEN)
-            at += snprintf(names + at, sizeof names - (size_t)at, "%s%s", at ? ", " : "",
-                           program->hyper[i].name);
+    for (int i = 0, at = 0; i < count && at < (int)sizeof names; i++)
+        at += snprintf(names + at, sizeof names - (size_t)at, "%s%s", i ? ", " : "", given[i]);
     return nnc_error(error, NNC_ERROR_VALUE, "there is no hyper-parameter named %s; %s has: %s",
                      name, program->model, names);
 }

@@ -30,6 +30,14 @@ typedef struct LayerInfo {
     Shape output;
 } LayerInfo;
 
+// What is known when compiling, and can be set then: a parameter of the model, an optimizer's
+// default.
+typedef struct SettingInfo {
+    const char *name;
+    double value;
+    bool is_bool;
+} SettingInfo;
+
 // Roots: INIT has one ROOT_STATE a leaf. TRAIN has output "loss" and a ROOT_STATE for what it changes.
 // EVAL has outputs "loss" and the metrics, each rank 0. PREDICT has the model's outputs.
 // In all of them parameters are slices of OP_state leaves, one leaf for each parameter group ("params").
@@ -56,6 +64,7 @@ typedef struct Module {
     VEC(TensorInfo) tensor;
     VEC(LayerInfo) layer; // in the order of application
     VEC(NncHyper) hyper;
+    VEC(SettingInfo) setting;
     NncCall data;
     VEC(NncCall) augment;
 } Module;

@@ -48,6 +48,21 @@ static bool is_first_use(const Module *module, int index) {
     return true;
 }
 
+// What --set takes, as it is now.
+static void print_settings(const Module *module) {
+    printf("\n%-24s %12s  %s\n", "setting", "value", "--set of");
+    for (int i = 0; i < module->setting.count; i++) {
+        const SettingInfo *setting = &module->setting.at[i];
+        printf("%-24s ", setting->name);
+        setting->is_bool ? printf("%12s  nnc\n", setting->value != 0 ? "true" : "false")
+                         : printf("%12g  nnc\n", setting->value);
+    }
+    for (int i = 0; i < module->hyper.count; i++)
+        if (module->hyper.at[i].kind == NNC_GIVEN)
+            printf("%-24s %12g  nnc, a built program\n", module->hyper.at[i].name,
+                   module->hyper.at[i].value);
+}
+
 int command_check(const Settings *settings) {
     Compiled *compiled =
         load_compiled(settings); // what later passes find wrong is an error as well
@@ -61,6 +76,7 @@ int command_check(const Settings *settings) {
                shape_text(settings->arena, &layer->output), count);
     }
     printf("%-24s %-12s %-22s %12lld\n", "total", "", "", module_parameters(module));
+    print_settings(module);
     return EXIT_DONE;
 }
 

@@ -59,6 +59,23 @@ static Jit *prepare(const Settings *settings, NncFunctionKind function, Compiled
     return jit;
 }
 
+// What --set gives is compiled in as the program's own values; over those of a checkpoint it is to
+// be set anew, where it is no structural one.
+static NncOptions train_options(const Settings *settings, const NncProgram *program) {
+    NncOptions options = settings->run;
+    const char **name = ARENA_ARRAY(settings->arena, const char *, settings->set_name.count + 1);
+    double *value = ARENA_ARRAY(settings->arena, double, settings->set_name.count + 1);
+    for (int i = 0; i < settings->set_name.count; i++)
+        for (int k = 0; k < program->hyper_count; k++)
+            if (!strcmp(settings->set_name.at[i], program->hyper[k].name)) {
+                name[options.set_count] = settings->set_name.at[i];
+                value[options.set_count++] = settings->set_value.at[i];
+            }
+    options.set_name = name;
+    options.set_value = value;
+    return options;
+}
+
 int command_train(const Settings *settings) {
     // A reader of the report that goes away takes nothing of the training with it.
     signal(SIGPIPE, SIG_IGN);
@@ -66,7 +83,8 @@ int command_train(const Settings *settings) {
     NncError error = {0};
     Jit *jit = prepare(settings, NNC_TRAIN, &compiled);
     if (!jit) return EXIT_USER;
-    int status = status_of(nnc_train(&compiled->program, &settings->run, &error), &error);
+    NncOptions options = train_options(settings, &compiled->program);
+    int status = status_of(nnc_train(&compiled->program, &options, &error), &error);
     jit_free(jit);
     return status;
 }

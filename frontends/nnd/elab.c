@@ -116,12 +116,12 @@ static void check_blocks(Elab *e, const File *file) {
 
 // --- The whole
 
-static void check_sets(Elab *e, const Module *module, const Decl *model) {
+static void check_sets(Elab *e, const Module *module) {
     for (int i = 0; i < e->options->set_count; i++) {
         if (e->set_used[i]) continue;
         VEC(const char *) names = {0};
-        for (int k = 0; k < model->param_count; k++)
-            VEC_PUSH(e->arena, names, model->param[k].name);
+        for (int k = 0; k < module->setting.count; k++)
+            VEC_PUSH(e->arena, names, module->setting.at[k].name);
         for (int k = 0; k < module->hyper.count; k++)
             if (module->hyper.at[k].kind == NNC_GIVEN)
                 VEC_PUSH(e->arena, names, module->hyper.at[k].name);
@@ -169,6 +169,6 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     elab_program(e, train, module, train_run, eval_run);
     elab_run_numbers(e, module);
     if (train) elab_goals(e, train, module, eval_run);
-    if (!elab_failed(e)) check_sets(e, module, model);
+    if (!elab_failed(e)) check_sets(e, module);
     return elab_failed(e) ? NULL : module;
 }

@@ -15,6 +15,7 @@
 //   elab_model.c      model and data
 //   elab_train.c      train: which parameters lie where, gradients, the program's graphs
 //   elab_optimizer.c  optimizers on flat vectors
+//   elab_numbers.c    train: numbers that can be set when a program runs
 //   elab_freeze.c     train: what stays as it is
 //   elab_run.c        numbers of the run: epochs, steps, plateaus
 //   elab_goals.c      train: the best epoch, what is expected

@@ -373,6 +373,22 @@ static bool bind_settings(Elab *e, Scope *scope, const Decl *model) {
     return arguments_bind(e, scope, &from, model->name_span);
 }
 
+static void list_settings(Elab *e, const Scope *scope, const Decl *model, Module *module) {
+    for (int i = 0; i < model->param_count; i++) {
+        double number;
+        SettingInfo setting = {.name = model->param[i].name};
+        Value value = scope_find((Scope *)scope, setting.name)->value;
+        setting.is_bool = value.kind == VALUE_BOOL;
+        if (setting.is_bool)
+            setting.value = value.boolean;
+        else if (value_number(value, &number))
+            setting.value = number;
+        else
+            continue;
+        VEC_PUSH(e->arena, module->setting, setting);
+    }
+}
+
 typedef VEC(const char *) NameVec;
 
 static void input_names(Elab *e, Stmt *const *body, int count, NameVec *names) {
@@ -406,6 +422,7 @@ Run *elab_model(Elab *e, const Decl *model, const Decl *data, bool training, Mod
         section_new(run->graph, (Section){SECTION_MODEL, model->name, model->name, "", NULL, NULL});
     e->frame = frame_new(e, "");
     if (bind_settings(e, run->scope, model)) {
+        if (training) list_settings(e, run->scope, model, module);
         scope_bind(e, run->scope, "N", SPAN_NONE, value_size(dim_batch()));
         for (int i = 0; i < model->body_count; i++)
             model_stmt(e, run->scope, run, model->body[i], data, module);

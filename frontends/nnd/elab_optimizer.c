@@ -34,36 +34,9 @@ struct OptimizerRun {
 
 // --- Arguments
 
-static bool is_number(const Expr *expr) {
-    return expr->kind == EXPR_NUMBER || (expr->kind == EXPR_UNARY && !strcmp(expr->text, "-") &&
-                                         expr->in[0]->kind == EXPR_NUMBER);
-}
-
-static bool is_real_param(Elab *e, const Parameter *param) {
-    if (param->type) return param->type->kind == TYPE_REAL;
-    if (!param->default_value) return true;
-    return elab_expr(e, scope_new(e, NULL), param->default_value).kind != VALUE_BOOL;
-}
-
-static const NncHyper *find_hyper(const Module *module, const char *name) {
-    for (int i = 0; i < module->hyper.count; i++)
-        if (!strcmp(module->hyper.at[i].name, name)) return &module->hyper.at[i];
-    return NULL;
-}
-
 // lr, or adam_2.lr where another optimizer's is something else.
-static const char *hyper_name(Elab *e, const Program *p, const Minimize *m, const char *name) {
-    return m == p->minimize.at[0] ? name : arena_printf(e->arena, "%s.%s", m->prefix, name);
-}
-
-static Value hyper(Elab *e, Program *p, const Minimize *m, const char *param, double value) {
-    const char *name = hyper_name(e, p, m, param);
-    const NncHyper *old = find_hyper(p->module, name);
-    if (!old) {
-        NncHyper added = {.name = name, .value = value};
-        VEC_PUSH(e->arena, p->module->hyper, added);
-    }
-    return value_tensor(node_hyper(e->graph, name, value));
+const char *hyper_prefix(Elab *e, const Program *p, const Minimize *m) {
+    return m == p->minimize.at[0] ? "" : arena_printf(e->arena, "%s.", m->prefix);
 }
 
 static int param_index(const Decl *decl, const char *name) {
@@ -72,26 +45,45 @@ static int param_index(const Decl *decl, const char *name) {
     return -1;
 }
 
-// What the command line sets and the plain numbers of the train block can be set when a program
-// runs.
-static void make_hypers(Elab *e, Program *p, const Minimize *m, Arguments *to) {
+// What the call does not give is what the command line sets, or the default.
+static Value setting(const Parameter *param, Value otherwise, double value) {
+    bool whole = param->type && param->type->kind == TYPE_INT;
+    if (otherwise.kind == VALUE_BOOL) return value_bool(value != 0);
+    return whole ? value_int((int64_t)value) : value_real(value);
+}
+
+static void list_setting(Elab *e, Program *p, const char *name, Value value) {
+    SettingInfo info = {.name = name, .is_bool = value.kind == VALUE_BOOL};
+    for (int i = 0; i < p->module->setting.count; i++)
+        if (!strcmp(p->module->setting.at[i].name, name)) return;
+    if (info.is_bool)
+        info.value = value.boolean;
+    else if (!value_number(value, &info.value))
+        return;
+    VEC_PUSH(e->arena, p->module->setting, info);
+}
+
+static void take_settings(Elab *e, Program *p, const Minimize *m, Arguments *to) {
     for (int i = 0; i < m->decl->param_count; i++) {
         const Parameter *param = &m->decl->param[i];
-        double value;
-        bool plain = false;
-        for (int k = 1; k < m->call->in_count; k++)
-            plain |= to->given[i] && is_number(m->call->in[k]) &&
-                     to->span[i].start == m->call->in[k]->span.start;
-        plain = plain && value_number(to->value[i], &value);
-        bool set = elab_set_value(e, hyper_name(e, p, m, param->name), &value);
-        if ((!plain && !set) || !is_real_param(e, param)) continue;
-        to->given[i] = true;
-        if (set) to->span[i] = m->call->span;
-        to->value[i] = hyper(e, p, m, param->name, value);
+        const char *name = arena_printf(e->arena, "%s%s", hyper_prefix(e, p, m), param->name);
+        double number;
+        if (to->given[i]) continue;
+        Value value = POISON;
+        if (param->default_value) value = elab_expr(e, scope_new(e, NULL), param->default_value);
+        if (elab_set_value(e, name, &number)) {
+            bool real = numbers_is_real(e, m->decl, param);
+            value =
+                real ? numbers_hyper(e, p->module, name, number) : setting(param, value, number);
+            to->given[i] = true;
+            to->span[i] = m->call->span;
+            to->value[i] = value;
+        }
+        list_setting(e, p, name, value);
     }
 }
 
-static void override(Elab *e, Scope *scope, const Stmt *group, Arguments *to) {
+static void override(Elab *e, Program *p, Scope *scope, const Stmt *group, Arguments *to) {
     for (int i = 0; group && i < group->body_count; i++) {
         const Stmt *stmt = group->body[i];
         int at = stmt->kind == STMT_LET && stmt->name ? param_index(to->decl, stmt->name) : -1;
@@ -103,7 +95,11 @@ static void override(Elab *e, Scope *scope, const Stmt *group, Arguments *to) {
         }
         to->given[at] = true;
         to->span[at] = stmt->value->span;
-        to->value[at] = elab_expr(e, scope, stmt->value);
+        const Expr *value = stmt->value;
+        if (numbers_is_real(e, to->decl, &to->decl->param[at]))
+            value = numbers_of(e, p->module, scope, value,
+                               arena_printf(e->arena, "%s.%s", group->pattern, stmt->name));
+        to->value[at] = elab_expr(e, scope, value);
         to->failed |= value_is_poison(to->value[at]);
     }
 }
@@ -196,10 +192,13 @@ static const Node *run_piece(Elab *e, Program *p, OptimizerRun *run, Scope *trai
     Arguments from = arguments_new(e, m->decl);
     Scope *scope = scope_new(e, NULL);
     run->shape = param->shape;
-    arguments_match(e, train, m->call, 1, ACCEPT_ALL, &from);
+    Scope *numbers = scope_new(e, train);
+    const Expr *call =
+        numbers_of_call(e, p->module, numbers, m->call, m->decl, 0, hyper_prefix(e, p, m));
+    arguments_match(e, numbers, call, 1, ACCEPT_ALL, &from);
     if (from.failed) return NULL;
-    make_hypers(e, p, m, &from);
-    override(e, train, group, &from);
+    take_settings(e, p, m, &from);
+    override(e, p, numbers, group, &from);
     if (!arguments_bind(e, scope, &from, m->call->span)) return NULL;
     Slot *slot = ARENA_NEW(e->arena, Slot);
     *slot = (Slot){.kind = SLOT_PARAM, .path = "p", .shape = param->shape, .leaf = param};

@@ -436,14 +436,20 @@ static const Node *gradient(Elab *e, Graph *graph, const Minimize *m, const Node
     return flat;
 }
 
-static const Node *clipped(Elab *e, Scope *scope, const Minimize *m, const Node *flat) {
+static const Node *clipped(Elab *e, Program *p, Scope *train, const Minimize *m, const Node *flat) {
     if (!m->clip) return flat;
     if (m->clip->kind != EXPR_CALL) {
         elab_error(e, m->clip->span, "clip wants a function: clip = global_norm(1)");
         return NULL;
     }
     Span before = elab_here(e, m->clip->span);
-    Value value = elab_call_piped(e, scope, m->clip, value_tensor(flat));
+    Scope *scope = scope_new(e, train);
+    const Decl *decl = map_get(e->decls, m->clip->in[0]->text);
+    const char *name = arena_printf(e->arena, "%sclip.", hyper_prefix(e, p, m));
+    const Expr *call = m->clip;
+    if (decl && decl->kind == DECL_FN)
+        call = numbers_of_call(e, p->module, scope, call, decl, 1, name);
+    Value value = elab_call_piped(e, scope, call, value_tensor(flat));
     e->graph->here = before;
     if (value.kind == VALUE_TENSOR && !value.step && shape_equal(&value.node->shape, &flat->shape))
         return value.node;
@@ -484,7 +490,7 @@ static Graph *train_graph(Elab *e, Program *p, const Run *run) {
         }
         graph->inside =
             section_new(graph, (Section){SECTION_UPDATE, m->prefix, m->decl->name, "", NULL, NULL});
-        const Node *flat = clipped(e, scope, m, gradient(e, graph, m, now[i], loss));
+        const Node *flat = clipped(e, p, scope, m, gradient(e, graph, m, now[i], loss));
         const Node *next = flat ? optimizer_apply(e, p, m, scope, now[i], flat) : NULL;
         graph->inside = NULL;
         if (!next) return NULL;

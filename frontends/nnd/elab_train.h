@@ -49,6 +49,21 @@ const Node *flat_param(Graph *, const Node *flat, const ParamEntry *);
 const Node *flatten(Graph *, const Node *);
 const Node *join_flat(Graph *, const Node *const *part, int count);
 
+// --- elab_numbers.c
+
+// The hyper-parameter of this name, which gets a row in the module.
+Value numbers_hyper(Elab *, Module *, const char *name, double value);
+bool numbers_is_real(Elab *, const Decl *, const Parameter *);
+// The expression with names, bound in `scope`, in place of the plain numbers that can be set.
+const Expr *numbers_of(Elab *, Module *, Scope *, const Expr *, const char *name);
+// Likewise a call of `decl`, whose first parameters, `skipped` of them, are given otherwise; `name`
+// stands before those of its parameters.
+const Expr *numbers_of_call(Elab *, Module *, Scope *, const Expr *call, const Decl *, int skipped,
+                            const char *name);
+
+// --- elab_optimizer.c
+
+const char *hyper_prefix(Elab *, const Program *, const Minimize *); // "", or "adam_2."
 // Reports wrong arguments of an optimizer's call.
 void optimizer_check(Elab *, const Decl *, const Expr *call, Scope *);
 // The next value of the flat parameters; adds the roots of the optimizer's state to elab->graph,

@@ -23,6 +23,8 @@ ok "predicts" sh -c "env -i ./tiny predict --checkpoint built/*.safetensors test
 ok "tells what it can" sh -c "env -i ./tiny --help | grep -q train"
 ok "an unknown option is usage" fails 2 'epoch-count' ./tiny train --epoch-count 3
 ok "takes another learning rate" empty train --set lr=0.01 --steps 3 --out other
+ok "says what can be set" sh -c "env -i ./tiny train --help | grep -q 'lr = 0.001'"
+ok "and what is near to it" fails 1 'no hyper-parameter named rl; did you mean lr' ./tiny train --set rl=1
 
 chrooted() { # with the loader, libc and libm for a root
     mkdir -p root/lib64 root/lib root/tmp &&

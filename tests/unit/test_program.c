@@ -338,3 +338,67 @@ Test(program, a_setting_that_nothing_has_is_an_error) {
     cr_expect(strstr(diag_text(trial.diag, trial.arena), "did you mean width?"));
     arena_free(trial.arena);
 }
+
+static double hyper_of(const Trial *trial, const char *name) {
+    for (int i = 0; i < trial->module->hyper.count; i++)
+        if (!strcmp(trial->module->hyper.at[i].name, name)) return trial->module->hyper.at[i].value;
+    return NAN;
+}
+
+static const char scheduled[] =
+    "model M { input x: f32[N, 3]; y = x |> linear(2); output y; loss mean(y) }\n"
+    "train M on d { optimizer = momentum(lr = 0.5 * cosine(1e-2, over = 10) * warmup(1, 50))\n"
+    "clip = global_norm(2); group \"*.bias\" { lr = exponential(0.3, 0.9); decay = 0 } }";
+
+// As many as the program has names for: of a product, by the functions in it.
+Test(program, numbers_of_schedules_clipping_and_groups_have_names) {
+    Trial trial = elaborate(scheduled, NULL);
+    ASSERT_ELABORATED(trial);
+    cr_expect_eq(hyper_of(&trial, "lr.cosine.peak"), 0.01);
+    cr_expect_eq(hyper_of(&trial, "lr.cosine.over"), 10);
+    cr_expect_eq(hyper_of(&trial, "lr.warmup.peak"), 1);
+    cr_expect_eq(hyper_of(&trial, "lr.warmup.steps"), 50);
+    cr_expect_eq(hyper_of(&trial, "clip.limit"), 2);
+    cr_expect_eq(hyper_of(&trial, "*.bias.lr.start"), 0.3);
+    cr_expect_eq(hyper_of(&trial, "*.bias.lr.factor"), 0.9);
+    cr_expect_eq(hyper_of(&trial, "*.bias.decay"), 0);
+    cr_expect_eq(trial.module->hyper.count, 8);
+    arena_free(trial.arena);
+}
+
+Test(program, what_is_set_stands_for_a_number_or_a_whole_expression) {
+    const char *const name[] = {"lr", "clip.limit", "gamma"};
+    const double value[] = {0.25, 7, 0.5};
+    ElabOptions options = {.set_name = name, .set_value = value, .set_count = 3};
+    Trial trial = elaborate(scheduled, &options);
+    ASSERT_ELABORATED(trial);
+    cr_expect_eq(hyper_of(&trial, "lr"), 0.25);
+    cr_expect_eq(hyper_of(&trial, "clip.limit"), 7);
+    cr_expect_eq(hyper_of(&trial, "gamma"), 0.5);
+    cr_expect(isnan(hyper_of(&trial, "lr.cosine.peak")));
+    arena_free(trial.arena);
+}
+
+Test(program, settings_that_are_compiled_in_are_listed) {
+    const char *const name[] = {"debias", "width"};
+    const double value[] = {1, 5};
+    ElabOptions options = {.set_name = name, .set_value = value, .set_count = 2};
+    Trial trial = elaborate("model M(width = 2) { input x: f32[N, 3]; y = x |> linear(width)\n"
+                            "output y; loss mean(y) }\n"
+                            "train M on d { optimizer = amsgrad(lr = 0.1, beta1 = 0.8) }",
+                            &options);
+    ASSERT_ELABORATED(trial);
+    static const SettingInfo wanted[] = {{"width", 5, false},
+                                         {"beta2", 0.999, false},
+                                         {"epsilon", 1e-8, false},
+                                         {"decay", 0, false},
+                                         {"debias", 1, true}};
+    cr_assert_eq(trial.module->setting.count, 5);
+    for (int i = 0; i < 5; i++) {
+        const SettingInfo *setting = &trial.module->setting.at[i];
+        cr_expect_str_eq(setting->name, wanted[i].name);
+        cr_expect(setting->value == wanted[i].value && setting->is_bool == wanted[i].is_bool, "%s",
+                  setting->name);
+    }
+    arena_free(trial.arena);
+}
