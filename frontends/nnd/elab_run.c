@@ -33,18 +33,30 @@ const Node *elab_run_number(Elab *e, const char *name) {
     return NULL;
 }
 
-static bool reads(const Module *module, const char *hyper) {
+// Defaults that something else was given for leave nodes that no root needs.
+static bool reads(Elab *e, const Graph *graph, const char *hyper) {
+    bool *needed = ARENA_ARRAY(e->arena, bool, graph->node.count + 1);
+    for (int i = 0; i < graph->root.count; i++)
+        needed[graph->root.at[i].value->id] = true;
+    for (int id = graph->node.count - 1; id >= 0; id--) {
+        const Node *node = graph->node.at[id];
+        if (!needed[id]) continue;
+        if (node->op == OP_hyper && !strcmp(node->attr->name, hyper)) return true;
+        for (int i = 0; i < node->in_count; i++)
+            needed[node->in[i]->id] = true;
+    }
+    return false;
+}
+
+static bool any_reads(Elab *e, const Module *module, const char *hyper) {
     for (int f = 0; f < NNC_FUNCTIONS; f++)
-        for (int id = 0; module->graph[f] && id < module->graph[f]->node.count; id++) {
-            const Node *node = module->graph[f]->node.at[id];
-            if (node->op == OP_hyper && !strcmp(node->attr->name, hyper)) return true;
-        }
+        if (module->graph[f] && reads(e, module->graph[f], hyper)) return true;
     return false;
 }
 
 void elab_run_numbers(Elab *e, Module *module) {
     for (int i = 0; i < NUMBERS; i++) {
         NncHyper hyper = {numbers[i].hyper, usual(e, numbers[i].kind), numbers[i].kind};
-        if (reads(module, hyper.name)) VEC_PUSH(e->arena, module->hyper, hyper);
+        if (any_reads(e, module, hyper.name)) VEC_PUSH(e->arena, module->hyper, hyper);
     }
 }
