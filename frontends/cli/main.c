@@ -37,7 +37,16 @@ static void print_usage(FILE *to) {
                 "Compiles the neural network in FILE (.nnd) to native code, and runs it.\n\n");
     for (int i = 0; i < CMD_COUNT; i++)
         fprintf(to, "  nnc %-8s FILE   %s\n", commands[i].name, commands[i].help);
-    fprintf(to, "\n`nnc COMMAND --help` lists a command's options; `nnc --manual` prints nnc(1).\n");
+    fprintf(to, "\n`nnc COMMAND --help` lists a command's options; `nnc --manual` prints nnc(1),\n`nnc --library` the reference of layers, functions and optimizers.\n");
+}
+
+static int print_library(void) {
+    Arena *arena = arena_new();
+    Buf out = buf_new(arena);
+    nnd_library_reference(&out);
+    fputs(out.text, stdout);
+    arena_free(arena);
+    return EXIT_DONE;
 }
 
 static CommandId find_command(const char *name) {
@@ -75,6 +84,7 @@ int main(int argc, char **argv) {
         manual_print(stdout);
         return EXIT_DONE;
     }
+    if (strcmp(argv[1], "--library") == 0) return print_library();
     CommandId id = find_command(argv[1]);
     if (id == CMD_COUNT) return unknown_command(argv[1]);
     char *command = nnc_command_to_resume(argc, argv); // argp changes the order of words

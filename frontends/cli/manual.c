@@ -139,7 +139,7 @@ void manual_print(FILE *to) {
     fputs(".\\\" Printed by nnc --manual.\n.Dd November 23, 2026\n.Dt NNC 1\n.Os\n"
           ".Sh NAME\n.Nm nnc\n.Nd compile neural networks to native code that trains them\n"
           ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Ar file\n.Op Ar option ...\n"
-          ".Nm\n.Fl \\-help | \\-manual | \\-version\n"
+          ".Nm\n.Fl \\-help | \\-manual | \\-library | \\-version\n"
           ".Sh DESCRIPTION\n.Nm\n"
           "reads a neural network, its data and its training from a file in a language of its\n"
           "own (.nnd), works out gradients, optimizer and memory when it compiles, and runs the\n"

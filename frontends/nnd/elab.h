@@ -46,6 +46,9 @@ typedef struct ExampleArgument {
 // All functions, layers and optimizers of the standard library, in the order of its files.
 const Decl *const *nnd_library(Arena *arena, Diag *diag, int *count);
 
+// Its reference, from its files: docs/LIBRARY.md (nnd/reference.c).
+void nnd_library_reference(Buf *out);
+
 // The graph of one application: tensors are OP_input nodes under their parameter's name, a layer's
 // parameters OP_param and its state OP_state leaves. Roots: output "y"; for an optimizer (whose p
 // and g are inputs) output "p" and a ROOT_STATE for each of its states. NULL after an error. `file`

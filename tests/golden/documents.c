@@ -171,3 +171,16 @@ static void check_picture(const char *name) {
 Test(documents, picture_of_perceptron) { check_picture("perceptron"); }
 Test(documents, picture_of_simplenet) { check_picture("simplenet"); }
 Test(documents, picture_of_cifar10) { check_picture("cifar10"); }
+
+// --- The library's reference: nnc --library > docs/LIBRARY.md
+
+Test(documents, library) {
+    Arena *arena = arena_new();
+    Buf out = buf_new(arena);
+    nnd_library_reference(&out);
+    const char *set = getenv("NNC_PROMOTE");
+    if (set && !strcmp(set, "1")) promote(arena, "docs/LIBRARY.md", out.text);
+    cr_assert_str_eq(out.text, read_shipped(arena, "docs/LIBRARY.md")->text,
+                     "docs/LIBRARY.md is not what nnc --library prints (NNC_PROMOTE=1 accepts it)");
+    arena_free(arena);
+}
