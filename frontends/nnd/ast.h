@@ -53,6 +53,7 @@ typedef enum StmtKind {
     STMT_FREEZE,   // freeze "pattern"                   train
     STMT_BEST,     // best = lowest name                train; name: val.accuracy
     STMT_EXPECT,   // expect name < value               train
+    STMT_LAST = STMT_EXPECT, // of all
 } StmtKind;
 
 typedef struct Stmt {

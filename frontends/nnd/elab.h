@@ -31,6 +31,9 @@ typedef struct ElabOptions { // zero: what the file says
 // where there is none its last model: then TRAIN is NULL.
 Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options, Diag *diag);
 
+// The keys that a train block may have, beside statements.
+const char *const *nnd_train_keys(int *count);
+
 // --- One declaration alone, for tests
 
 // What is handed to a parameter: a number (also for int, bool), or a tensor that becomes an input.

@@ -20,6 +20,11 @@ static const char *const train_keys[] = {
     "best",  "patience",   "expect", "plateau", "optimizer", "minimize", "group",     "freeze"};
 enum { TRAIN_KEYS = sizeof train_keys / sizeof *train_keys };
 
+const char *const *nnd_train_keys(int *count) {
+    *count = TRAIN_KEYS;
+    return train_keys;
+}
+
 static const char *const units[] = {"kB", "MB", "GB", "TB"};
 enum { UNITS = sizeof units / sizeof *units };
 

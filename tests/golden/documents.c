@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the documents show is so: each block that begins with `nnd 1` is checked as a whole file
-// called net.nnd. It has no mistakes, or those of the block of messages that comes next:
-//
-//         nnd 1
-//         fn half(x) { x / to }
-//
-//         net.nnd:2:18: error: there is no name to
-//         ..
-//
-// And the worked example of emitted C (generated/) is what is emitted now; NNC_PROMOTE=1 writes it.
+// What is made from other files of the source tree is what would be made now: the worked example of
+// emitted C (generated/), pictures, the library's reference. NNC_PROMOTE=1 writes them. Blocks of
+// the documents: blocks.c.
+#include "documents.h"
 #include "compile.h"
 #include "nnd/elab.h"
 #include "picture/picture.h"
@@ -18,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const Source *read_shipped(Arena *arena, const char *path) {
+const Source *read_shipped(Arena *arena, const char *path) {
     const char *root = getenv("NNC_SOURCE_DIR"), *error = NULL;
     const Source *source =
         source_read(arena, arena_printf(arena, "%s/%s", root ? root : ".", path), &error);
@@ -26,7 +20,7 @@ static const Source *read_shipped(Arena *arena, const char *path) {
     return source;
 }
 
-static bool starts_with(const char *text, const char *prefix) {
+bool starts_with(const char *text, const char *prefix) {
     return !strncmp(text, prefix, strlen(prefix));
 }
 
@@ -34,19 +28,20 @@ static bool is_line_of_block(const char *line) {
     return starts_with(line, "    ") || *line == '\n';
 }
 
-// The next block of lines that are four columns in, without those columns and the empty lines
-// behind it; NULL where there is none. *at goes on behind it.
-static const char *next_block(Arena *arena, const char **at) {
+const char *next_block(Arena *arena, const char **at, const char **above) {
     Buf block = buf_new(arena);
-    const char *line = *at, *end;
-    while (*line && !starts_with(line, "    "))
-        line = (end = strchr(line, '\n')) ? end + 1 : line + strlen(line);
+    const char *line = *at, *end, *text = NULL;
+    for (; *line && !starts_with(line, "    "); line = end) {
+        if (*line != '\n') text = line;
+        end = (end = strchr(line, '\n')) ? end + 1 : line + strlen(line);
+    }
+    if (above) *above = text;
     if (!*line) return NULL;
     for (; *line && is_line_of_block(line); line = end) {
-        const char *text = *line == '\n' ? line : line + 4;
+        const char *words = *line == '\n' ? line : line + 4;
         end = strchr(line, '\n');
         end = end ? end + 1 : line + strlen(line);
-        buf_add_n(&block, text, (size_t)(end - text));
+        buf_add_n(&block, words, (size_t)(end - words));
     }
     *at = line;
     size_t length = block.length;
@@ -54,55 +49,6 @@ static const char *next_block(Arena *arena, const char **at) {
         length--;
     return arena_strndup(arena, block.text, length);
 }
-
-// --- Programs
-
-static bool has_model(const File *file) {
-    for (int i = 0; i < file->decl_count; i++)
-        if (file->decl[i]->kind == DECL_MODEL) return true;
-    return false;
-}
-
-// All that the compiler says of a file: of its network as C too; where there is none, of each
-// declaration applied to arguments that suit it.
-static const char *messages_of(Arena *arena, const char *text) {
-    Diag *diag = diag_new(arena);
-    const File *file = nnd_parse(arena, source_from_text(arena, "net.nnd", text), diag);
-    bool parsed = diag_error_count(diag) == 0;
-    if (parsed && has_model(file)) {
-        const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
-        if (module) compile(arena, module, &target_library, diag);
-    }
-    for (int i = 0; parsed && !has_model(file) && i < file->decl_count; i++) {
-        int count;
-        const ExampleArgument *argument = nnd_example_arguments(arena, file->decl[i], &count);
-        nnd_elaborate_call(arena, file, file->decl[i]->name, argument, count, true, diag);
-    }
-    return diag_text(diag, arena);
-}
-
-static void check_document(const char *path, int least_programs) {
-    Arena *arena = arena_new();
-    const char *at = read_shipped(arena, path)->text, *block = next_block(arena, &at);
-    int programs = 0;
-    while (block) {
-        const char *program = block;
-        block = next_block(arena, &at);
-        if (!starts_with(program, "nnd 1\n")) continue;
-        const char *expected = block && starts_with(block, "net.nnd:") ? block : "";
-        const char *messages = messages_of(arena, program);
-        cr_expect(!strcmp(messages, expected), "%s: of\n%sthe messages are:\n%s", path, program,
-                  messages);
-        programs++;
-    }
-    cr_assert_geq(programs, least_programs, "%s has %d programs", path, programs);
-    arena_free(arena);
-}
-
-Test(documents, readme) { check_document("README.md", 1); }
-Test(documents, language) { check_document("docs/LANGUAGE.md", 1); }
-Test(documents, training) { check_document("docs/TRAINING.md", 1); }
-Test(documents, tutorial) { check_document("docs/TUTORIAL.md", 8); }
 
 // --- The worked example
 
@@ -138,7 +84,7 @@ Test(documents, worked_example_is_quoted_rightly) {
     const char *code = read_shipped(arena, "generated/softmax.c")->text;
     const char *at = read_shipped(arena, "generated/README.md")->text, *block;
     int quotes = 0;
-    while ((block = next_block(arena, &at)))
+    while ((block = next_block(arena, &at, NULL)))
         for (size_t length; *block; block += length, quotes++) {
             length = strcspn(block, "\n") + 1;
             const char *line = arena_strndup(arena, block, length);

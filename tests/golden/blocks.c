@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+// What the documents show is so. Each block of lines four columns in, in README.md and docs/*.md,
+// is one of these, by its first line:
+//
+//     nnd 1                     a whole file, net.nnd. It has no mistakes, or those of the messages
+//                               that are the next block
+//     net.nnd:2:18: error: ..   such messages
+//     fn .., layer .., data ..  declarations, as of a file that begins with nnd 1
+//     file = "nnd" ..           rules of the grammar: what they name is a rule or a token
+//     $ nnc graph F --stage S   that command and what it prints; `..` stands for lines left out
+//     docs/ ..                  folders, with what is in them: they are there
+//     nnc .., scripts/..        commands: the files are there (and tests/e2e/manual.sh looks at the
+//                               options of nnc)
+//
+// or has `<!-- not run: why -->` above it.
+#include "compile.h"
+#include "documents.h"
+#include "nnd/elab.h"
+#include "picture/picture.h"
+#include "support/map.h"
+
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Document {
+    Arena *arena;
+    const char *path;
+    Map *rules;               // the grammar's: name -> text
+    VEC(const char *) wanted; // names that rules use
+} Document;
+
+// --- Programs
+
+static bool has_model(const File *file) {
+    for (int i = 0; i < file->decl_count; i++)
+        if (file->decl[i]->kind == DECL_MODEL) return true;
+    return false;
+}
+
+static bool is_callable(const Decl *decl) {
+    return decl->kind == DECL_FN || decl->kind == DECL_LAYER || decl->kind == DECL_OPTIMIZER;
+}
+
+// All that the compiler says of a file: of its network as C too; where there is none, of each
+// function, layer and optimizer applied to arguments that suit it.
+static const char *messages_of(Arena *arena, const char *text) {
+    Diag *diag = diag_new(arena);
+    const File *file = nnd_parse(arena, source_from_text(arena, "net.nnd", text), diag);
+    bool parsed = diag_error_count(diag) == 0;
+    if (has_model(file) && !file->lost) {
+        const Module *module = nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
+        if (module && parsed) compile(arena, module, &target_library, diag);
+    }
+    for (int i = 0; parsed && !has_model(file) && i < file->decl_count; i++) {
+        int count;
+        if (!is_callable(file->decl[i])) continue;
+        const ExampleArgument *argument = nnd_example_arguments(arena, file->decl[i], &count);
+        nnd_elaborate_call(arena, file, file->decl[i]->name, argument, count, true, diag);
+    }
+    return diag_text(diag, arena);
+}
+
+static void check_program(const Document *d, const char *program, const char *expected) {
+    const char *messages = messages_of(d->arena, program);
+    cr_expect(!strcmp(messages, expected), "%s: of\n%sthe messages are:\n%s", d->path, program,
+              messages);
+}
+
+// --- Grammar: NAME = .., the next lines of a rule begin with a blank
+
+static bool is_token(const char *name) { return isupper((unsigned char)*name); }
+
+static void add_names(Document *d, const char *text) {
+    while (*text) {
+        if (*text == '"') { // a terminal
+            text = strchr(text + 1, '"');
+            text = text ? text + 1 : "";
+        } else if (isalpha((unsigned char)*text)) {
+            size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+            VEC_PUSH(d->arena, d->wanted, arena_strndup(d->arena, text, length));
+            text += length;
+        } else {
+            text++;
+        }
+    }
+}
+
+static void read_grammar(Document *d, const char *block) {
+    for (const char *line = block, *end; *line; line = end) {
+        end = strchr(line, '\n') ? strchr(line, '\n') + 1 : line + strlen(line);
+        const char *text = arena_strndup(d->arena, line, strcspn(line, "#\n"));
+        const char *equals = strchr(text, '=');
+        if (isalpha((unsigned char)*text) && equals) {
+            size_t length = strcspn(text, " ");
+            map_put(d->rules, arena_strndup(d->arena, text, length), (void *)text);
+            text = equals + 1;
+        }
+        add_names(d, text);
+    }
+}
+
+static void check_grammar(const Document *d) {
+    for (int i = 0; i < d->wanted.count; i++)
+        cr_expect(is_token(d->wanted.at[i]) || map_get(d->rules, d->wanted.at[i]),
+                  "%s: the grammar has no rule %s", d->path, d->wanted.at[i]);
+}
+
+// --- Transcripts
+
+static const char *word_after(Arena *arena, const char *line, const char *option) {
+    const char *at = strstr(line, option);
+    if (!at) return NULL;
+    at += strlen(option) + 1;
+    return arena_strndup(arena, at, strcspn(at, " \n"));
+}
+
+// The files that are shown lie in examples or beside the worked example.
+static const Source *shown_file(Arena *arena, const char *name) {
+    const char *root = getenv("NNC_SOURCE_DIR");
+    const char *path = arena_printf(arena, "generated/%s", name);
+    if (access(arena_printf(arena, "%s/%s", root ? root : ".", path), F_OK))
+        path = arena_printf(arena, "examples/%s", name);
+    return source_from_text(arena, name, read_shipped(arena, path)->text);
+}
+
+static const char *output_of(Arena *arena, const char *command) {
+    Diag *diag = diag_new(arena);
+    Buf out = buf_new(arena);
+    const Source *source = shown_file(arena, word_after(arena, command, "graph"));
+    const Module *module =
+        nnd_elaborate(arena, nnd_parse(arena, source, diag), &(ElabOptions){0}, diag);
+    cr_assert(module, "%s", diag_text(diag, arena));
+    const char *stage = word_after(arena, command, "--stage");
+    const char *function = word_after(arena, command, "--function");
+    const char *march = word_after(arena, command, "--march");
+    const Target *target = march ? target_find(march) : &target_library;
+    NncFunctionKind kind = NNC_TRAIN;
+    for (int i = 0; function && i < NNC_FUNCTIONS; i++)
+        if (!strcmp(function, function_name((NncFunctionKind)i))) kind = (NncFunctionKind)i;
+    if (word_after(arena, command, "--depth"))
+        picture_list(&out, picture_make(arena, module->graph[kind],
+                                        atoi(word_after(arena, command, "--depth"))));
+    else
+        cr_assert(target && stage_dump(&out, module, target, kind, stage ? stage : "elab"), "%s",
+                  command);
+    return out.text;
+}
+
+// Where in `output` these lines are, one behind the other; NULL: nowhere.
+static const char *find_lines(const char *output, const char *lines) {
+    size_t length = strlen(lines);
+    for (const char *at = output; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+        if (!strncmp(at, lines, length)) return at + length;
+    return NULL;
+}
+
+static void check_transcript(const Document *d, const char *block) {
+    const char *line = strchr(block, '\n') + 1;
+    const char *command = arena_strndup(d->arena, block, (size_t)(line - block));
+    const char *at = output_of(d->arena, command);
+    bool anywhere = false;
+    cr_expect(*line, "%s: %s shows nothing", d->path, command);
+    while (at && *line) {
+        Buf run = buf_new(d->arena);
+        for (; *line && !starts_with(line + strspn(line, " "), "..\n");
+             line = strchr(line, '\n') + 1)
+            buf_add_n(&run, line, (size_t)(strchr(line, '\n') + 1 - line));
+        const char *found = anywhere                    ? find_lines(at, run.text)
+                            : starts_with(at, run.text) ? at + run.length
+                                                        : NULL;
+        cr_expect(found, "%s: %sdoes not print\n%s\nbut\n%s", d->path, command, run.text, at);
+        at = found;
+        anywhere = *line != '\0';
+        if (anywhere) line = strchr(line, '\n') + 1; // ..
+        if (anywhere && !*line) return;
+    }
+    if (at) cr_expect_eq(*at, '\0', "%s: %sgoes on:\n%s", d->path, command, at);
+}
+
+// --- Commands
+
+static bool exists(const char *path) {
+    const char *root = getenv("NNC_SOURCE_DIR");
+    Arena *arena = arena_new();
+    bool there = !access(arena_printf(arena, "%s/%s", root ? root : ".", path), F_OK);
+    arena_free(arena);
+    return there;
+}
+
+static bool is_command(const char *line) {
+    static const char *const words[] = {"nnc ", "scripts/", "build/", "bench/", "meson ",
+                                        "cd ",  "make ",    "cc ",    "./",     "NNC_"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (starts_with(line, words[i])) return true;
+    return false;
+}
+
+// Lines that are further in go on with the one before.
+static void check_commands(const Document *d, const char *block) {
+    for (const char *line = block; *line; line = strchr(line, '\n') + 1) {
+        const char *text = arena_strndup(d->arena, line, strcspn(line, "\n"));
+        if (*text == ' ' || *text == '#' || !*text) continue;
+        const char *path = arena_strndup(d->arena, text, strcspn(text, " "));
+        cr_expect(is_command(arena_printf(d->arena, "%s ", text)), "%s: no command: %s", d->path,
+                  text);
+        if (starts_with(path, "build/bench/"))
+            path = arena_printf(d->arena, "bench/%s.c", path + strlen("build/bench/"));
+        if (starts_with(path, "scripts/") || starts_with(path, "bench/"))
+            cr_expect(exists(path), "%s: there is no %s", d->path, path);
+    }
+}
+
+// --- Folders
+
+static bool is_folder_list(const char *block) {
+    size_t length = strcspn(block, " \n");
+    return length > 1 && block[length - 1] == '/';
+}
+
+static void check_folders(const Document *d, const char *block) {
+    for (const char *line = block; *line; line = strchr(line, '\n') + 1)
+        for (const char *word = line; is_folder_list(word); word += strcspn(word, " \n") + 1) {
+            const char *path = arena_strndup(d->arena, word, strcspn(word, " \n"));
+            cr_expect(exists(path), "%s: there is no %s", d->path, path);
+        }
+}
+
+// --- A document
+
+static bool is_declaration(const char *block) {
+    static const char *const words[] = {"fn ", "layer ", "model ", "data ", "train ", "optimizer "};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (starts_with(block, words[i])) return true;
+    return false;
+}
+
+static bool is_rule(const char *block) {
+    size_t name = strspn(block, "abcdefghijklmnopqrstuvwxyz");
+    size_t blanks = strspn(block + name, " ");
+    return name && blanks && block[name + blanks] == '=' && strchr(block, '"');
+}
+
+static int check_document(const char *path) {
+    Document d = {.arena = arena_new(), .path = path};
+    const char *at = read_shipped(d.arena, path)->text, *above;
+    const char *block = next_block(d.arena, &at, &above);
+    int blocks = 0;
+    d.rules = map_new(d.arena);
+    for (const char *next; block; block = next, blocks++) {
+        const char *mark = above;
+        next = next_block(d.arena, &at, &above);
+        if (mark && starts_with(mark, "<!-- not run: ")) continue;
+        if (starts_with(block, "nnd 1\n")) {
+            bool fails = next && starts_with(next, "net.nnd:");
+            check_program(&d, block, fails ? next : "");
+            if (fails) next = next_block(d.arena, &at, &above);
+        } else if (is_declaration(block)) {
+            check_program(&d, arena_printf(d.arena, "nnd 1\n%s", block), "");
+        } else if (is_rule(block)) {
+            read_grammar(&d, block);
+        } else if (starts_with(block, "$ nnc graph ")) {
+            check_transcript(&d, block);
+        } else if (is_folder_list(block)) {
+            check_folders(&d, block);
+        } else if (is_command(block)) {
+            check_commands(&d, block);
+        } else {
+            cr_expect_fail("%s: nothing checks this block (or say `<!-- not run: why -->` above "
+                           "it):\n%s",
+                           path, block);
+        }
+    }
+    check_grammar(&d);
+    arena_free(d.arena);
+    return blocks;
+}
+
+Test(blocks, readme) { cr_assert_geq(check_document("README.md"), 5); }
+
+// The library's reference is compared as a whole, in documents.c.
+Test(blocks, documents) {
+    const char *root = getenv("NNC_SOURCE_DIR");
+    Arena *arena = arena_new();
+    DIR *folder = opendir(arena_printf(arena, "%s/docs", root ? root : "."));
+    int blocks = 0;
+    cr_assert(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (!dot || strcmp(dot, ".md") || !strcmp(entry->d_name, "LIBRARY.md")) continue;
+        blocks += check_document(arena_printf(arena, "docs/%s", entry->d_name));
+    }
+    closedir(folder);
+    cr_assert_geq(blocks, 30);
+    arena_free(arena);
+}
+
+// Each key of a train block has a row in the manual of the language.
+Test(blocks, train_keys_are_described) {
+    Arena *arena = arena_new();
+    const char *manual = read_shipped(arena, "docs/LANGUAGE.md")->text;
+    int count;
+    const char *const *key = nnd_train_keys(&count);
+    cr_assert_geq(count, 8);
+    for (int i = 0; i < count; i++)
+        cr_expect(strstr(manual, arena_printf(arena, "`%s`", key[i])) ||
+                      strstr(manual, arena_printf(arena, "`%s ", key[i])),
+                  "docs/LANGUAGE.md says nothing of `%s`", key[i]);
+    arena_free(arena);
+}
+
+// --- The manual of the language shows each kind of statement and of declaration
+
+typedef struct Kinds {
+    bool stmt[STMT_LAST + 1], decl[DECL_TRAIN + 1];
+} Kinds;
+
+static void note_kinds(Kinds *kinds, Stmt *const *body, int count) {
+    for (int i = 0; i < count; i++) {
+        kinds->stmt[body[i]->kind] = true;
+        note_kinds(kinds, body[i]->body, body[i]->body_count);
+        note_kinds(kinds, body[i]->otherwise, body[i]->otherwise_count);
+    }
+}
+
+Test(blocks, language_shows_each_statement) {
+    Arena *arena = arena_new();
+    Kinds kinds = {0};
+    const char *at = read_shipped(arena, "docs/LANGUAGE.md")->text, *block;
+    while ((block = next_block(arena, &at, NULL))) {
+        if (!starts_with(block, "nnd 1\n")) continue;
+        Diag *diag = diag_new(arena);
+        const File *file = nnd_parse(arena, source_from_text(arena, "net.nnd", block), diag);
+        for (int i = 0; i < file->decl_count; i++) {
+            kinds.decl[file->decl[i]->kind] = true;
+            note_kinds(&kinds, file->decl[i]->body, file->decl[i]->body_count);
+        }
+    }
+    for (int i = 0; i <= STMT_LAST; i++)
+        cr_expect(kinds.stmt[i], "no program in docs/LANGUAGE.md has a statement of kind %d", i);
+    for (int i = 0; i <= DECL_TRAIN; i++)
+        cr_expect(kinds.decl[i], "nor a declaration of kind %d", i);
+    arena_free(arena);
+}
