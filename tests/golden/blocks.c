@@ -7,7 +7,8 @@
 //     net.nnd:2:18: error: ..   such messages
 //     fn .., layer .., data ..  declarations, as of a file that begins with nnd 1
 //     file = "nnd" ..           rules of the grammar: what they name is a rule or a token
-//     $ nnc graph F --stage S   that command and what it prints; `..` stands for lines left out
+//     $ nnc graph F --stage S   that command and what it prints, maybe through a filter: | grep mul
+//                               (NNC_PROMOTE=1 writes what it prints now)
 //     docs/ ..                  folders, with what is in them: they are there
 //     nnc .., scripts/..        commands: the files are there (and tests/e2e/manual.sh looks at the
 //                               options of nnc)
@@ -28,7 +29,7 @@
 
 typedef struct Document {
     Arena *arena;
-    const char *path;
+    const char *path, *text;
     Map *rules;               // the grammar's: name -> text
     VEC(const char *) wanted; // names that rules use
 } Document;
@@ -150,35 +151,53 @@ static const char *output_of(Arena *arena, const char *command) {
     return out.text;
 }
 
-// Where in `output` these lines are, one behind the other; NULL: nowhere.
-static const char *find_lines(const char *output, const char *lines) {
-    size_t length = strlen(lines);
-    for (const char *at = output; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
-        if (!strncmp(at, lines, length)) return at + length;
-    return NULL;
+static const char *filtered(Arena *arena, const char *text, const char *filter) {
+    char path[] = "/tmp/nnc_blocks_XXXXXX";
+    int handle = mkstemp(path);
+    cr_assert(handle >= 0 && write(handle, text, strlen(text)) == (ssize_t)strlen(text));
+    close(handle);
+    FILE *pipe = popen(arena_printf(arena, "%s <%s", filter, path), "r");
+    cr_assert(pipe);
+    Buf out = buf_new(arena);
+    for (int c; (c = fgetc(pipe)) != EOF;)
+        buf_add_char(&out, (char)c);
+    pclose(pipe);
+    unlink(path);
+    return out.text;
 }
 
-static void check_transcript(const Document *d, const char *block) {
-    const char *line = strchr(block, '\n') + 1;
-    const char *command = arena_strndup(d->arena, block, (size_t)(line - block));
-    const char *at = output_of(d->arena, command);
-    bool anywhere = false;
-    cr_expect(*line, "%s: %s shows nothing", d->path, command);
-    while (at && *line) {
-        Buf run = buf_new(d->arena);
-        for (; *line && !starts_with(line + strspn(line, " "), "..\n");
-             line = strchr(line, '\n') + 1)
-            buf_add_n(&run, line, (size_t)(strchr(line, '\n') + 1 - line));
-        const char *found = anywhere                    ? find_lines(at, run.text)
-                            : starts_with(at, run.text) ? at + run.length
-                                                        : NULL;
-        cr_expect(found, "%s: %sdoes not print\n%s\nbut\n%s", d->path, command, run.text, at);
-        at = found;
-        anywhere = *line != '\0';
-        if (anywhere) line = strchr(line, '\n') + 1; // ..
-        if (anywhere && !*line) return;
-    }
-    if (at) cr_expect_eq(*at, '\0', "%s: %sgoes on:\n%s", d->path, command, at);
+// Four columns in, but for empty lines.
+static const char *indented(Arena *arena, const char *block) {
+    Buf out = buf_new(arena);
+    for (const char *line = block; *line; line += strcspn(line, "\n") + 1)
+        buf_printf(&out, "%s%.*s\n", *line == '\n' ? "" : "    ", (int)strcspn(line, "\n"), line);
+    return out.text;
+}
+
+static void replace(Document *d, const char *old, const char *now) {
+    const char *at = strstr(d->text, indented(d->arena, old));
+    cr_assert(at, "%s", old);
+    Buf out = buf_new(d->arena);
+    buf_add_n(&out, d->text, (size_t)(at - d->text));
+    buf_add(&out, indented(d->arena, now));
+    buf_add(&out, at + strlen(indented(d->arena, old)));
+    d->text = out.text;
+}
+
+static void check_transcript(Document *d, const char *block) {
+    const char *command = arena_strndup(d->arena, block, strcspn(block, "\n"));
+    const char *pipe = strchr(command, '|');
+    const char *output = output_of(
+        d->arena, pipe ? arena_strndup(d->arena, command, (size_t)(pipe - command)) : command);
+    if (pipe) output = filtered(d->arena, output, pipe + 1);
+    const char *now = arena_printf(d->arena, "%s\n%s", command, output);
+    const char *set = getenv("NNC_PROMOTE");
+    cr_expect(*output, "%s: %s prints nothing", d->path, command);
+    if (set && !strcmp(set, "1") && strcmp(now, block))
+        replace(d, block, now);
+    else
+        cr_expect(!strcmp(now, block), "%s: it is now (NNC_PROMOTE=1 accepts it)\n%s", d->path,
+                  now);
 }
 
 // --- Commands
@@ -246,7 +265,7 @@ static bool is_rule(const char *block) {
 
 static int check_document(const char *path) {
     Document d = {.arena = arena_new(), .path = path};
-    const char *at = read_shipped(d.arena, path)->text, *above;
+    const char *original = d.text = read_shipped(d.arena, path)->text, *at = original, *above;
     const char *block = next_block(d.arena, &at, &above);
     int blocks = 0;
     d.rules = map_new(d.arena);
@@ -275,6 +294,7 @@ static int check_document(const char *path) {
         }
     }
     check_grammar(&d);
+    if (d.text != original) promote(d.arena, path, d.text);
     arena_free(d.arena);
     return blocks;
 }

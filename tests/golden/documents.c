@@ -62,7 +62,7 @@ static const char *emit_example(Arena *arena, const char *text) {
     return out.text;
 }
 
-static void promote(Arena *arena, const char *path, const char *text) {
+void promote(Arena *arena, const char *path, const char *text) {
     const char *root = getenv("NNC_SOURCE_DIR");
     FILE *file = fopen(arena_printf(arena, "%s/%s", root ? root : ".", path), "w");
     cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "cannot write %s", path);

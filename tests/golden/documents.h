@@ -7,6 +7,7 @@
 
 // A file of the source tree; a failing test where there is none.
 const Source *read_shipped(Arena *arena, const char *path);
+void promote(Arena *arena, const char *path, const char *text); // writes one
 bool starts_with(const char *text, const char *prefix);
 
 // The next block of lines that are four columns in, without those columns and the empty lines
