@@ -37,7 +37,9 @@ Price compiled_price(const Compiled *compiled) {
     Arena *arena = arena_new();
     Price price = {.bytes = arenas_of(compiled).all};
     add_price(arena, compiled, NNC_TRAIN, 1, &price);
-    add_price(arena, compiled, NNC_CHUNK, compiled_chunks(compiled), &price);
+    for (int i = NNC_CHUNK; i < NNC_FUNCTIONS; i++)
+        add_price(arena, compiled, (NncFunctionKind)i,
+                  i < NNC_BETWEEN ? compiled_chunks(compiled) : 1, &price);
     arena_free(arena);
     return price;
 }
@@ -45,6 +47,13 @@ Price compiled_price(const Compiled *compiled) {
 int compiled_chunks(const Compiled *compiled) {
     const NncProgram *program = &compiled->program;
     return (program->batch + program->chunk - 1) / program->chunk;
+}
+
+static int passes_of(const Compiled *compiled) {
+    int passes = 0;
+    while (passes < NNC_PASSES && compiled->plan[NNC_CHUNK + passes])
+        passes++;
+    return passes;
 }
 
 static int again_in(const Plan *plan) {
@@ -55,7 +64,10 @@ static int again_in(const Plan *plan) {
 }
 
 int compiled_again(const Compiled *compiled) {
-    return again_in(compiled->plan[NNC_TRAIN]) + again_in(compiled->plan[NNC_CHUNK]);
+    int count = again_in(compiled->plan[NNC_TRAIN]);
+    for (int i = NNC_CHUNK; i < NNC_FUNCTIONS; i++)
+        count += again_in(compiled->plan[i]);
+    return count;
 }
 
 // --- In words
@@ -75,6 +87,7 @@ const char *budget_text(Arena *arena, const Compiled *compiled) {
     else
         buf_printf(&text, "accumulate %d: ", module->accumulate);
     if (chunks > 1) buf_printf(&text, "%d chunks of %d examples", chunks, module->chunk);
+    if (passes_of(compiled) > 1) buf_printf(&text, " (%d times)", passes_of(compiled));
     if (again > 0)
         buf_printf(&text, "%s%d kernel%s compute%s again what is not kept", chunks > 1 ? ", " : "",
                    again, again > 1 ? "s" : "", again > 1 ? "" : "s");
@@ -242,7 +255,10 @@ static Module *split_module(Arena *arena, const Module *module, const Chunks *ch
     Module *split = ARENA_NEW(arena, Module);
     *split = *module;
     split->graph[NNC_TRAIN] = chunks->rest;
-    split->graph[NNC_CHUNK] = chunks->chunk;
+    for (int i = 0; i < chunks->passes; i++)
+        split->graph[NNC_CHUNK + i] = chunks->chunk[i];
+    for (int i = 0; i + 1 < chunks->passes; i++)
+        split->graph[NNC_BETWEEN + i] = chunks->between[i];
     return split;
 }
 
@@ -251,7 +267,7 @@ Compiled *plan_within(Arena *arena, const Module *module, const Target *target, 
     if (!wants_less(module, whole)) return whole;
     Search s = {.whole = module, .target = target};
     Chunks chunks = chunk_split(arena, simplify(arena, module->graph[NNC_TRAIN]));
-    if (chunks.chunk) s.split = split_module(arena, module, &chunks);
+    if (chunks.passes) s.split = split_module(arena, module, &chunks);
     if (!s.split && module->accumulate > 1) {
         diag_error(diag, module->accumulate_span, "the batch of %s cannot be taken in chunks",
                    module->model);

@@ -11,7 +11,8 @@
 #include <time.h>
 
 const char *function_name(NncFunctionKind kind) {
-    static const char *const name[NNC_FUNCTIONS] = {"init", "train", "eval", "predict", "chunk"};
+    static const char *const name[NNC_FUNCTIONS] = {
+        "init", "train", "eval", "predict", "chunk", "chunk_2", "chunk_3", "between", "between_2"};
     return name[kind];
 }
 

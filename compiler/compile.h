@@ -37,7 +37,7 @@ typedef struct Compiled {
 // The source of some of the functions: bits 1 << NNC_TRAIN ..
 const char *compiled_source(Arena *arena, const Compiled *compiled, unsigned functions);
 
-// init, train, eval, predict, chunk
+// init, train, eval, predict, chunk, chunk_2 .., between ..
 const char *function_name(NncFunctionKind kind);
 
 // Runs every pass on every graph of the module and emits C. NULL after an error (reported in diag).

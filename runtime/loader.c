@@ -64,15 +64,30 @@ static NncStatus fill_slot(NncLoader *loader, char *batch, long long slot, long 
 
 static long long least(long long a, long long b) { return a < b ? a : b; }
 
+int nnc_passes(const NncProgram *program) {
+    int passes = 1;
+    while (passes < NNC_PASSES && program->function[NNC_CHUNK + passes].run)
+        passes++;
+    return passes;
+}
+
+static long long chunks_of(const NncProgram *program, long long examples) {
+    return (examples + program->chunk - 1) / program->chunk;
+}
+
 // The examples of batch `number`, without the examples themselves: of a step, its next chunk.
 static NncBatch batch_range(const NncLoader *loader, long long number) {
     const NncProgram *program = loader->columns->program;
-    long long chunks = (program->batch + program->chunk - 1) / program->chunk;
-    long long start = loader->loading.position + number / chunks * program->batch;
-    NncBatch batch = {.first = number % chunks * program->chunk,
-                      .of = least(loader->count - start, program->batch)};
+    int passes = loader->loading.steps ? nnc_passes(program) : 1;
+    long long whole = passes * chunks_of(program, program->batch), at = number % whole;
+    long long start = loader->loading.position + number / whole * program->batch;
+    NncBatch batch = {.of = least(loader->count - start, program->batch)};
+    if (batch.of <= 0) return (NncBatch){0};
+    long long chunks = chunks_of(program, batch.of); // of the last step, fewer
+    if (at >= passes * chunks) return (NncBatch){0};
+    batch.pass = (int)(at / chunks);
+    batch.first = at % chunks * program->chunk;
     batch.count = least(batch.of - batch.first, program->chunk);
-    if (batch.count < 0) batch.count = 0;
     batch.end = start + batch.first + batch.count;
     return batch;
 }

@@ -17,15 +17,20 @@ typedef struct NncLoading {
     bool shuffle, augment;
     long long seed, epoch; // of the shuffle and the augmentations
     long long position;    // examples of the epoch to leave out, having been had before
+    bool steps;            // of training, which may go through its examples several times
 } NncLoading;
 
 typedef struct NncBatch {
     const char *input; // valid until the next one is asked for
     long long count;   // 0: the epoch is over
     long long end;     // examples of the epoch up to here
-    long long first,
-        of; // where a step takes several: the examples before these, and of all of them
+    // Where a step takes several: the examples before these, all of its examples, and how often it
+    // has gone through all of them before.
+    long long first, of;
+    int pass;
 } NncBatch;
+
+int nnc_passes(const NncProgram *); // of a step
 
 typedef struct NncLoader NncLoader;
 

@@ -105,13 +105,11 @@ NncStatus nnc_net_train(NncNet *net, const void *const *batch, long long n, doub
     if (n > program->batch)
         return nnc_error(error, NNC_ERROR_VALUE, "%lld examples, but a step takes %d at most", n,
                          program->batch);
-    for (long long first = 0; first < n; first += program->chunk) {
-        NncBatch part = {.input = net->input, .first = first, .of = n};
-        part.count = least(n - first, program->chunk);
-        part.end = first + part.count;
-        take_examples(net, batch, first, part.count);
-        nnc_session_step(session, &part);
-    }
+    NncBatch part = {.input = net->input, .of = n};
+    do {
+        nnc_session_next(session, &part);
+        take_examples(net, batch, part.first, part.count);
+    } while (!nnc_session_step(session, &part));
     session->checkpoint.at.step++;
     double value = nnc_session_output(session, &program->function[NNC_TRAIN].output[0]);
     if (loss) *loss = value;

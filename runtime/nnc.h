@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include "nnc_ctx.h"
 
-enum { NNC_ABI = 1, NNC_MAX_RANK = 8, NNC_ALIGN = 64 };
+enum { NNC_ABI = 2, NNC_MAX_RANK = 8, NNC_ALIGN = 64 };
+enum { NNC_PASSES = 3 }; // most times that a step goes through its batch
 
 typedef enum NncStatus {
     NNC_OK,
@@ -64,8 +65,17 @@ typedef struct NncColumn { // an input in the batch arena, or an output in the o
     bool per_example;               // its first axis is N (an output: else it is a value of the batch)
 } NncColumn;
 
-// CHUNK: where a step takes its batch in chunks, what is done for each; TRAIN is the rest then.
-typedef enum NncFunctionKind { NNC_INIT, NNC_TRAIN, NNC_EVAL, NNC_PREDICT, NNC_CHUNK, NNC_FUNCTIONS } NncFunctionKind;
+// Where a step takes its batch in chunks, CHUNK is what is done for each, and TRAIN the rest. Where it
+// has to go through all chunks again, that is CHUNK + 1, .., with BETWEEN, .. between the passes.
+typedef enum NncFunctionKind {
+    NNC_INIT,
+    NNC_TRAIN,
+    NNC_EVAL,
+    NNC_PREDICT,
+    NNC_CHUNK,
+    NNC_BETWEEN = NNC_CHUNK + NNC_PASSES,
+    NNC_FUNCTIONS = NNC_BETWEEN + NNC_PASSES - 1
+} NncFunctionKind;
 
 typedef struct NncFunction {
     void (*run)(NncCtx *);

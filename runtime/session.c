@@ -245,15 +245,26 @@ void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *inpu
 }
 
 bool nnc_session_step(NncSession *session, const NncBatch *batch) {
-    bool done = batch->first + batch->count == batch->of;
-    if (session->program->function[NNC_CHUNK].run) {
-        NncCtx ctx = nnc_session_ctx(session, NNC_CHUNK, batch->input, batch->of);
+    NncFunctionKind chunk = NNC_CHUNK + (NncFunctionKind)batch->pass;
+    if (session->program->function[chunk].run) {
+        NncCtx ctx = nnc_session_ctx(session, chunk, batch->input, batch->of);
         ctx.n = batch->count;
         ctx.first = batch->first;
-        run(session, NNC_CHUNK, &ctx);
+        run(session, chunk, &ctx);
     }
-    if (done) nnc_session_run(session, NNC_TRAIN, batch->input, batch->of);
+    if (batch->first + batch->count < batch->of) return false;
+    bool done = batch->pass + 1 == nnc_passes(session->program);
+    NncFunctionKind then = done ? NNC_TRAIN : NNC_BETWEEN + (NncFunctionKind)batch->pass;
+    nnc_session_run(session, then, batch->input, batch->of);
     return done;
+}
+
+void nnc_session_next(const NncSession *session, NncBatch *batch) {
+    batch->first += batch->count;
+    batch->pass += batch->first == batch->of;
+    batch->first %= batch->of;
+    long long left = batch->of - batch->first;
+    batch->count = left < session->program->chunk ? left : session->program->chunk;
 }
 
 double nnc_session_output(const NncSession *session, const NncColumn *column) {

@@ -49,6 +49,8 @@ void nnc_session_count_plateau(NncSession *session, double loss);
 NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 // Takes the next examples of a step; true when they were its last and it is done.
 bool nnc_session_step(NncSession *session, const NncBatch *batch);
+// What a step takes next; at first, of {.of = examples}. Its input is the caller's.
+void nnc_session_next(const NncSession *session, NncBatch *batch);
 // Runs one function on a batch of n examples; its outputs are in session->output.
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 double nnc_session_output(const NncSession *session, const NncColumn *column); // one of rank 0

@@ -171,7 +171,8 @@ static NncStatus run_steps(Training *training, NncError *error) {
                           .augment = session->program->augment_count > 0,
                           .seed = at->seed,
                           .epoch = at->epoch,
-                          .position = at->position};
+                          .position = at->position,
+                          .steps = true};
     NncLoader *loader = nnc_loader_new(&session->columns, &loading, error);
     if (!loader) return error->status;
     NncStatus status = NNC_OK;

@@ -7,8 +7,14 @@
 //     sum       without N, a sum over examples: what a chunk has of it is added up
 //     later     computed from sums
 //
-// A node that is none of them is why a step cannot be split: something that an example needs from
-// the others (a batch statistic), or that is gathered from all in another way than by a sum.
+// and is there from some pass through the batch on: what is fixed, from the first; a sum, from the
+// one after that in which it is added up; others, when all that they read is. That an example needs
+// what is computed from all of them takes a pass more. That is one for each further `minimize`, but
+// two or more for each batch statistic, with everything in front of it computed again each time: a
+// few passes are taken, and no more.
+//
+// A node that is none of the kinds is why a step cannot be split: something that is gathered from
+// all examples in another way than by a sum.
 #include "pass/chunk.h"
 
 #include <string.h>
@@ -138,11 +144,21 @@ static bool is_sum(const Node *node) {
     }
 }
 
+// The same numbers in another order: of sums, a sum.
+static bool is_moved_sum(const Node *node) {
+    return node->op == OP_concat || node->op == OP_reshape || node->op == OP_permute;
+}
+
 // --- The kinds
 
 typedef struct Split {
+    Arena *arena;
     const Graph *graph;
-    uint8_t *kind;
+    bool *live;
+    uint8_t *kind, *pass; // by node id; pass: the first in which the node's value is there
+    // By node id: the state of it, from one function to those after it. NULL: it is computed where
+    // it is read.
+    const char **state;
     Chunks result;
 } Split;
 
@@ -154,76 +170,161 @@ static bool refuse(Split *s, const Node *node, const char *why) {
 }
 
 static bool classify(Split *s, const Node *node) {
-    bool examples = false, later = false;
+    bool examples = false, later = false, sums = node->in_count > 0;
+    uint8_t pass = 0;
     for (int i = 0; i < node->in_count; i++) {
-        Kind kind = (Kind)s->kind[node->in[i]->id];
-        examples |= kind == EXAMPLES;
-        later |= kind == SUM || kind == LATER;
+        uint32_t in = node->in[i]->id;
+        examples |= s->kind[in] == EXAMPLES;
+        later |= s->kind[in] == SUM || s->kind[in] == LATER;
+        sums &= s->kind[in] == SUM && s->pass[in] == s->pass[node->in[0]->id];
+        if (s->pass[in] > pass) pass = s->pass[in];
     }
-    if ((examples || is_varying(node)) && later)
+    examples |= is_varying(node);
+    if (examples && pass >= NNC_PASSES)
         return refuse(s, node, "an example needs what is computed from all of them here");
-    if (is_varying(node)) {
-        s->kind[node->id] = EXAMPLES;
+    s->kind[node->id] = is_varying(node)             ? EXAMPLES
+                        : examples                   ? SUM
+                        : sums && is_moved_sum(node) ? SUM
+                        : later                      ? LATER
+                                                     : FIXED;
+    s->pass[node->id] = (uint8_t)(pass + (examples && !is_varying(node)));
+    if (is_varying(node))
         return is_by_example(node) || refuse(s, node, "examples are not apart here");
-    }
-    s->kind[node->id] = examples ? SUM : later ? LATER : FIXED;
     return !examples || is_sum(node) ||
            refuse(s, node, "examples are put together here in another way than by a sum");
 }
 
-static bool *find_live(Arena *arena, const Graph *graph) {
-    bool *live = ARENA_ARRAY(arena, bool, graph->node.count + 1);
+static void find_live(Split *s) {
+    const Graph *graph = s->graph;
     for (int i = 0; i < graph->root.count; i++)
-        live[graph->root.at[i].value->id] = true;
+        s->live[graph->root.at[i].value->id] = true;
     for (int id = graph->node.count - 1; id >= 0; id--)
-        for (int i = 0; live[id] && i < graph->node.at[id]->in_count; i++)
-            live[graph->node.at[id]->in[i]->id] = true;
-    return live;
+        for (int i = 0; s->live[id] && i < graph->node.at[id]->in_count; i++)
+            s->live[graph->node.at[id]->in[i]->id] = true;
 }
 
-static bool find_kinds(Split *s, Arena *arena) {
-    const bool *live = find_live(arena, s->graph);
-    bool any = false;
+static bool find_kinds(Split *s) {
+    find_live(s);
     for (int id = 0; id < s->graph->node.count; id++) {
-        if (live[id] && !classify(s, s->graph->node.at[id])) return false;
-        any |= s->kind[id] == SUM;
+        if (!s->live[id]) continue;
+        if (!classify(s, s->graph->node.at[id])) return false;
+        if (s->kind[id] == SUM && s->pass[id] > s->result.passes) s->result.passes = s->pass[id];
     }
     for (int i = 0; i < s->graph->root.count; i++)
         if (s->kind[s->graph->root.at[i].value->id] == EXAMPLES)
             return refuse(s, s->graph->root.at[i].value, "this is kept of every example");
-    if (!any) s->result.why = "nothing in it is summed over examples";
-    return any;
+    if (!s->result.passes) s->result.why = "nothing in it is summed over examples";
+    return s->result.passes > 0;
 }
 
-// --- The two graphs
+// --- What goes from one function to the next: sums, and what later passes read
+
+static bool is_moved(const Split *s, const Node *node) {
+    return s->kind[node->id] == SUM && is_moved_sum(node);
+}
+
+// Is it computed where it is read, being nothing but a movement, maybe to something larger?
+static bool is_passing(const Node *node) {
+    return node->dtype == DT_BOOL || node->op == OP_stop || node->op == OP_slice ||
+           node->op == OP_broadcast || node->op == OP_reshape || node->op == OP_permute;
+}
+
+static void keep(Split *s, const Node *node) {
+    if (s->kind[node->id] != LATER || s->state[node->id]) return;
+    if (!is_passing(node)) s->state[node->id] = "kept";
+    for (int i = 0; is_passing(node) && i < node->in_count; i++)
+        keep(s, node->in[i]);
+}
+
+static void find_states(Split *s) {
+    const Graph *graph = s->graph;
+    int count = 0;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id];
+        for (int i = 0; s->live[id] && i < node->in_count; i++) {
+            const Node *in = node->in[i];
+            if (s->kind[in->id] == SUM && !is_moved(s, node)) s->state[in->id] = "sum";
+            if (s->kind[id] == EXAMPLES || s->kind[id] == SUM) keep(s, in);
+        }
+    }
+    for (int i = 0; i < graph->root.count; i++)
+        if (s->kind[graph->root.at[i].value->id] == SUM)
+            s->state[graph->root.at[i].value->id] = "sum";
+    for (int id = 0; id < graph->node.count; id++)
+        if (s->state[id]) s->state[id] = arena_printf(s->arena, "%s.%d", s->state[id], count++);
+}
+
+// --- The graphs
+
+typedef struct Function {
+    Split *split;
+    Graph *graph;
+    const Node **done; // by id of the whole graph's nodes
+} Function;
+
+static const Node *state_of(const Function *f, uint32_t id) {
+    const Node *node = f->split->graph->node.at[id];
+    return node_state(f->graph, f->split->state[id], node->dtype, node->shape);
+}
+
+// A function that finds in states what is there from pass `kept` on, and sums of pass `summed`.
+static Function function_new(Split *s, const char *name, int kept, int summed) {
+    int count = s->graph->node.count;
+    Function f = {s, graph_new(s->arena, name), ARENA_ARRAY(s->arena, const Node *, count + 1)};
+    for (uint32_t id = 0; id < (uint32_t)count; id++)
+        if (s->state[id] && s->pass[id] <= (s->kind[id] == SUM ? summed : kept))
+            f.done[id] = state_of(&f, id);
+    return f;
+}
+
+static const Node *value_in(const Function *f, const Node *node) {
+    return graph_import(f->graph, f->split->graph, node, f->done);
+}
+
+// The sums, or what is kept, that are there from `pass` on.
+static Graph *with_states(Function f, Kind kind, int pass) {
+    const Split *s = f.split;
+    for (uint32_t id = 0; id < (uint32_t)s->graph->node.count; id++) {
+        if (!s->state[id] || s->kind[id] != kind || s->pass[id] != pass) continue;
+        const Node *old = state_of(&f, id), *value = value_in(&f, s->graph->node.at[id]);
+        graph_add_root(f.graph, ROOT_STATE, s->state[id], old,
+                       kind == SUM ? node_binary(f.graph, OP_add, old, value) : value);
+    }
+    return f.graph;
+}
+
+static Graph *rest_of(Function f) {
+    const Split *s = f.split;
+    for (int i = 0; i < s->graph->root.count; i++) {
+        const Root *root = &s->graph->root.at[i];
+        graph_add_root(f.graph, root->kind, root->name,
+                       root->leaf ? value_in(&f, root->leaf) : NULL, value_in(&f, root->value));
+    }
+    for (uint32_t id = 0; id < (uint32_t)s->graph->node.count; id++) {
+        const Node *sum = s->graph->node.at[id];
+        if (s->state[id] && s->kind[id] == SUM)
+            graph_add_root(f.graph, ROOT_STATE, s->state[id], f.done[id],
+                           node_fill(f.graph, sum->dtype, 0, sum->shape));
+    }
+    return f.graph;
+}
 
 Chunks chunk_split(Arena *arena, const Graph *train) {
-    Split s = {.graph = train};
-    int count = train->node.count + 1, sums = 0;
+    static const char *const chunk[NNC_PASSES] = {"chunk", "chunk_2", "chunk_3"},
+                             *const between[NNC_PASSES - 1] = {"between", "between_2"};
+    int count = train->node.count + 1;
+    Split s = {.arena = arena, .graph = train};
+    s.live = ARENA_ARRAY(arena, bool, count);
     s.kind = ARENA_ARRAY(arena, uint8_t, count);
-    if (!find_kinds(&s, arena)) return s.result;
-    Graph *chunk = s.result.chunk = graph_new(arena, "chunk");
-    Graph *rest = s.result.rest = graph_new(arena, train->name);
-    const Node **in_chunk = ARENA_ARRAY(arena, const Node *, count);
-    const Node **in_rest = ARENA_ARRAY(arena, const Node *, count);
-    for (int id = 0; id < train->node.count; id++) {
-        const Node *node = train->node.at[id];
-        if (s.kind[id] != SUM) continue;
-        const char *name = arena_printf(arena, "sum.%d", sums++);
-        const Node *old = node_state(chunk, name, node->dtype, node->shape);
-        const Node *part = graph_import(chunk, train, node, in_chunk);
-        graph_add_root(chunk, ROOT_STATE, name, old, node_binary(chunk, OP_add, old, part));
-        in_rest[id] = node_state(rest, name, node->dtype, node->shape);
-    }
-    for (int i = 0; i < train->root.count; i++) {
-        const Root *root = &train->root.at[i];
-        const Node *leaf = root->leaf ? graph_import(rest, train, root->leaf, in_rest) : NULL;
-        graph_add_root(rest, root->kind, root->name, leaf,
-                       graph_import(rest, train, root->value, in_rest));
-    }
-    for (int id = 0; id < train->node.count; id++)
-        if (s.kind[id] == SUM)
-            graph_add_root(rest, ROOT_STATE, in_rest[id]->attr->name, in_rest[id],
-                           node_fill(rest, in_rest[id]->dtype, 0, in_rest[id]->shape));
+    s.pass = ARENA_ARRAY(arena, uint8_t, count);
+    s.state = ARENA_ARRAY(arena, const char *, count);
+    if (!find_kinds(&s)) return (Chunks){.why = s.result.why, .where = s.result.where};
+    find_states(&s);
+    int passes = s.result.passes;
+    for (int i = 0; i < passes; i++)
+        s.result.chunk[i] = with_states(function_new(&s, chunk[i], i, i), SUM, i + 1);
+    for (int i = 0; i + 1 < passes; i++)
+        s.result.between[i] = with_states(function_new(&s, between[i], i, i + 1), LATER, i + 1);
+    s.result.rest = rest_of(function_new(&s, train->name, passes, passes));
     return s.result;
 }

@@ -25,7 +25,7 @@ static void run_precision(Pipeline *p) {
 
 static void run_again(Pipeline *p) {
     Planning how = {p->module->chunk, p->target, p->placement, p->placements};
-    bool trains = p->function == NNC_TRAIN || p->function == NNC_CHUNK;
+    bool trains = p->function == NNC_TRAIN || p->function >= NNC_CHUNK;
     if (p->module->room > 0 && trains)
         p->graph = compute_again(p->arena, p->graph, &how, p->module->room);
 }

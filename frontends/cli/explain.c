@@ -424,8 +424,8 @@ int command_explain(const Settings *settings) {
         explain.threads = nnc_pool_threads(net->session.pool);
         explain.memory = nnc_arenas(&net->compiled->program, explain.threads);
         explain.machine = machine_measure(&net->settings, net->compiled->target, net->session.pool);
-        if (!settings->function && module->graph[NNC_CHUNK]) // a step is both
-            explain_function(&explain, NNC_CHUNK);
+        for (int f = NNC_CHUNK; !settings->function && f < NNC_FUNCTIONS; f++)
+            if (module->graph[f]) explain_function(&explain, (NncFunctionKind)f);
         explain_function(&explain, function);
     } else {
         report("%s has nothing to %s", settings->file, function_name(function));

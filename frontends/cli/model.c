@@ -94,7 +94,7 @@ typedef void Scalars(const double *, double, double, double, float *);
 // function of training's, but a checkpoint comes from training, and so the object is there already.
 // So training's object serves whatever measures training, too.
 static unsigned needed_functions(const Settings *settings, const Module *module) {
-    unsigned training = 1u << NNC_INIT | 1u << NNC_TRAIN | 1u << NNC_EVAL | 1u << NNC_CHUNK;
+    unsigned training = ~(1u << NNC_PREDICT);
     switch (settings->command) {
     case CMD_TRAIN:
     case CMD_EVAL:

@@ -82,11 +82,9 @@ void trainer_run(Trainer *net, NncFunctionKind function) {
 double trainer_step(Trainer *net) {
     const NncProgram *program = &net->compiled->program;
     NncBatch batch = {.input = net->batch, .of = program->batch};
-    for (bool done = false; !done; batch.first += batch.count) {
-        long long left = batch.of - batch.first;
-        batch.count = left < program->chunk ? left : program->chunk;
-        done = nnc_session_step(&net->session, &batch);
-    }
+    do
+        nnc_session_next(&net->session, &batch);
+    while (!nnc_session_step(&net->session, &batch));
     net->session.checkpoint.at.step++;
     return nnc_session_output(&net->session, &net->compiled->program.function[NNC_TRAIN].output[0]);
 }

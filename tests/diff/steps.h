@@ -31,9 +31,8 @@ Run run_new(Arena *arena, const Module *module, const Target *target, JitTier ti
 // The state after all steps, the last of them with fewer examples.
 char *run_steps(Run *run, int threads);
 
-// The same losses and parameters, within `tolerance` of the largest.
-void expect_near(const Run *a, const char *state_a, const Run *b, const char *state_b,
-                 double tolerance);
+// The largest difference of a loss, or of an element of a tensor, relative to the tensor's largest.
+double run_difference(const Run *a, const char *state_a, const Run *b, const char *state_b);
 // From any number of threads, bit for bit.
 void expect_same_bits(Run *run, const char *state);
 

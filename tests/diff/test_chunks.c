@@ -3,6 +3,7 @@
 // give what the whole gives.
 #include "pass/chunk.h"
 #include "random_graph.h"
+#include "support/map.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -12,17 +13,31 @@
 
 enum { GRAPHS = 600, LEAST_SPLIT = 60, EXAMPLES = 5 };
 
-// One root alone; what it has for each example is summed.
-static Graph *one_root(Arena *arena, const Graph *graph, const Root *root) {
+static const Node *sum_of(Graph *graph, const Node *node) {
+    return node_reduce(graph, OP_reduce_sum, node, (1u << node->shape.rank) - 1);
+}
+
+static bool is_varying(const Node *node) {
+    bool varies = false;
+    for (int axis = 0; axis < node->shape.rank; axis++)
+        varies |= !dim_is_const(node->shape.dim[axis]);
+    return varies;
+}
+
+// One root alone; what it has for each example is summed, and each example compared with that sum,
+// so often that the step takes `passes` through its batch, if it can be split at all.
+static Graph *one_root(Arena *arena, const Graph *graph, const Root *root, int passes) {
     Graph *made = graph_new(arena, "train");
     const Node **done = ARENA_ARRAY(arena, const Node *, graph->node.count + 1);
     const Node *value = graph_import(made, graph, root->value, done);
-    bool varies = false;
-    for (int axis = 0; axis < value->shape.rank; axis++)
-        varies |= !dim_is_const(value->shape.dim[axis]);
+    bool varies = is_varying(value);
     if (varies && value->dtype == DT_BOOL) value = node_cast(made, DT_I32, value);
-    if (varies) value = node_reduce(made, OP_reduce_sum, value, (1u << value->shape.rank) - 1);
-    graph_add_root(made, ROOT_OUTPUT, "y", NULL, value);
+    for (int i = 1; varies && i < passes; i++) {
+        uint32_t axes = (1u << value->shape.rank) - 1;
+        const Node *all = node_broadcast(made, sum_of(made, value), axes, value->shape);
+        value = node_binary(made, OP_max, value, all);
+    }
+    graph_add_root(made, ROOT_OUTPUT, "y", NULL, varies ? sum_of(made, value) : value);
     return made;
 }
 
@@ -38,51 +53,56 @@ static bool is_leaf(const Node *node) {
     return node->op == OP_input || node->op == OP_param || node->op == OP_state;
 }
 
-// The leaves that `part` shares with the whole; of inputs, the examples from `first` on.
+// The leaves that `part` shares with the whole; of inputs, the examples from `first` on. The
+// others, by name: zeros at first.
 static const double **leaves_of(Arena *arena, const Graph *part, const Graph *whole,
-                                const double *const *leaf, int64_t first) {
+                                const double *const *leaf, Map *state, int64_t first) {
     const double **own = ARENA_ARRAY(arena, const double *, part->node.count + 1);
     for (int id = 0; id < part->node.count; id++) {
         const Node *node = part->node.at[id], *from = is_leaf(node) ? find_leaf(whole, node) : NULL;
-        if (!from) continue;
-        bool by_example = from->shape.rank > 0 && !dim_is_const(from->shape.dim[0]);
-        own[id] = leaf[from->id] + (by_example ? first * shape_eval(&from->shape, 1) : 0);
+        if (from) {
+            bool by_example = from->shape.rank > 0 && !dim_is_const(from->shape.dim[0]);
+            own[id] = leaf[from->id] + (by_example ? first * shape_eval(&from->shape, 1) : 0);
+        } else if (is_leaf(node)) {
+            own[id] = map_get(state, node->attr->name);
+            if (!own[id]) own[id] = ARENA_ARRAY(arena, double, shape_eval(&node->shape, 1));
+        }
     }
     return own;
 }
 
-// Gives the leaf of a sum in `part` its value: zeros, or what the root of that name was.
-static void set_sums(Arena *arena, const Graph *part, const double **leaf, const Graph *before,
-                     double *const *value) {
-    for (int i = 0; i < part->root.count; i++) {
-        const Root *root = &part->root.at[i];
-        if (root->kind != ROOT_STATE) continue;
-        leaf[root->leaf->id] = ARENA_ARRAY(arena, double, shape_eval(&root->leaf->shape, 1));
-        for (int k = 0; before && k < before->root.count; k++)
-            if (!strcmp(before->root.at[k].name, root->name))
-                leaf[root->leaf->id] = value[before->root.at[k].value->id];
+// Runs one function of a step; what it leaves in states of its own is in `state` then.
+static double **run(Arena *arena, const Graph *part, const Graph *whole, Interp with, Map *state) {
+    const double *const *leaf = with.leaf;
+    with.leaf = leaves_of(arena, part, whole, leaf, state, with.first);
+    double **value = graph_interpret(part, &with, arena);
+    for (int i = 0; i < part->root.count; i++)
+        if (part->root.at[i].kind == ROOT_STATE)
+            map_put(state, part->root.at[i].name, value[part->root.at[i].value->id]);
+    return value;
+}
+
+static double **run_step(Arena *arena, const Graph *whole, const Chunks *chunks, Interp with,
+                         int64_t size) {
+    Map *state = map_new(arena);
+    for (int pass = 0; pass < chunks->passes; pass++) {
+        Interp part = with;
+        part.of = EXAMPLES;
+        for (part.first = 0; part.first < EXAMPLES; part.first += size) {
+            part.n = part.first + size > EXAMPLES ? EXAMPLES - part.first : size;
+            run(arena, chunks->chunk[pass], whole, part, state);
+        }
+        if (pass + 1 < chunks->passes) run(arena, chunks->between[pass], whole, with, state);
     }
+    return run(arena, chunks->rest, whole, with, state);
 }
 
 static void expect_the_same(Arena *arena, const Graph *whole, const Chunks *chunks, int seed,
                             int64_t size) {
-    const double **leaf = random_leaves(arena, whole, EXAMPLES, (uint64_t)seed);
-    Interp with = {.n = EXAMPLES, .step = 3, .epoch = 1, .seed = 7, .leaf = leaf};
-    double **wanted = graph_interpret(whole, &with, arena), **sum = NULL;
-    for (int64_t first = 0; first < EXAMPLES; first += size) {
-        const double **own = leaves_of(arena, chunks->chunk, whole, leaf, first);
-        set_sums(arena, chunks->chunk, own, sum ? chunks->chunk : NULL, sum);
-        Interp part = with;
-        part.n = first + size > EXAMPLES ? EXAMPLES - first : size;
-        part.first = first;
-        part.of = EXAMPLES;
-        part.leaf = own;
-        sum = graph_interpret(chunks->chunk, &part, arena);
-    }
-    const double **own = leaves_of(arena, chunks->rest, whole, leaf, 0);
-    set_sums(arena, chunks->rest, own, chunks->chunk, sum);
-    with.leaf = own;
-    double **got = graph_interpret(chunks->rest, &with, arena);
+    Interp with = {.n = EXAMPLES, .step = 3, .epoch = 1, .seed = 7};
+    with.leaf = random_leaves(arena, whole, EXAMPLES, (uint64_t)seed);
+    double **wanted = graph_interpret(whole, &with, arena),
+           **got = run_step(arena, whole, chunks, with, size);
     for (int i = 0; i < whole->root.count; i++) {
         const Node *a = whole->root.at[i].value, *b = chunks->rest->root.at[i].value;
         for (int64_t k = 0; k < shape_eval(&a->shape, EXAMPLES); k++)
@@ -94,26 +114,43 @@ static void expect_the_same(Arena *arena, const Graph *whole, const Chunks *chun
     }
 }
 
-static bool split_and_compare(Arena *arena, const Graph *whole, int seed) {
+static const char *verified(Arena *arena, const Chunks *chunks) {
+    const char *wrong = graph_verify(chunks->rest, STAGE_MODEL, arena);
+    for (int i = 0; !wrong && i < chunks->passes; i++)
+        wrong = graph_verify(chunks->chunk[i], STAGE_MODEL, arena);
+    for (int i = 0; !wrong && i + 1 < chunks->passes; i++)
+        wrong = graph_verify(chunks->between[i], STAGE_MODEL, arena);
+    return wrong;
+}
+
+// How often the step goes through its batch; 0: it cannot be split.
+static int split_and_compare(Arena *arena, const Graph *whole, int seed) {
     Chunks chunks = chunk_split(arena, whole);
-    cr_assert((chunks.why == NULL) == (chunks.chunk != NULL));
-    for (int64_t size = 1; chunks.chunk && size <= 3; size++) {
-        const char *wrong = graph_verify(chunks.chunk, STAGE_MODEL, arena);
-        if (!wrong) wrong = graph_verify(chunks.rest, STAGE_MODEL, arena);
-        cr_assert_null(wrong, "seed %d: %s", seed, wrong);
+    cr_assert((chunks.why == NULL) == (chunks.passes > 0));
+    const char *wrong = chunks.passes ? verified(arena, &chunks) : NULL;
+    cr_assert_null(wrong, "seed %d: %s", seed, wrong);
+    for (int64_t size = 1; chunks.passes && size <= 3; size++)
         expect_the_same(arena, whole, &chunks, seed, size);
-    }
-    return chunks.chunk != NULL;
+    return chunks.passes;
 }
 
 Test(chunks, of_random_graphs_give_what_the_whole_gives) {
-    int split = 0, all = 0;
+    int split[NNC_PASSES + 2] = {0};
     for (int seed = 1; seed <= GRAPHS; seed++) {
         Arena *arena = arena_new();
         const Graph *graph = random_graph(arena, (uint64_t)seed);
-        for (int i = 0; i < graph->root.count; i++, all++)
-            split += split_and_compare(arena, one_root(arena, graph, &graph->root.at[i]), seed);
+        for (int i = 0; i < graph->root.count; i++) {
+            const Root *root = &graph->root.at[i];
+            int wanted = 1 + (seed + i) % (NNC_PASSES + 1);
+            int passes = split_and_compare(arena, one_root(arena, graph, root, wanted), seed);
+            if (is_varying(root->value))
+                cr_assert(passes == 0 || (passes >= wanted && wanted <= NNC_PASSES),
+                          "seed %d: %d passes, not %d", seed, passes, wanted);
+            split[passes]++;
+        }
         arena_free(arena);
     }
-    cr_assert(split >= LEAST_SPLIT, "%d of %d graphs were split", split, all);
+    for (int passes = 1; passes <= NNC_PASSES; passes++)
+        cr_assert(split[passes] >= LEAST_SPLIT, "%d graphs were split into %d passes",
+                  split[passes], passes);
 }

@@ -62,6 +62,23 @@ accumulated() {
 }
 ok "a batch in four chunks, if it is asked for" accumulated
 
+sed 's/batch = 16/batch = 16; accumulate = 3/; s/train = 640/train = 650/
+     s/optimizer = adam(lr = 1e-3)/minimize loss over "conv*" with adam(lr = 1e-3)\n  minimize loss over "*ea*" with sgd(lr = 0.1)/' \
+    "$tiny" >passes.nnd
+sed 's/accumulate = 3//' passes.nnd >once.nnd
+passes() {
+    for net in passes once; do
+        "$nnc" train $net.nnd --json --jit tcc --threads 2 --out $net >$net.json || return 1
+    done
+    near "$(field passes.json epoch loss)" "$(field once.json epoch loss)" 1e-4
+}
+ok "each minimize goes through the chunks" passes
+ok "stopped between and resumed likewise" sh -c \
+    "'$nnc' train passes.nnd --jit tcc --threads 1 --steps 17 --out halves &&
+     '$nnc' train passes.nnd --jit tcc --threads 1 --resume --out halves && cmp passes/*.safetensors halves/*.safetensors"
+ok "and in a built program" sh -c \
+    "'$nnc' build passes.nnd -o passing && ./passing train --steps 3 --out passing.out"
+
 # --- Stopping and going on
 ok "stops after 25 steps, amid an epoch" train parts --threads 2 --steps 25
 ok "resumes" train parts --threads 1 --resume

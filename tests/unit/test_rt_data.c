@@ -140,6 +140,39 @@ Test(rt_data, chunks_are_those_of_each_batch) {
     nnc_loader_free(loader);
 }
 
+static void no_function(NncCtx *ctx) { (void)ctx; }
+
+// A step that goes through its examples twice: its chunks, with the same examples, come twice, in
+// training alone.
+Test(rt_data, passes_are_those_of_each_batch) {
+    static const struct {
+        int count, first, pass;
+    } wanted[] = {{3, 0, 0}, {3, 3, 0}, {2, 6, 0}, {3, 0, 1}, {3, 3, 1},
+                  {2, 6, 1}, {3, 0, 0}, {2, 3, 0}, {3, 0, 1}, {2, 3, 1}};
+    enum { BATCHES = sizeof wanted / sizeof *wanted, FIRST_OF = 8 };
+    NncError error;
+    NncBatch batch;
+    open_ok("idx", folder);
+    Epoch whole = load(&(NncLoading){.split = NNC_SPLIT_TRAIN});
+    program.chunk = 3;
+    program.function[NNC_CHUNK + 1].run = no_function;
+    NncLoading loading = {.split = NNC_SPLIT_TRAIN, .limit = FIRST_OF + 5};
+    cr_assert_eq(load(&loading).examples, FIRST_OF + 5);
+    loading.steps = true;
+    NncLoader *loader = new_loader(&loading);
+    for (int i = 0; i < BATCHES; i++) {
+        int start = wanted[i].first + (i < 6 ? 0 : FIRST_OF);
+        cr_assert_eq(nnc_loader_next(loader, &batch, &error), NNC_OK);
+        cr_expect(batch.count == wanted[i].count && batch.first == wanted[i].first &&
+                      batch.pass == wanted[i].pass && batch.end == start + batch.count,
+                  "chunk %d: %lld examples from %lld in pass %d", i, batch.count, batch.first,
+                  batch.pass);
+        cr_expect_eq(((const float *)batch.input)[RT_IMAGE], whole.first_pixel[start]);
+    }
+    cr_expect(nnc_loader_next(loader, &batch, &error) == NNC_OK && batch.count == 0);
+    nnc_loader_free(loader);
+}
+
 static int by_value(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
