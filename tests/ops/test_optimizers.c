@@ -398,7 +398,8 @@ Test(optimizers, compiled_by_libtcc) {
         check_compiled(&problem[i], JIT_TCC);
 }
 
+// Some of each kind: the C compiler takes its time.
 Test(optimizers, compiled_natively, .timeout = 300) {
-    for (int i = 0; i < PROBLEMS; i++)
+    for (int i = 1; i < PROBLEMS; i += 4)
         check_compiled(&problem[i], JIT_NATIVE);
 }
