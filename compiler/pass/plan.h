@@ -153,7 +153,9 @@ typedef struct Plan {
 // How a product's rows are shared out: over the first axis of `shape` that is not 1. False where
 // its blocks are not blocks of the product. *rows: rows of the product to one index of that axis.
 bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows);
-enum { WAKING_TIME = 4000 }; // ns: waking other threads and waiting for them, with what it disturbs
+// ns of work that is worth sharing out: a loop of nothing takes 400 among threads that look for
+// work (bench_pool); what one thread has written and another reads next comes on top of that.
+enum { WAKING_TIME = 4000 };
 
 // A product without a batch and without an epilogue shares out the longer side of its output.
 bool kernel_splits_columns(const Kernel *kernel);

@@ -6,6 +6,7 @@
 enum {
     LEAST_PARALLEL = 200000, // multiplications, below which threads are not worth waking
     TILE_WORK = 60000,       // multiplications in a tile, at least
+    LEAST_ROW_UNITS = 8,     // of which tiles are about even for a few threads
 };
 
 // --- Tiles
@@ -148,7 +149,9 @@ static double tile_cost(double rows, double columns, int row_units, int column_u
 }
 
 // Rows that share a packed panel are not dealt out, unless they are packed, too: then they alone
-// are, so that none is packed twice.
+// are, so that none is packed twice. A tile that becomes new weights is one of whole rows: the
+// forward pass shares out the same weights by its columns, which are these rows, so that a thread
+// finds those in its cache that it has written there.
 static void choose_tiles(const Kernel *kernel, Tiling *t) {
     double rows = digits_total(&t->m, t->batch), columns = digits_total(&t->n, t->batch), best = -1;
     t->row_tiles = t->column_tiles = 1;
@@ -164,6 +167,8 @@ static void choose_tiles(const Kernel *kernel, Tiling *t) {
         column_units = 1, most = t->packed ? least(most, 4) : most;
     else if (t->packed && column_units > 1)
         row_units = 1;
+    else if (kernel->product && row_units >= LEAST_ROW_UNITS)
+        column_units = 1; // becomes new weights
     for (int down = 1; down <= least(row_units, most); down++)
         for (int across = 1; across <= least(column_units, most / down); across++) {
             double cost = tile_cost(rows, columns, row_units, column_units, down, across, reading);
