@@ -43,16 +43,13 @@ bool elab_is_frozen_inside(Elab *e, const char *path) {
     return e->freeze.count > 0 && elab_is_frozen(e, arena_printf(e->arena, "%s.\n", path));
 }
 
-void elab_check_freeze(Elab *e) {
-    for (int i = 0; i < e->freeze.count; i++) {
-        const Stmt *freeze = e->freeze.at[i];
-        bool found = e->param.count == 0;
-        for (int k = 0; k < e->param.count && !found; k++)
-            found = pattern_matches(freeze->pattern, e->param.at[k]->path);
-        for (int k = 0; k < e->state.count && !found; k++)
-            found = pattern_matches(freeze->pattern, e->state.at[k]->path);
-        if (found) continue;
-        elab_error(e, freeze->span, "no parameter matches \"%s\"", freeze->pattern);
-        diag_hint(e->diag, "the first is called %s", e->param.at[0]->path);
-    }
+void elab_check_pattern(Elab *e, const Stmt *stmt) {
+    bool found = e->param.count == 0;
+    for (int k = 0; k < e->param.count && !found; k++)
+        found = pattern_matches(stmt->pattern, e->param.at[k]->path);
+    for (int k = 0; k < e->state.count && !found && stmt->kind == STMT_FREEZE; k++)
+        found = pattern_matches(stmt->pattern, e->state.at[k]->path);
+    if (found) return;
+    elab_error(e, stmt->span, "no parameter matches \"%s\"", stmt->pattern);
+    diag_hint(e->diag, "the first is called %s", e->param.at[0]->path);
 }

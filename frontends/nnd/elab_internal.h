@@ -387,7 +387,7 @@ Value optimizer_all(Elab *, Scope *, const Expr *call); // all(sum(g^2))
 
 bool pattern_matches(const char *pattern, const char *path); // * stands for any characters
 void elab_freeze(Elab *, const Decl *train);
-void elab_check_freeze(Elab *); // reports patterns that no parameter matches
+void elab_check_pattern(Elab *, const Stmt *); // reports one that no parameter matches
 bool elab_is_frozen(const Elab *, const char *path);
 bool elab_is_frozen_inside(Elab *, const char *path); // an instance with all that may be in it
 

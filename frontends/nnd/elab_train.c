@@ -528,7 +528,10 @@ void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_r
     if (train) collect_minimizes(e, &p);
     if (elab_failed(e)) return;
     if (train) {
-        elab_check_freeze(e);
+        for (int i = 0; i < e->freeze.count; i++)
+            elab_check_pattern(e, e->freeze.at[i]);
+        for (int i = 0; i < p.group.count; i++)
+            elab_check_pattern(e, p.group.at[i]);
         assign_params(e, &p);
         if (train_run->loss.kind == VALUE_POISON && !train_run->has_loss && p.minimize.count > 0 &&
             !strcmp(p.minimize.at[0]->loss_name, "loss"))

@@ -52,6 +52,8 @@ static const Network network[] = {
     {"used_twice_by_the_update", MODEL(LAYERS) "optimizer = nesterov(lr = 0.1) }\n", 2},
     {"several_states", MODEL(LAYERS) "optimizer = adadelta(lr = 0.1, decay = 0.1) }\n", 2},
     {"moments", MODEL(LAYERS) "optimizer = adamw(lr = 0.1) }\n", 2},
+    {"a_state_of_one_number", MODEL(LAYERS) "optimizer = nadam(lr = 0.1, decay = 0.1) }\n", 2},
+    {"the_largest_so_far", MODEL(LAYERS) "optimizer = amsgrad(lr = 0.1, debias = true) }\n", 2},
     {"something_dear", MODEL(LAYERS) "optimizer = dear(lr = 0.1) }\n", 2},
     {"long_chain", MODEL(LAYERS) "optimizer = chained(lr = 0.1) }\n", 2},
     {"groups",
