@@ -249,6 +249,12 @@ static bool make_folders(const char *folder) {
     return mkdir(path, 0777) == 0 || errno == EEXIST;
 }
 
+bool nnc_file_make_folder_of(const char *path) {
+    char folder[NNC_PATH];
+    folder_of(folder, path);
+    return make_folders(folder);
+}
+
 static NncStatus write_error(NncWriter *writer, NncError *error) {
     NncStatus status =
         nnc_error(error, NNC_ERROR_FILE, "cannot write %s: %s", writer->path, strerror(errno));
@@ -257,14 +263,12 @@ static NncStatus write_error(NncWriter *writer, NncError *error) {
 }
 
 NncStatus nnc_writer_open(NncWriter *writer, const char *path, NncError *error) {
-    char folder[NNC_PATH];
     writer->file = NULL;
     writer->temporary[0] = 0;
     if (strlen(path) + 16 > NNC_PATH)
         return nnc_error(error, NNC_ERROR_FILE, "path too long: %.100s...", path);
     snprintf(writer->path, NNC_PATH, "%s", path);
-    folder_of(folder, path);
-    if (!make_folders(folder)) return write_error(writer, error);
+    if (!nnc_file_make_folder_of(path)) return write_error(writer, error);
     memcpy(writer->temporary, writer->path, strlen(path) + 1);
     strcat(writer->temporary, ".XXXXXX");
     int descriptor = mkstemp(writer->temporary);

@@ -18,6 +18,7 @@ NncStatus nnc_file_find(char found[NNC_PATH], const char *data, const char *path
 NncStatus nnc_file_join(char joined[NNC_PATH], const char *folder, const char *name,
                         NncError *error);
 bool nnc_file_exists(const char *path);
+bool nnc_file_make_folder_of(const char *path); // and those around it; false: errno
 
 // Reads a file from its start, through zlib where it is compressed. Offsets are of the uncompressed
 // contents.

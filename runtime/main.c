@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_SET = 64 };
+enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_SET = 64, MAX_LOG = 8 };
 
 typedef enum Command { TRAIN, EVAL, PREDICT, COMMANDS } Command;
 static const char *const command_names[COMMANDS] = {"train", "eval", "predict"};
@@ -26,6 +26,7 @@ typedef struct Line { // the command line
     NncOptions options;
     const char *set_name[MAX_SET];
     double set_value[MAX_SET];
+    const char *log[MAX_LOG];
     const char **input;
     int input_count;
 } Line;
@@ -43,6 +44,8 @@ enum {
     KEY_RESUME,
     KEY_EVERY,
     KEY_SAVE,
+    KEY_LOG,
+    KEY_TENSORBOARD,
     KEY_JSON,
     KEY_CHECKPOINT,
     KEY_QUIET
@@ -62,6 +65,8 @@ static const struct argp_option train_options[] = {
     {"resume", KEY_RESUME, NULL, 0, "go on from the checkpoint", 0},
     {"report-every", KEY_EVERY, "K", 0, "steps from report to report (100)", 0},
     {"save-every", KEY_SAVE, "K", 0, "steps from checkpoint to checkpoint within an epoch", 0},
+    {"log", KEY_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0},
+    {"tensorboard", KEY_TENSORBOARD, "DIR", 0, "the same as an event file", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object a line, for programs", 0},
     {"quiet", KEY_QUIET, NULL, 0, "report nothing", 0},
     {0},
@@ -137,6 +142,13 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
         break;
     case KEY_SAVE:
         o->save_every = read_integer(state, "save-every", text, 1, LLONG_MAX);
+        break;
+    case KEY_LOG:
+        if (o->log_count == MAX_LOG) argp_error(state, "more than %d times --log", MAX_LOG);
+        line->log[o->log_count++] = text;
+        break;
+    case KEY_TENSORBOARD:
+        o->tensorboard = text;
         break;
     case KEY_DATA:
         o->data = text;
@@ -247,6 +259,7 @@ static int run_command(const NncProgram *program, Command command, const char *r
     if (!line.input) return 1;
     line.options.set_name = line.set_name;
     line.options.set_value = line.set_value;
+    line.options.log = line.log;
     char settings[2048];
     describe_settings(program, settings, sizeof settings);
     struct argp argp = {

@@ -168,6 +168,9 @@ typedef struct NncOptions { // zero: the program's own value
     const char *data;       // folder that data paths start from
     const char *out;        // folder of the checkpoint; default "out"
     bool resume, json, quiet;
+    const char *const *log; // files for the run's figures: NAME.jsonl, NAME.csv
+    int log_count;
+    const char *tensorboard; // folder for an event file
     const char *checkpoint; // eval, predict
     const char *const *set_name; // hyper-parameters set by the user
     const double *set_value;

@@ -3,6 +3,7 @@
 #include "progress.h"
 #include "json.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,47 +57,59 @@ static void clear_bar(const NncProgress *progress) {
     if (progress->mode == NNC_REPORT_BAR) fputs("\r\033[K", progress->out);
 }
 
-static void json_begin(const NncProgress *progress, const char *event) {
-    fprintf(progress->out, "{\"event\":\"%s\"", event);
+// Begins a line of JSON, for the report where it is that, and for the log; false where nobody wants
+// one. Then the fields, and json_end.
+static bool json_begin(NncProgress *progress, const char *event) {
+    if (progress->mode != NNC_REPORT_JSON && !progress->log) return false;
+    progress->line = open_memstream(&progress->json, &progress->json_size);
+    if (!progress->line) return false;
+    fprintf(progress->line, "{\"event\":\"%s\"", event);
+    return true;
 }
 
 static void json_text(const NncProgress *progress, const char *name, const char *text) {
-    fprintf(progress->out, ",\"%s\":", name);
-    nnc_json_write_string(progress->out, text ? text : "");
+    fprintf(progress->line, ",\"%s\":", name);
+    nnc_json_write_string(progress->line, text ? text : "");
 }
 
 static void json_integer(const NncProgress *progress, const char *name, long long value) {
-    fprintf(progress->out, ",\"%s\":%lld", name, value);
+    fprintf(progress->line, ",\"%s\":%lld", name, value);
 }
 
 // A loss has nine digits: a float's. A rate or a time has what can be measured.
 static void json_loss(const NncProgress *progress, const char *name, double value) {
-    fprintf(progress->out, isfinite(value) ? ",\"%s\":%.9g" : ",\"%s\":null", name, value);
+    fprintf(progress->line, isfinite(value) ? ",\"%s\":%.9g" : ",\"%s\":null", name, value);
 }
 
 static void json_measure(const NncProgress *progress, const char *name, double value) {
-    fprintf(progress->out, ",\"%s\":%.3f", name, value);
+    fprintf(progress->line, ",\"%s\":%.3f", name, value);
 }
 
 static void json_truth(const NncProgress *progress, const char *name, bool value) {
-    fprintf(progress->out, ",\"%s\":%s", name, value ? "true" : "false");
+    fprintf(progress->line, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
-static void json_end(const NncProgress *progress) {
-    fputc('}', progress->out);
-    end_line(progress);
+static void json_end(NncProgress *progress) {
+    fputc('}', progress->line);
+    fclose(progress->line);
+    if (progress->mode == NNC_REPORT_JSON) {
+        fputs(progress->json, progress->out);
+        end_line(progress);
+    }
+    nnc_log_event(progress->log, progress->json);
+    free(progress->json);
 }
 
 static void json_scores(const NncProgress *progress, NncSplit split, const NncScores *scores) {
     if (!scores->count) return;
-    fprintf(progress->out, ",\"%s\":{", nnc_split_name(split));
+    fprintf(progress->line, ",\"%s\":{", nnc_split_name(split));
     for (int i = 0; i < scores->count; i++) {
-        if (i) fputc(',', progress->out);
-        nnc_json_write_string(progress->out, scores->name[i]);
-        fputc(':', progress->out);
-        fprintf(progress->out, isfinite(scores->value[i]) ? "%.9g" : "null", scores->value[i]);
+        if (i) fputc(',', progress->line);
+        nnc_json_write_string(progress->line, scores->name[i]);
+        fputc(':', progress->line);
+        fprintf(progress->line, isfinite(scores->value[i]) ? "%.9g" : "null", scores->value[i]);
     }
-    fputc('}', progress->out);
+    fputc('}', progress->line);
 }
 
 static void print_scores(const NncProgress *progress, const NncScores *scores) {
@@ -132,8 +145,9 @@ static void add_loss(NncTally *tally, double loss, long long examples) {
 // --- Reports
 
 void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const NncOptions *options,
-                        int threads, long long arena_bytes) {
+                        int threads, long long arena_bytes, NncLog *log) {
     *progress = (NncProgress){
+        .log = log,
         .program = program,
         .out = nnc_report_file(options),
         .mode = nnc_report_mode(options),
@@ -146,13 +160,13 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
     const char *precision = program->precision ? program->precision : "f32";
     if (is_for_people(progress)) {
         fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s, %s, %s), %d thread%s",
-                program->model, parameters, (double)arena_bytes / 1e6, jit, target, precision, threads,
-                threads == 1 ? "" : "s");
+                program->model, parameters, (double)arena_bytes / 1e6, jit, target, precision,
+                threads, threads == 1 ? "" : "s");
         if (program->chunk < program->batch)
             fprintf(progress->out, "; batch %d in chunks of %d", program->batch, program->chunk);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "start");
+    }
+    if (json_begin(progress, "start")) {
         json_text(progress, "model", program->model);
         json_integer(progress, "parameters", parameters);
         json_text(progress, "device", "cpu");
@@ -185,16 +199,30 @@ static void report_step(NncProgress *progress, long long step) {
         fprintf(progress->out, "epoch %lld  step %lld  loss %.4f  %.0f examples/s", progress->epoch,
                 step, loss, per_second);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "step");
+    }
+    if (json_begin(progress, "step")) {
         json_integer(progress, "epoch", progress->epoch);
         json_integer(progress, "step", step);
         json_loss(progress, "loss", loss);
         json_measure(progress, "examples_per_second", per_second);
         json_end(progress);
     }
+    nnc_log_record(progress->log, &(NncRecord){.event = "step",
+                                               .epoch = progress->epoch,
+                                               .step = step,
+                                               .loss = loss,
+                                               .seconds = NAN,
+                                               .examples_per_second = per_second});
     progress->shown_loss = loss;
     progress->report = (NncTally){.since = now()};
+}
+
+static void print_left(const NncProgress *progress, double seconds) {
+    long long left = (long long)seconds;
+    if (left >= 3600)
+        fprintf(progress->out, "  %lld:%02lld:%02lld left", left / 3600, left / 60 % 60, left % 60);
+    else
+        fprintf(progress->out, "  %lld:%02lld left", left / 60, left % 60);
 }
 
 // epoch 1/10 [#########...............]  38%  loss 1.6213  412 examples/s  0:41 left
@@ -203,19 +231,17 @@ static void draw_bar(NncProgress *progress) {
     const NncTally *whole = &progress->whole;
     double part = (double)whole->examples / (double)progress->epoch_examples;
     double per_second = rate(whole, now() - whole->since);
-    long long left =
-        per_second > 0
-            ? (long long)((double)(progress->epoch_examples - whole->examples) / per_second)
-            : 0;
+    double left =
+        per_second > 0 ? (double)(progress->epoch_examples - whole->examples) / per_second : 0;
     double loss = progress->shown_loss >= 0 ? progress->shown_loss : mean_loss(&progress->report);
     int full = (int)(part * BAR_CELLS);
     memset(cells, '.', BAR_CELLS);
     memset(cells, '#', (size_t)full);
     cells[BAR_CELLS] = 0;
-    fprintf(progress->out,
-            "\repoch %lld/%d [%s] %3.0f%%  loss %.4f  %.0f examples/s  %lld:%02lld left\033[K",
-            progress->epoch, progress->epochs, cells, 100 * part, loss, per_second, left / 60,
-            left % 60);
+    fprintf(progress->out, "\repoch %lld/%d [%s] %3.0f%%  loss %.4f  %.0f examples/s",
+            progress->epoch, progress->epochs, cells, 100 * part, loss, per_second);
+    print_left(progress, left);
+    fputs("\033[K", progress->out);
     fflush(progress->out);
     progress->last_drawn = now();
 }
@@ -233,10 +259,20 @@ void nnc_progress_epoch_trained(NncProgress *progress) {
     if (progress->mode == NNC_REPORT_BAR) draw_bar(progress);
 }
 
+// Until the last epoch is measured, were all like this one.
+static double seconds_left(const NncProgress *progress) {
+    const NncTally *whole = &progress->whole;
+    double trained = whole->timed ? (double)progress->epoch_examples / (double)whole->timed : 0;
+    double epoch =
+        progress->epoch_seconds * trained + now() - whole->since - progress->epoch_seconds;
+    return (double)(progress->epochs - progress->epoch) * epoch;
+}
+
 void nnc_progress_epoch_done(NncProgress *progress, long long step, const NncBoard *board,
                              bool better) {
     double loss = mean_loss(&progress->whole), seconds = progress->epoch_seconds;
     double per_second = rate(&progress->whole, seconds);
+    double left = seconds_left(progress);
     if (is_for_people(progress)) {
         clear_bar(progress);
         fprintf(progress->out, "epoch %lld/%d  loss %.4f  %.0f examples/s  %.1f s", progress->epoch,
@@ -244,9 +280,10 @@ void nnc_progress_epoch_done(NncProgress *progress, long long step, const NncBoa
         for (int i = 1; i < NNC_ALL_SPLITS; i++)
             print_split(progress, board, split_order[i]);
         if (better) fputs("  (best)", progress->out);
+        if (left > 0) print_left(progress, left);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "epoch");
+    }
+    if (json_begin(progress, "epoch")) {
         json_integer(progress, "epoch", progress->epoch);
         json_integer(progress, "step", step);
         json_loss(progress, "loss", loss);
@@ -255,8 +292,16 @@ void nnc_progress_epoch_done(NncProgress *progress, long long step, const NncBoa
         for (int i = 1; i < NNC_ALL_SPLITS; i++)
             json_scores(progress, split_order[i], &board->of[split_order[i]]);
         if (progress->program->best) json_truth(progress, "best", better);
+        json_measure(progress, "seconds_left", left);
         json_end(progress);
     }
+    nnc_log_record(progress->log, &(NncRecord){.event = "epoch",
+                                               .epoch = progress->epoch,
+                                               .step = step,
+                                               .loss = loss,
+                                               .seconds = seconds,
+                                               .examples_per_second = per_second,
+                                               .board = board});
 }
 
 void nnc_progress_stopped(NncProgress *progress, long long epoch, long long best, double value) {
@@ -265,8 +310,8 @@ void nnc_progress_stopped(NncProgress *progress, long long epoch, long long best
         fprintf(progress->out, "stopped: epoch %lld has the best %s, %.4f; none of the %lld since",
                 best, score, value, epoch - best);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "stop");
+    }
+    if (json_begin(progress, "stop")) {
         json_integer(progress, "epoch", epoch);
         json_integer(progress, "best_epoch", best);
         json_text(progress, "score", score);
@@ -275,17 +320,28 @@ void nnc_progress_stopped(NncProgress *progress, long long epoch, long long best
     }
 }
 
-void nnc_progress_result(NncProgress *progress, long long epoch, const NncBoard *board,
-                         bool is_best) {
+void nnc_progress_result(NncProgress *progress, long long epoch, long long step,
+                         const NncBoard *board, bool is_best) {
+    // What the log has not from the epochs: the test examples, where others were held out.
+    const NncBoard test = {.of[NNC_SPLIT_TEST] = board->of[NNC_SPLIT_TEST]};
+    if (progress->program->validation > 0)
+        nnc_log_record(progress->log, &(NncRecord){.event = "result",
+                                                   .epoch = epoch,
+                                                   .step = step,
+                                                   .loss = NAN,
+                                                   .seconds = NAN,
+                                                   .examples_per_second = NAN,
+                                                   .board = &test});
     if (is_for_people(progress) && is_best) {
         clear_bar(progress);
         fprintf(progress->out, "best epoch %lld", epoch);
         for (int i = 0; i < NNC_ALL_SPLITS; i++)
             print_split(progress, board, split_order[i]);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "result");
+    }
+    if (json_begin(progress, "result")) {
         json_integer(progress, "epoch", epoch);
+        json_integer(progress, "step", step);
         for (int i = 0; i < NNC_ALL_SPLITS; i++)
             json_scores(progress, split_order[i], &board->of[split_order[i]]);
         json_end(progress);
@@ -299,8 +355,8 @@ void nnc_progress_expect(NncProgress *progress, const NncExpect *expect, const d
                 expect->value, met ? "met" : "NOT MET");
         if (value) fprintf(progress->out, ", it is %.6g", *value);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "expect");
+    }
+    if (json_begin(progress, "expect")) {
         json_text(progress, "score", expect->score);
         json_text(progress, "relation", expect->relation);
         json_loss(progress, "than", expect->value);
@@ -315,8 +371,8 @@ void nnc_progress_scores(NncProgress *progress, const char *checkpoint, const Nn
         fprintf(progress->out, "test (%lld examples):", test->examples);
         print_scores(progress, test);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "eval");
+    }
+    if (json_begin(progress, "eval")) {
         json_text(progress, "checkpoint", checkpoint);
         json_integer(progress, "examples", test->examples);
         json_scores(progress, NNC_SPLIT_TEST, test);
@@ -331,10 +387,10 @@ void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t h
         fprintf(progress->out, "wrote %s", checkpoint);
         if (best) fprintf(progress->out, ", the best epoch %s", best);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
+    }
+    if (json_begin(progress, "done")) {
         char digits[17];
         snprintf(digits, sizeof digits, "%016llx", (unsigned long long)hash);
-        json_begin(progress, "done");
         json_text(progress, "checkpoint", checkpoint);
         json_text(progress, "hash", digits);
         if (best) json_text(progress, "best", best);
@@ -354,8 +410,8 @@ void nnc_progress_resumed(NncProgress *progress, const char *checkpoint, long lo
                     "\nit was trained by plan %s, this is %s: other bits are to be expected", plan,
                     own);
         end_line(progress);
-    } else if (progress->mode == NNC_REPORT_JSON) {
-        json_begin(progress, "resume");
+    }
+    if (json_begin(progress, "resume")) {
         json_text(progress, "checkpoint", checkpoint);
         json_integer(progress, "step", step);
         json_text(progress, "trained_by_plan", plan);

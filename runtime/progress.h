@@ -5,7 +5,7 @@
 #ifndef NNC_PROGRESS_H
 #define NNC_PROGRESS_H
 
-#include "scores.h"
+#include "log.h"
 
 typedef struct NncTally {
     double loss_sum;    // of each example
@@ -31,10 +31,14 @@ typedef struct NncProgress {
     NncTally report, whole;          // since the last report, in the epoch
     double epoch_seconds;            // of the last one, training alone
     double shown_loss, last_drawn;   // of the bar
+    NncLog *log;                     // gets the same events and figures; or NULL
+    FILE *line;                      // of JSON, that is being written into `json`
+    char *json;
+    size_t json_size;
 } NncProgress;
 
 void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const NncOptions *options,
-                        int threads, long long arena_bytes);
+                        int threads, long long arena_bytes, NncLog *log);
 // `done` examples with the sum of losses `loss_sum` were trained on before, by an interrupted run.
 void nnc_progress_epoch(NncProgress *progress, long long epoch, long long examples, long long done,
                         double loss_sum);
@@ -45,9 +49,10 @@ void nnc_progress_epoch_done(NncProgress *progress, long long step, const NncBoa
                              bool better);
 // Training ends after an epoch for want of a better one than `best`.
 void nnc_progress_stopped(NncProgress *progress, long long epoch, long long best, double value);
-// Of the epoch that the run is judged by, and one of the things that are expected of it.
-void nnc_progress_result(NncProgress *progress, long long epoch, const NncBoard *board,
-                         bool is_best);
+// Of the epoch that the run, which ends after `step`, is judged by; and one of the things that are
+// expected of it.
+void nnc_progress_result(NncProgress *progress, long long epoch, long long step,
+                         const NncBoard *board, bool is_best);
 void nnc_progress_expect(NncProgress *progress, const NncExpect *expect, const double *value,
                          bool met); // value NULL: there is none
 void nnc_progress_scores(NncProgress *progress, const char *checkpoint,

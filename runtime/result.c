@@ -29,6 +29,7 @@ static NncStatus check_expectations(const NncProgram *program, NncProgress *prog
 
 NncStatus nnc_result(NncSession *session, NncProgress *progress, const char *best,
                      const volatile sig_atomic_t *stop, NncError *error) {
+    long long step = session->checkpoint.at.step;
     NncStatus status = best ? nnc_session_restore(session, best, false, error) : NNC_OK;
     if (status) return status;
     NncBoard board = session->checkpoint.board;
@@ -36,6 +37,6 @@ NncStatus nnc_result(NncSession *session, NncProgress *progress, const char *bes
     if (!test->count && session->program->function[NNC_EVAL].run)
         status = nnc_session_evaluate(session, NNC_SPLIT_TEST, stop, test, error);
     if (status) return status;
-    nnc_progress_result(progress, session->checkpoint.at.epoch, &board, best != NULL);
+    nnc_progress_result(progress, session->checkpoint.at.epoch, step, &board, best != NULL);
     return check_expectations(session->program, progress, &board, error);
 }

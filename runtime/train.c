@@ -14,6 +14,7 @@
 typedef struct Training {
     NncSession session;
     NncProgress progress;
+    NncLog *log;
     char path[NNC_PATH]; // of the checkpoint
     char best[NNC_PATH]; // of the one of the best epoch
     uint64_t hash;       // of the last one written,
@@ -119,7 +120,6 @@ static NncStatus resume(Training *training, NncError *error) {
     if (strcmp(best ? best : "", session->checkpoint.best))
         forget_best(session->program, &session->checkpoint);
     nnc_session_set_run(session, training->epochs);
-    nnc_progress_resumed(&training->progress, training->path, at->step, session->checkpoint.plan);
     return NNC_OK;
 }
 
@@ -127,6 +127,8 @@ static NncStatus resume(Training *training, NncError *error) {
 
 static NncStatus save(Training *training, NncError *error) {
     NncSession *session = &training->session;
+    NncStatus status = nnc_log_sync(training->log, error);
+    if (status) return status;
     training->saved = session->checkpoint.at.step;
     return nnc_checkpoint_write(training->path, session->program, &session->checkpoint,
                                 session->state, &training->hash, error);
@@ -306,6 +308,23 @@ static NncStatus finish(Training *training, NncError *error) {
     return status;
 }
 
+static NncStatus begin_reports(Training *training, NncError *error) {
+    NncStatus status;
+    NncSession *session = &training->session;
+    const NncOptions *options = session->options;
+    NncCheckpoint *checkpoint = &session->checkpoint;
+    long long step = options->resume ? checkpoint->at.step : -1;
+    training->log = nnc_log_open(session->program, options, step, &status, error);
+    if (status) return status;
+    nnc_progress_begin(&training->progress, session->program, options,
+                       nnc_pool_threads(session->pool), session->arena_bytes, training->log);
+    if (options->resume)
+        nnc_progress_resumed(&training->progress, training->path, step, checkpoint->plan);
+    snprintf(checkpoint->plan, sizeof checkpoint->plan, "%s",
+             session->program->plan ? session->program->plan : "");
+    return NNC_OK;
+}
+
 NncStatus nnc_train(const NncProgram *program, const NncOptions *options, NncError *error) {
     Training training = {.epochs = options->epochs > 0 ? options->epochs : program->epochs,
                          .saved = -1};
@@ -314,17 +333,11 @@ NncStatus nnc_train(const NncProgram *program, const NncOptions *options, NncErr
     catch_signals(before);
     NncStatus status = nnc_session_open(session, program, options, error);
     if (!status) status = prepare(&training, error);
-    if (!status) {
-        nnc_progress_begin(&training.progress, program, options, nnc_pool_threads(session->pool),
-                           session->arena_bytes);
-        status = options->resume ? resume(&training, error) : start(&training, error);
-    }
-    if (!status) {
-        snprintf(session->checkpoint.plan, sizeof session->checkpoint.plan, "%s",
-                 program->plan ? program->plan : "");
-        status = run_epochs(&training, error);
-    }
+    if (!status) status = options->resume ? resume(&training, error) : start(&training, error);
+    if (!status) status = begin_reports(&training, error);
+    if (!status) status = run_epochs(&training, error);
     if (!status) status = finish(&training, error);
+    nnc_log_close(training.log);
     nnc_session_close(session);
     release_signals(before);
     return status;

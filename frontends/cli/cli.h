@@ -35,6 +35,7 @@ typedef struct Settings { // what the command line says
     CommandId command;
     const char *file;
     VEC(const char *) input; // predict
+    VEC(const char *) log;
     NncOptions run;
     JitOptions jit;
     ElabOptions elab;

@@ -34,6 +34,8 @@ enum {
     OPT_SET,
     OPT_REPORT_EVERY,
     OPT_SAVE_EVERY,
+    OPT_LOG,
+    OPT_TENSORBOARD,
     OPT_JSON,
     OPT_QUIET,
     OPT_CHECKPOINT,
@@ -63,6 +65,8 @@ static const OptionRow option_table[] = {
     {TRAIN, {"resume", OPT_RESUME, NULL, 0, "go on from the checkpoint in --out", 0}},
     {TRAIN, {"report-every", OPT_REPORT_EVERY, "K", 0, "steps between reports (default: 100)", 0}},
     {TRAIN, {"save-every", OPT_SAVE_EVERY, "K", 0, "steps between checkpoints within an epoch", 0}},
+    {TRAIN, {"log", OPT_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0}},
+    {TRAIN, {"tensorboard", OPT_TENSORBOARD, "DIR", 0, "the same as an event file", 0}},
     {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
     {RUN | MEASURED | BIT(CMD_VERIFY) | BIT(CMD_PLOT),
      {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},
@@ -268,6 +272,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_RESUME: run->resume = true; break;
     case OPT_REPORT_EVERY: run->report_every = parse_integer(state, "report-every", text, 1, LLONG_MAX); break;
     case OPT_SAVE_EVERY: run->save_every = parse_integer(state, "save-every", text, 1, LLONG_MAX); break;
+    case OPT_LOG: VEC_PUSH(settings->arena, settings->log, text); break;
+    case OPT_TENSORBOARD: run->tensorboard = text; break;
     case OPT_DEVICE: parse_choice(state, "device", text, devices, 2); break;
     case OPT_JIT: settings->jit.tier = parse_tier(state, text); break;
     case OPT_MARCH: settings->jit.march = text; break;
@@ -321,6 +327,8 @@ void settings_parse(Settings *settings, CommandId command, int argc, char **argv
     settings->command = command;
     argv[0] = arena_printf(settings->arena, "nnc %s", argv[0]);
     argp_parse(&argp, argc, argv, 0, NULL, settings);
+    settings->run.log = settings->log.at;
+    settings->run.log_count = settings->log.count;
     settings->elab.has_seed = settings->run.has_seed;
     settings->elab.seed = settings->run.seed;
     settings->elab.epochs = settings->run.epochs;

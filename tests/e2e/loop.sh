@@ -51,6 +51,75 @@ going_on() {
 }
 ok "and the command that it gives goes on" going_on
 
+# --- Files of figures
+logged() { # OUT OPTION...
+    out=$1
+    shift
+    set -- --report-every 10 --json --out "$out" --log "$out.jsonl" --log "$out.csv" --tensorboard "$out.events" "$@"
+    exec ./loop train "$@" >"$out.json"
+}
+sh_logged() { (logged "$@"); }
+"$nnc" build loop.nnd -o loop
+ok "writes figures in three forms" sh_logged figures
+ok "the JSON lines are those of --json" cmp figures.json figures.jsonl
+events=figures.events/events.out.tfevents.Tiny
+python3 "$e2e/tfevents.py" $events >figures.txt 2>tfevents.err || cat tfevents.err
+same_figures() { # CSV and the event file hold the losses and scores of the JSON lines
+    python3 - <<'END'
+import csv, json
+lines = [json.loads(line) for line in open("figures.jsonl")]
+table = list(csv.DictReader(open("figures.csv")))
+events = {(int(s), tag): v for s, tag, v in (line.split() for line in open("figures.txt"))}
+count = 0
+for event in ("step", "epoch"):
+    rows = [row for row in table if row["event"] == event]
+    says = [line for line in lines if line["event"] == event]
+    assert len(rows) == len(says) > 3, (event, len(rows), len(says))
+    for row, line in zip(rows, says):
+        figures = {event + "/loss": (line["loss"], row["loss"])}
+        for name, value in line.get("val", {}).items():
+            figures["val/" + name] = (value, row["val." + name])
+        for tag, (value, cell) in figures.items():
+            assert float(cell) == value, (tag, cell, value)
+            error = abs(float(events[line["step"], tag]) - value)  # of a float
+            assert error <= 1e-7 * abs(value), (tag, value)
+            count += 1
+result = [row for row in table if row["event"] == "result"]
+assert len(result) == 1 and float(result[0]["test.loss"]) == lines[-2]["test"]["loss"], result
+assert count > 20
+END
+}
+ok "all of them hold the same figures" same_figures
+continued() { # a killed and resumed run leaves the same rows, each once
+    sh_logged again --steps 1 || return 1
+    logged again --resume --save-every 7 &
+    run=$!
+    for _ in $(seq 100); do
+        grep -q '"event":"epoch","epoch":2' again.jsonl 2>/dev/null && break
+        sleep 0.05
+    done
+    kill -KILL "$run"
+    wait "$run"
+    printf '{"event":"step","epoch":99' >>again.jsonl # half a line, and half a record
+    printf 'step,99,1' >>again.csv
+    head -c 21 figures.events/events.out.tfevents.Tiny >>again.events/events.out.tfevents.Tiny
+    sh_logged again --resume || return 1
+    for run in figures again; do
+        grep -v '^result' $run.csv | cut -d, -f 1-3 >$run.rows
+        grep '^epoch' $run.csv | cut -d, -f 1-4,7- >$run.epochs
+        python3 "$e2e/tfevents.py" $run.events/events.out.tfevents.Tiny >$run.all || return 1
+        cut -d' ' -f 1,2 <$run.all >$run.tags
+    done
+    cmp figures.rows again.rows && cmp figures.epochs again.epochs && cmp figures.tags again.tags
+}
+ok "a resumed run goes on in them, without a step twice" continued
+ok "a name that says no form is an error" fails 1 '\.jsonl or \.csv' ./loop train --log figures.txt
+other_columns() {
+    echo 'event,epoch,step,speed' >other.csv
+    fails 1 'other columns' ./loop train --resume --out figures --log other.csv
+}
+ok "a table of another run is left alone" other_columns
+
 expecting() { # EXPECTATION
     sed "s/batch = 16;/batch = 16; $1;/" loop.nnd >expecting.nnd
     "$nnc" train expecting.nnd --jit tcc --epochs 1 --out expecting
