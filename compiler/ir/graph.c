@@ -91,6 +91,24 @@ const Section *section_backward(Graph *graph, const Section *section) {
     return *known;
 }
 
+static const Section *renewed(Graph *graph, Map *made, const Section *section) {
+    if (!section) return NULL;
+    const Section *outer = renewed(graph, made, section->outer);
+    const Section *known = map_get_bytes(made, &section, sizeof section);
+    if (known) return known;
+    Section copy = *section;
+    copy.outer = outer;
+    known = section_new(graph, copy);
+    map_put_bytes(made, &section, sizeof section, (void *)known);
+    return known;
+}
+
+void section_renew(Graph *graph, int first) {
+    Map *made = map_new(graph->arena);
+    for (int id = first; id < graph->node.count; id++)
+        graph->section.at[id] = renewed(graph, made, graph->section.at[id]);
+}
+
 // --- Hash-consing: a node's key is what it is, written out as 64-bit words without any padding
 
 static void add(Graph *graph, int64_t word) { VEC_PUSH(graph->arena, graph->key, word); }

@@ -172,6 +172,8 @@ void graph_take_notes(Graph *graph, const Node *made, const Graph *from, const N
 // Nodes made from now on stand for `node` of `from`: they get its place and its section. NULL: for none.
 void graph_stand_for(Graph *graph, const Graph *from, const Node *node);
 const Section *section_new(Graph *graph, Section section);
+// Nodes from `first` on are of sections of their own, equal to those that they were of: calls made again.
+void section_renew(Graph *graph, int first);
 const Section *section_backward(Graph *graph, const Section *section); // of NULL or a backward pass: itself
 bool graph_owns(const Graph *graph, const Node *node);
 

@@ -33,6 +33,7 @@ typedef struct Drawing {
     Spot **spot;          // by box
     VEC(Spot *) * pass;   // by arrow: its spots, from the upper to the lower end
     double left[COLUMNS], right[COLUMNS];
+    double *top, *bottom; // by row: of its boxes
 } Drawing;
 
 static bool is_update(const Drawing *d, int box) {
@@ -299,16 +300,21 @@ static double gap_before(const Drawing *d, bool update) {
 }
 
 static void place_rows(Drawing *d) {
-    double y = margin;
+    double y = margin, *height = ARENA_ARRAY(d->arena, double, d->rows + 1);
+    d->top = ARENA_ARRAY(d->arena, double, d->rows + 1);
+    d->bottom = ARENA_ARRAY(d->arena, double, d->rows + 1);
+    for (int i = 0; i < d->picture->box.count; i++)
+        if (!is_update(d, i)) height[d->row[i]] = fmax(height[d->row[i]], d->size[i].height);
     for (int r = 0; r < d->rows; r++) {
-        double height = 0;
-        for (int i = 0; i < d->picture->box.count; i++)
-            if (d->row[i] == r) height = fmax(height, d->size[i].height);
-        for (int i = 0; i < d->picture->box.count; i++)
-            if (d->row[i] == r)
-                d->layout->box[i] = (Frame){d->spot[i]->x, y + (height - d->size[i].height) / 2,
-                                            d->size[i].width, d->size[i].height};
-        y += height + row_gap;
+        d->top[r] = y;
+        d->bottom[r] = y + height[r];
+        y += height[r] + row_gap;
+    }
+    for (int i = 0; i < d->picture->box.count; i++) {
+        if (is_update(d, i)) continue;
+        double middle_y = (d->top[d->row[i]] + d->bottom[d->row[i]]) / 2;
+        d->layout->box[i] = (Frame){d->spot[i]->x, middle_y - d->size[i].height / 2,
+                                    d->size[i].width, d->size[i].height};
     }
     d->layout->height = y - row_gap + margin;
 }
@@ -346,17 +352,6 @@ static double port(const Frame *box, double towards) {
 // The line at the left of the room that the arrow has, its text beside it.
 static double line_of(const Spot *pass) { return pass->x - pass->half + pass_width / 3; }
 
-// How high the boxes of a row are.
-static Point row_span(const Drawing *d, int row) {
-    Point span = {INFINITY, -INFINITY};
-    for (int k = 0; k < d->picture->box.count; k++)
-        if (d->row[k] == row) {
-            span.x = fmin(span.x, d->layout->box[k].y);
-            span.y = fmax(span.y, d->layout->box[k].y + d->layout->box[k].height);
-        }
-    return span;
-}
-
 static int arrows_from(const Drawing *d, int box) {
     int count = 0;
     for (int i = 0; i < d->picture->arrow.count; i++)
@@ -370,8 +365,8 @@ static void place_label(const Drawing *d, int index, Route *route) {
     int count = d->pass[index].count;
     if (count > 2) {
         const Spot *middle_spot = d->pass[index].at[count / 2];
-        Point span = row_span(d, middle_spot->row);
-        route->label = (Point){line_of(middle_spot) + 6, (span.x + span.y) / 2 + 4};
+        double y = (d->top[middle_spot->row] + d->bottom[middle_spot->row]) / 2;
+        route->label = (Point){line_of(middle_spot) + 6, y + 4};
         return;
     }
     double part = arrows_from(d, d->picture->arrow.at[index]->from) > 1 ? 0.66 : 0.5;
@@ -391,9 +386,8 @@ static void route_upright(Drawing *d, int index, const Arrow *arrow) {
     double last = count > 2 ? line_of(pass[count - 2]) : above->x;
     VEC_PUSH(d->arena, down, ((Point){port(above, first), above->y + above->height}));
     for (int i = 1; i < count - 1; i++) {
-        Point span = row_span(d, pass[i]->row);
-        VEC_PUSH(d->arena, down, ((Point){line_of(pass[i]), span.x}));
-        VEC_PUSH(d->arena, down, ((Point){line_of(pass[i]), span.y}));
+        VEC_PUSH(d->arena, down, ((Point){line_of(pass[i]), d->top[pass[i]->row]}));
+        VEC_PUSH(d->arena, down, ((Point){line_of(pass[i]), d->bottom[pass[i]->row]}));
     }
     VEC_PUSH(d->arena, down, ((Point){port(below, last), below->y}));
     for (int i = 0; i < down.count; i++)

@@ -33,18 +33,19 @@ static int title_width(const Picture *picture) {
 
 static void list_box(Buf *out, const Picture *picture, int index, int width) {
     const Box *box = picture->box.at[index];
-    bool first = true;
-    buf_printf(out, "%*s%-*s  ", MARGIN, "", width, full_title(picture, box));
-    if (box->role == BOX_INPUT) buf_add(out, "input");
+    const char *title = full_title(picture, box);
+    int column = MARGIN + width + 2, at = MARGIN + (int)strlen(title); // where the line ends so far
+    buf_printf(out, "%*s%s", MARGIN, "", title);
+    if (box->role == BOX_INPUT) buf_printf(out, "%*sinput", column - at, "");
     for (int i = 0; i < picture->arrow.count; i++) {
         const Arrow *arrow = picture->arrow.at[i];
         if (arrow->to != index) continue;
-        if (!first) buf_printf(out, "%*s", MARGIN + width + 2, "");
-        buf_printf(out, "%s %s\n", full_title(picture, picture->box.at[arrow->from]),
+        buf_printf(out, "%s%*s%s %s", at ? "" : "\n", column - at, "",
+                   full_title(picture, picture->box.at[arrow->from]),
                    arrow_label(picture->arena, arrow));
-        first = false;
+        at = 0;
     }
-    if (first) buf_add(out, "\n");
+    buf_add(out, "\n");
     for (int i = 0; i < box->leaf.count; i++) {
         const Leaf *leaf = &box->leaf.at[i];
         buf_printf(out, "%*s%s ", MARGIN + width + 4, "", leaf->name);

@@ -242,27 +242,32 @@ static void add_roots(Draft *d) {
 
 // --- Order, names, pairs
 
+typedef struct Sources { // of a box: the boxes that it takes values from
+    VEC(int) box;
+} Sources;
+
 typedef struct Order {
-    const Picture *picture;
-    char *state; // by box: 0 new, 1 on the way, 2 placed
+    const Sources *sources;
+    bool *met;
     int *place, count;
 } Order;
 
 static void place_after_sources(Order *order, int box) {
-    if (order->state[box]) return;
-    order->state[box] = 1;
-    for (int i = 0; i < order->picture->arrow.count; i++)
-        if (order->picture->arrow.at[i]->to == box)
-            place_after_sources(order, order->picture->arrow.at[i]->from);
-    order->state[box] = 2;
+    if (order->met[box]) return;
+    order->met[box] = true;
+    for (int i = 0; i < order->sources[box].box.count; i++)
+        place_after_sources(order, order->sources[box].box.at[i]);
     order->place[box] = order->count++;
 }
 
 static void sort_boxes(Picture *picture) {
     int count = picture->box.count;
-    Order order = {picture, ARENA_ARRAY(picture->arena, char, count + 1),
+    Sources *sources = ARENA_ARRAY(picture->arena, Sources, count + 1);
+    Order order = {sources, ARENA_ARRAY(picture->arena, bool, count + 1),
                    ARENA_ARRAY(picture->arena, int, count + 1), 0};
     Box **sorted = ARENA_ARRAY(picture->arena, Box *, count + 1);
+    for (int i = 0; i < picture->arrow.count; i++)
+        VEC_PUSH(picture->arena, sources[picture->arrow.at[i]->to].box, picture->arrow.at[i]->from);
     for (int i = 0; i < count; i++)
         place_after_sources(&order, i);
     for (int i = 0; i < count; i++)
@@ -276,29 +281,33 @@ static void sort_boxes(Picture *picture) {
 }
 
 static void pair_boxes(Picture *picture) {
-    for (int i = 0; i < picture->box.count; i++)
-        for (int k = 0; k < picture->box.count; k++) {
-            const Section *section = picture->box.at[i]->section;
-            if (section && section->forward && picture->box.at[k]->section == section->forward)
-                picture->box.at[i]->forward = k;
-        }
-}
-
-static bool same_name(const Box *a, const Box *b) {
-    return !strcmp(a->name, b->name) && !strcmp(a->path, b->path) && a->role != BOX_OUTPUT &&
-           b->role != BOX_OUTPUT && (a->forward < 0) == (b->forward < 0);
-}
-
-static void number_boxes(Picture *picture) {
+    Map *boxes = map_new(picture->arena); // by section: 1 + the index
     for (int i = 0; i < picture->box.count; i++) {
-        int before = 0, all = 0;
-        for (int k = 0; k < picture->box.count; k++) {
-            bool same = same_name(picture->box.at[i], picture->box.at[k]);
-            before += same && k < i;
-            all += same;
-        }
-        picture->box.at[i]->ordinal = all > 1 ? before + 1 : 0;
+        const Section *section = picture->box.at[i]->section;
+        if (section) map_put_bytes(boxes, &section, sizeof section, (void *)(intptr_t)(i + 1));
     }
+    for (int i = 0; i < picture->box.count; i++) {
+        const Section *section = picture->box.at[i]->section;
+        if (!section || !section->forward) continue;
+        picture->box.at[i]->forward =
+            (int)(intptr_t)map_get_bytes(boxes, &section->forward, sizeof section->forward) - 1;
+    }
+}
+
+// Numbers those of the same name; a backward box has the number of its forward one.
+static void number_boxes(Picture *picture) {
+    Map *counts = map_new(picture->arena);
+    int **count = ARENA_ARRAY(picture->arena, int *, picture->box.count + 1);
+    for (int i = 0; i < picture->box.count; i++) {
+        Box *box = picture->box.at[i];
+        if (box->role == BOX_OUTPUT || box->forward >= 0) continue;
+        const char *key = arena_printf(picture->arena, "%s / %s", box->path, box->name);
+        count[i] = map_get(counts, key);
+        if (!count[i]) map_put(counts, key, count[i] = ARENA_NEW(picture->arena, int));
+        box->ordinal = ++*count[i];
+    }
+    for (int i = 0; i < picture->box.count; i++)
+        if (count[i] && *count[i] == 1) picture->box.at[i]->ordinal = 0;
     for (int i = 0; i < picture->box.count; i++)
         if (picture->box.at[i]->forward >= 0)
             picture->box.at[i]->ordinal = picture->box.at[picture->box.at[i]->forward]->ordinal;

@@ -484,7 +484,9 @@ static Graph *train_graph(Elab *e, Program *p, const Run *run) {
         const Node **done = param_map(e, p, graph, run, now);
         const Node *loss = loss_node(e, run, m);
         if (!loss) return NULL;
+        int before = graph->node.count;
         loss = import(graph, run, loss, done);
+        if (i > 0) section_renew(graph, before);
         add_loss(graph, i == 0 ? "loss" : m->loss_name, loss);
         for (int k = 0; i == 0 && k < run->state.count; k++) {
             const StateNow *state = run->state.at[k];

@@ -2,6 +2,7 @@
 #include "fuzz/targets.h"
 
 #include "nnd/elab.h"
+#include "picture/picture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,10 +50,20 @@ static const char *check_graph(Arena *arena, const Source *source, char *message
     return compare(&once, &twice, diag_text(diag, arena), message, size);
 }
 
+// Whatever a graph is, there is a picture of it.
+static void draw(Arena *arena, const Graph *graph, int depth) {
+    const Picture *picture = picture_make(arena, graph, depth);
+    Buf out = buf_new(arena);
+    picture_list(&out, picture);
+    picture_dot(&out, picture);
+    picture_svg(&out, picture);
+}
+
 static const char *check_graphs(Arena *arena, Graph *const *graphs, int count, char *message,
                                 size_t size) {
     for (int i = 0; i < count; i++) {
         const char *wrong = graphs[i] ? graph_verify(graphs[i], STAGE_MODEL, arena) : NULL;
+        if (graphs[i]) draw(arena, graphs[i], i % 2 ? 1 : PICTURE_OPERATORS);
         if (!wrong) continue;
         snprintf(message, size, "%s", wrong);
         return message;
