@@ -193,8 +193,22 @@ NncStatus nnc_net_load(NncNet *net, const char *path, bool to_train, NncError *e
     return status;
 }
 
+// Here the run is the caller's: how long it will be is for it to say.
+static bool set_run_number(NncNet *net, const char *name, double value) {
+    static const char prefix[] = "run/";
+    const NncProgram *program = net->session.program;
+    for (int i = 0; i < program->hyper_count; i++) {
+        const NncHyper *hyper = &program->hyper[i];
+        if (hyper->kind == NNC_GIVEN || strcmp(hyper->name + strlen(prefix), name)) continue;
+        net->session.checkpoint.hyper[i] = value;
+        return true;
+    }
+    return false;
+}
+
 NncStatus nnc_net_set(NncNet *net, const char *name, double value, NncError *error) {
     if (net->lost) return nnc_error(error, NNC_ERROR_VALUE, "loading has failed");
+    if (isfinite(value) && set_run_number(net, name, value)) return NNC_OK;
     net->options.set_name = &name;
     net->options.set_value = &value;
     net->options.set_count = 1;

@@ -50,7 +50,8 @@ NncStatus nnc_net_predict(NncNet *net, const void *const *batch, long long n, vo
 NncStatus nnc_net_save(const NncNet *net, const char *path, NncError *error);
 NncStatus nnc_net_load(NncNet *net, const char *path, bool to_train, NncError *error);
 
-// A hyper-parameter from the next step on: nnc_net_set(net, "lr", 0.001, &error).
+// A hyper-parameter from the next step on: nnc_net_set(net, "lr", 0.001, &error). Where schedules
+// read them also "epochs" and "steps", how many there will be, and "plateaus", those so far.
 NncStatus nnc_net_set(NncNet *net, const char *name, double value, NncError *error);
 
 // A tensor of the state, a parameter for example, where it lies; it may be written between calls.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Numbers of the run that a step may depend on: how many epochs and steps there will be, and how
 // many plateaus the loss has come to. They are the same in a run that was interrupted.
+#include "net.h"
 #include "rt_program.h"
 
 static const char *folder;
@@ -97,4 +98,24 @@ Test(rt_numbers, cannot_be_set) {
     NncOptions options = {.quiet = true, .set_name = name, .set_value = value, .set_count = 1};
     cr_assert_eq(nnc_train(&program, &options, &error), NNC_ERROR_VALUE);
     cr_assert(strstr(error.text, "Soft has: lr, momentum.gamma"), "%s", error.text);
+}
+
+// In a program of somebody's own there is no run: the caller says what it will be.
+Test(rt_numbers, are_the_caller_s_where_there_is_no_run) {
+    NncProgram program = program_with_numbers();
+    static const float images[RT_BATCH][RT_PIXELS];
+    static const int32_t labels[RT_BATCH];
+    const void *const batch[] = {images, labels};
+    NncError error;
+    NncNet *net = nnc_net_new(&program, 1, &error);
+    cr_assert(net, "%s", error.text);
+    cr_assert_eq(nnc_net_set(net, "steps", 40, &error), NNC_OK, "%s", error.text);
+    cr_assert_eq(nnc_net_set(net, "epochs", 4, &error), NNC_OK, "%s", error.text);
+    cr_assert_eq(nnc_net_train(net, batch, RT_BATCH, NULL, &error), NNC_OK, "%s", error.text);
+    cr_assert_eq(nnc_net_set(net, "plateaus", 2, &error), NNC_OK, "%s", error.text);
+    cr_assert_eq(nnc_net_train(net, batch, RT_BATCH, NULL, &error), NNC_OK, "%s", error.text);
+    cr_assert(seen_steps[0] == 40 && seen_epochs[1] == 4);
+    cr_assert(seen_plateaus[0] == 0 && seen_plateaus[1] == 2);
+    cr_assert_eq(nnc_net_set(net, "step", 4, &error), NNC_ERROR_VALUE);
+    nnc_net_free(net);
 }
