@@ -47,6 +47,17 @@ NncStatus nnc_checkpoint_read(const char *path, const NncProgram *program, bool 
                               NncCheckpoint *checkpoint, char *state, NncError *error);
 void nnc_checkpoint_free(NncCheckpoint *checkpoint);
 
+typedef struct NncInitial { // what was taken of a file that a new run begins with
+    bool partial;    // what does not fit is left out, and noted
+    int taken, left; // of the program's tensors
+    char *notes;     // a line for each that was left; free
+} NncInitial;
+
+// Parameters and layers' state by name from any safetensors file, its floats of whatever size; the
+// optimizer begins anew. All of them have to be there, in the program's shapes, unless `partial`.
+NncStatus nnc_checkpoint_initial(const char *path, const NncProgram *program, bool partial,
+                                 char *state, NncInitial *initial, NncError *error);
+
 long long nnc_tensor_bytes(const NncTensor *tensor);
 const char *nnc_safetensors_type(NncType type); // F32, I32, BOOL, F64
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Reading checkpoints: see checkpoint.h. The file may come from anyone: nothing in it is believed
 // before it was checked against the file's size and the program's tensors.
+#include "bf16.h"
 #include "checkpoint.h"
 #include "file.h"
 #include "json.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -383,8 +385,8 @@ static NncStatus read_all(Header *header, NncReader *reader, long long file_size
     if (!status) status = read_hypers(header, program, checkpoint, error);
     if (!status) status = read_classes(header, checkpoint, error);
     if (!status && header->scores && !nnc_board_read(header->scores, program, &checkpoint->board))
-        status = nnc_error(error, NNC_ERROR_FORMAT, "%s: the metadata `scores` is no object of numbers",
-                           header->path);
+        status = nnc_error(error, NNC_ERROR_FORMAT,
+                           "%s: the metadata `scores` is no object of numbers", header->path);
     if (status) return status;
     const Entry **match = malloc(((size_t)program->tensor_count + 1) * sizeof *match);
     if (!match) return nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
@@ -404,6 +406,134 @@ NncStatus nnc_checkpoint_read(const char *path, const NncProgram *program, bool 
     NncStatus status = stat(path, &info) ? nnc_error(error, NNC_ERROR_FILE, "cannot read %s", path)
                                          : read_all(&header, reader, info.st_size, program,
                                                     to_train, checkpoint, state, error);
+    nnc_reader_close(reader);
+    free_header(&header);
+    return status;
+}
+
+// --- What a new run begins with
+
+static float half_value(unsigned bits) {
+    int exponent = (int)(bits >> 10 & 31), fraction = (int)(bits & 1023);
+    float size = exponent == 31 ? (fraction ? NAN : INFINITY)
+                 : exponent     ? ldexpf((float)(fraction + 1024), exponent - 25)
+                                : ldexpf((float)fraction, -24);
+    return bits >> 15 ? -size : size;
+}
+
+// Floats of any size become those of the program.
+static float float_at(const char *type, const unsigned char *bytes) {
+    unsigned short half;
+    double wide;
+    float value;
+    memcpy(&half, bytes, sizeof half);
+    if (!strcmp(type, "F16")) return half_value(half);
+    if (!strcmp(type, "BF16")) return nnc_bf16_value(half);
+    if (!strcmp(type, "F64")) return memcpy(&wide, bytes, sizeof wide), (float)wide;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static bool is_float(const char *type) {
+    return !strcmp(type, "F32") || !strcmp(type, "F16") || !strcmp(type, "BF16") ||
+           !strcmp(type, "F64");
+}
+
+// Also where the file has its floats in another size.
+static NncStatus find_floats(const Header *header, const NncTensor *tensor, const Entry **found,
+                             NncError *error) {
+    Entry *entry = NULL;
+    for (int i = 0; i < header->count && !entry; i++)
+        if (!strcmp(header->entry[i].name, tensor->name)) entry = &header->entry[i];
+    const char *names[1024];
+    if (!entry) {
+        int count = header->count < 1024 ? header->count : 1024;
+        for (int i = 0; i < count; i++)
+            names[i] = header->entry[i].name;
+        const char *near = nnc_nearest(tensor->name, names, count);
+        return nnc_error(error, NNC_ERROR_MATCH, "%s: there is no %s in it%s%s", header->path,
+                         tensor->name, near ? "; the nearest is " : "", near ? near : "");
+    }
+    bool converts =
+        tensor->type == NNC_F32 && is_float(entry->type) && entry->rank == tensor->rank &&
+        !memcmp(entry->extent, tensor->extent, (size_t)tensor->rank * sizeof *entry->extent);
+    *found = entry;
+    return converts ? NNC_OK : find_entry(header, tensor, found, error);
+}
+
+static void convert(const Entry *entry, const NncTensor *tensor, const unsigned char *data,
+                    char *state) {
+    long long size = type_size(entry->type);
+    const unsigned char *from = data + entry->begin;
+    if (tensor->type != NNC_F32) {
+        memcpy(state + tensor->offset, from, (size_t)(entry->end - entry->begin));
+        return;
+    }
+    float *to = (float *)(state + tensor->offset);
+    for (long long i = 0; i < (entry->end - entry->begin) / size; i++)
+        to[i] = float_at(entry->type, from + i * size);
+}
+
+// The optimizer begins anew. What does not fit is a line of the notes.
+static NncStatus match_initial(const Header *header, const NncProgram *program, const Entry **match,
+                               NncInitial *initial, NncError *error) {
+    size_t size;
+    int wanted = 0;
+    NncError first = {0}, note;
+    FILE *notes = open_memstream(&initial->notes, &size);
+    if (!notes) return nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
+    for (int i = 0; i < program->tensor_count; i++) {
+        match[i] = NULL;
+        if (!is_wanted(&program->tensor[i], false)) continue;
+        wanted++;
+        NncStatus status = find_floats(header, &program->tensor[i], &match[i], &note);
+        initial->taken += !status;
+        if (!status) continue;
+        match[i] = NULL;
+        fprintf(notes, "%s\n", note.text);
+        if (!first.status) first = note;
+    }
+    fclose(notes);
+    initial->left = wanted - initial->taken;
+    if (!initial->left || (initial->partial && initial->taken)) return NNC_OK;
+    if (initial->partial)
+        return nnc_error(error, NNC_ERROR_MATCH, "%.300s, nor anything else that fits", first.text);
+    return nnc_error(error, NNC_ERROR_MATCH,
+                     "%.400s (%d of %d tensors fit: --init-partial takes them)", first.text,
+                     initial->taken, wanted);
+}
+
+static NncStatus read_initial(Header *header, NncReader *reader, long long file_size,
+                              const NncProgram *program, NncInitial *initial, char *state,
+                              NncError *error) {
+    NncCheckpoint ignored = {0};
+    unsigned char *data = NULL;
+    const Entry **match = malloc(((size_t)program->tensor_count + 1) * sizeof *match);
+    NncStatus status =
+        match ? read_text(header, reader, file_size, error)
+              : nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
+    if (!status) status = parse_header(header, &ignored, error);
+    if (!status) status = check_layout(header, error);
+    if (!status) status = match_initial(header, program, match, initial, error);
+    if (!status)
+        status = nnc_reader_take(reader, &data, (size_t)header->data_size, "the tensors", error);
+    for (int i = 0; i < program->tensor_count && !status; i++)
+        if (match[i]) convert(match[i], &program->tensor[i], data, state);
+    free(data);
+    free(match);
+    return status;
+}
+
+NncStatus nnc_checkpoint_initial(const char *path, const NncProgram *program, bool partial,
+                                 char *state, NncInitial *initial, NncError *error) {
+    struct stat info;
+    Header header = {.path = path};
+    *initial = (NncInitial){.partial = partial};
+    NncReader *reader = nnc_reader_open(path, error);
+    if (!reader) return error->status;
+    NncStatus status = stat(path, &info) ? nnc_error(error, NNC_ERROR_FILE, "cannot read %s", path)
+                                         : read_initial(&header, reader, info.st_size, program,
+                                                        initial, state, error);
     nnc_reader_close(reader);
     free_header(&header);
     return status;

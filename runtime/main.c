@@ -45,6 +45,8 @@ enum {
     KEY_EVERY,
     KEY_SAVE,
     KEY_LOG,
+    KEY_INIT,
+    KEY_INIT_PARTIAL,
     KEY_TENSORBOARD,
     KEY_JSON,
     KEY_CHECKPOINT,
@@ -65,6 +67,8 @@ static const struct argp_option train_options[] = {
     {"resume", KEY_RESUME, NULL, 0, "go on from the checkpoint", 0},
     {"report-every", KEY_EVERY, "K", 0, "steps from report to report (100)", 0},
     {"save-every", KEY_SAVE, "K", 0, "steps from checkpoint to checkpoint within an epoch", 0},
+    {"init", KEY_INIT, "FILE", 0, "begin with the parameters in a safetensors file", 0},
+    {"init-partial", KEY_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0},
     {"log", KEY_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0},
     {"tensorboard", KEY_TENSORBOARD, "DIR", 0, "the same as an event file", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object a line, for programs", 0},
@@ -142,6 +146,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
         break;
     case KEY_SAVE:
         o->save_every = read_integer(state, "save-every", text, 1, LLONG_MAX);
+        break;
+    case KEY_INIT:
+        o->init = text;
+        break;
+    case KEY_INIT_PARTIAL:
+        o->init_partial = true;
         break;
     case KEY_LOG:
         if (o->log_count == MAX_LOG) argp_error(state, "more than %d times --log", MAX_LOG);

@@ -168,6 +168,8 @@ typedef struct NncOptions { // zero: the program's own value
     const char *data;       // folder that data paths start from
     const char *out;        // folder of the checkpoint; default "out"
     bool resume, json, quiet;
+    const char *init;  // a safetensors file whose parameters a new run begins with; NULL: random ones
+    bool init_partial; // those that fit
     const char *const *log; // files for the run's figures: NAME.jsonl, NAME.csv
     int log_count;
     const char *tensorboard; // folder for an event file

@@ -419,3 +419,18 @@ void nnc_progress_resumed(NncProgress *progress, const char *checkpoint, long lo
         json_end(progress);
     }
 }
+
+void nnc_progress_initial(NncProgress *progress, const char *path, const NncInitial *initial) {
+    if (is_for_people(progress)) {
+        fprintf(progress->out, "begins with %s: %d tensors taken, %d left as they were\n%s", path,
+                initial->taken, initial->left, initial->notes);
+        fflush(progress->out);
+    }
+    if (json_begin(progress, "init")) {
+        json_text(progress, "file", path);
+        json_integer(progress, "taken", initial->taken);
+        json_integer(progress, "left", initial->left);
+        json_text(progress, "notes", initial->notes);
+        json_end(progress);
+    }
+}

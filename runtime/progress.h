@@ -5,6 +5,7 @@
 #ifndef NNC_PROGRESS_H
 #define NNC_PROGRESS_H
 
+#include "checkpoint.h"
 #include "log.h"
 
 typedef struct NncTally {
@@ -59,6 +60,8 @@ void nnc_progress_scores(NncProgress *progress, const char *checkpoint,
                          const NncScores *test); // nnc_eval's
 void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash,
                        const char *best); // NULL: no best one was kept
+// What the run begins with.
+void nnc_progress_initial(NncProgress *progress, const char *path, const NncInitial *initial);
 // The run goes on after `step`; another plan than the program's is remarked upon.
 void nnc_progress_resumed(NncProgress *progress, const char *checkpoint, long long step,
                           const char *plan);

@@ -9,12 +9,14 @@
 #include "result.h"
 #include "session.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Training {
     NncSession session;
     NncProgress progress;
     NncLog *log;
+    NncInitial initial;  // of --init
     char path[NNC_PATH]; // of the checkpoint
     char best[NNC_PATH]; // of the one of the best epoch
     uint64_t hash;       // of the last one written,
@@ -95,7 +97,10 @@ static NncStatus start(Training *training, NncError *error) {
     forget_best(session->program, &session->checkpoint);
     nnc_session_set_run(session, training->epochs);
     nnc_session_run(session, NNC_INIT, NULL, session->program->batch);
-    return NNC_OK;
+    const NncOptions *options = session->options;
+    if (!options->init) return NNC_OK;
+    return nnc_checkpoint_initial(options->init, session->program, options->init_partial,
+                                  session->state, &training->initial, error);
 }
 
 static NncStatus resume(Training *training, NncError *error) {
@@ -318,6 +323,8 @@ static NncStatus begin_reports(Training *training, NncError *error) {
     if (status) return status;
     nnc_progress_begin(&training->progress, session->program, options,
                        nnc_pool_threads(session->pool), session->arena_bytes, training->log);
+    if (options->init && !options->resume)
+        nnc_progress_initial(&training->progress, options->init, &training->initial);
     if (options->resume)
         nnc_progress_resumed(&training->progress, training->path, step, checkpoint->plan);
     snprintf(checkpoint->plan, sizeof checkpoint->plan, "%s",
@@ -338,6 +345,7 @@ NncStatus nnc_train(const NncProgram *program, const NncOptions *options, NncErr
     if (!status) status = run_epochs(&training, error);
     if (!status) status = finish(&training, error);
     nnc_log_close(training.log);
+    free(training.initial.notes);
     nnc_session_close(session);
     release_signals(before);
     return status;

@@ -35,6 +35,8 @@ enum {
     OPT_REPORT_EVERY,
     OPT_SAVE_EVERY,
     OPT_LOG,
+    OPT_INIT,
+    OPT_INIT_PARTIAL,
     OPT_TENSORBOARD,
     OPT_JSON,
     OPT_QUIET,
@@ -65,6 +67,8 @@ static const OptionRow option_table[] = {
     {TRAIN, {"resume", OPT_RESUME, NULL, 0, "go on from the checkpoint in --out", 0}},
     {TRAIN, {"report-every", OPT_REPORT_EVERY, "K", 0, "steps between reports (default: 100)", 0}},
     {TRAIN, {"save-every", OPT_SAVE_EVERY, "K", 0, "steps between checkpoints within an epoch", 0}},
+    {TRAIN, {"init", OPT_INIT, "FILE", 0, "begin with the parameters in a safetensors file", 0}},
+    {TRAIN, {"init-partial", OPT_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0}},
     {TRAIN, {"log", OPT_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0}},
     {TRAIN, {"tensorboard", OPT_TENSORBOARD, "DIR", 0, "the same as an event file", 0}},
     {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
@@ -272,6 +276,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_RESUME: run->resume = true; break;
     case OPT_REPORT_EVERY: run->report_every = parse_integer(state, "report-every", text, 1, LLONG_MAX); break;
     case OPT_SAVE_EVERY: run->save_every = parse_integer(state, "save-every", text, 1, LLONG_MAX); break;
+    case OPT_INIT: run->init = text; break;
+    case OPT_INIT_PARTIAL: run->init_partial = true; break;
     case OPT_LOG: VEC_PUSH(settings->arena, settings->log, text); break;
     case OPT_TENSORBOARD: run->tensorboard = text; break;
     case OPT_DEVICE: parse_choice(state, "device", text, devices, 2); break;

@@ -345,3 +345,97 @@ Test(rt_loop, another_rule_for_the_best_begins_anew) {
     cr_assert_eq(field(text, "result", 0, "epoch"), 3, "%s", text); // the loss is 1 ever after
     free(text);
 }
+
+// --- Beginning with a file
+
+// A safetensors file with a weight and a bias of 1, 2, 3 ..; `type` of 2, 4 or 8 bytes.
+static void write_initial(const char *weight, const char *type, int size,
+                          const unsigned char *bytes, int classes) {
+    char header[600];
+    int elements = classes * RT_PIXELS, start = elements * size, end = start + RT_CLASSES * size;
+    snprintf(header, sizeof header,
+             "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]},"
+             "\"bias\":{\"dtype\":\"%s\",\"shape\":[%d],\"data_offsets\":[%d,%d]},"
+             "\"count\":{\"dtype\":\"I32\",\"shape\":[],\"data_offsets\":[%d,%d]}}",
+             weight, type, classes, RT_PIXELS, start, type, RT_CLASSES, start, end, end, end + 4);
+    FILE *file = fopen("begin.safetensors", "wb");
+    uint64_t length = strlen(header);
+    fwrite(&length, 8, 1, file);
+    fwrite(header, 1, length, file);
+    for (int i = 0; i < elements + RT_CLASSES; i++)
+        fwrite(bytes, 1, (size_t)size, file);
+    fwrite("\5\0\0\0", 1, 4, file);
+    fclose(file);
+}
+
+static const unsigned char one_and_a_half[4][8] = {
+    {0, 0x3e}, {0xc0, 0x3f}, {0, 0, 0xc0, 0x3f}, {0, 0, 0, 0, 0, 0, 0xf8, 0x3f}};
+
+static float first_weight, last_bias;
+static int first_count;
+static void look_and_train(NncCtx *ctx) {
+    if (ctx->step == 0) {
+        first_weight = ((float *)ctx->state)[RT_WEIGHT + 20];
+        last_bias = ((float *)ctx->state)[RT_BIAS + 2];
+        first_count = ((int *)ctx->state)[RT_COUNT];
+    }
+    rt_train(ctx);
+}
+
+Test(rt_loop, a_run_begins_with_floats_of_any_size) {
+    static const char *const types[] = {"F16", "BF16", "F32", "F64"};
+    static const int sizes[] = {2, 2, 4, 8};
+    NncProgram program = rt_program(folder);
+    program.function[NNC_TRAIN].run = look_and_train;
+    for (int i = 0; i < 4; i++) {
+        first_weight = last_bias = 0;
+        write_initial("weight", types[i], sizes[i], one_and_a_half[i], RT_CLASSES);
+        train_ok(&program, (NncOptions){.init = "begin.safetensors", .steps = 1});
+        cr_assert(first_weight == 1.5f && last_bias == 1.5f && first_count == 5, "%s: %g, %g",
+                  types[i], (double)first_weight, (double)last_bias);
+    }
+}
+
+Test(rt_loop, what_does_not_fit_is_named) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    NncOptions options = {.init = "begin.safetensors", .steps = 1};
+    program.function[NNC_TRAIN].run = look_and_train;
+    write_initial("wieght", "F32", 4, one_and_a_half[2], RT_CLASSES);
+    free(train(&program, options, NNC_ERROR_MATCH, &error));
+    cr_assert_str_eq(error.text,
+                     "begin.safetensors: there is no weight in it; the nearest is wieght (2 of 3 "
+                     "tensors fit: --init-partial takes them)");
+    write_initial("weight", "F32", 4, one_and_a_half[2], 7);
+    free(train(&program, options, NNC_ERROR_MATCH, &error));
+    cr_assert(strstr(error.text, "weight is F32[7, 16] in it, but F32[3, 16] in the program"), "%s",
+              error.text);
+    options.init_partial = true;
+    char *text = train(&program, options, NNC_OK, &error);
+    cr_assert(strstr(text,
+                     "\"event\":\"init\",\"file\":\"begin.safetensors\",\"taken\":2,\"left\":1,"
+                     "\"notes\":\"begin.safetensors: weight is F32[7, 16]"),
+              "%s", text);
+    cr_assert(first_weight != 1.5f && last_bias == 1.5f && first_count == 5);
+    free(text);
+    options.init = "nowhere.safetensors";
+    free(train(&program, options, NNC_ERROR_FILE, &error));
+    rt_write_file(".", "begin.safetensors", "\2\0\0\0\0\0\0\0{}", 10);
+    options.init = "begin.safetensors";
+    free(train(&program, options, NNC_ERROR_MATCH, &error));
+}
+
+Test(rt_loop, a_checkpoint_is_a_file_to_begin_with) {
+    NncProgram program = rt_program(folder);
+    train_ok(&program, (NncOptions){.out = "first"});
+    train_ok(&program,
+             (NncOptions){.out = "second", .init = "first/soft.safetensors", .epochs = 1});
+    train_ok(&program, (NncOptions){.out = "third", .epochs = 1});
+    size_t size;
+    char *second = rt_file("second/soft.safetensors", &size);
+    char *third = rt_file("third/soft.safetensors", &size);
+    cr_assert(strstr(second + 8, "\"step\":\"11\""), "%s", second + 8);
+    cr_assert(memcmp(second, third, size));
+    free(second);
+    free(third);
+}
