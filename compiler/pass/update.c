@@ -235,6 +235,7 @@ static bool is_wanted(const Split *s, const Gradient *gradient, const Node *node
 // Segment by segment, the whole update of each; what it is wanted for is put together from that.
 static void take_apart(Split *s, const Gradient *gradient) {
     int nodes = s->from->node.count;
+    s->to->inside = s->from->section.at[gradient->node->id];
     Segments segments = find_segments(s, gradient);
     const Node ***part = ARENA_ARRAY(s->arena, const Node **, nodes + 1);
     for (int k = 0; k < segments.count; k++) {
@@ -252,6 +253,7 @@ static void take_apart(Split *s, const Gradient *gradient) {
     }
     for (int id = 0; id < nodes; id++)
         if (part[id]) s->map[id] = node_concat(s->to, part[id], segments.count, 0);
+    s->to->inside = NULL;
 }
 
 // --- The pass

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Pictures of graphs: arrows against the graph they are of, names from strangers, the drawing.
+#include "compile.h"
 #include "nnd/elab.h"
 #include "picture/layout.h"
 
@@ -134,6 +135,25 @@ Test(picture, parameters_hang_on_what_reads_them) {
                              shape_equal(&leaf->node->shape, &tensor->shape);
                 }
             cr_expect(found, "depth %d: %s", depth, tensor->name);
+        }
+    }
+    arena_free(arena);
+}
+
+// What passes make stays in the calls that it was made for: no operator of the model is by itself.
+Test(picture, passes_keep_calls) {
+    Arena *arena = arena_new();
+    const Module *module = read_example(arena, "cifar10.nnd");
+    const Target *target = target_find("x86-64-v3");
+    int count;
+    const StageInfo *stage = stage_list(&count);
+    for (int s = 0; s < count; s++) {
+        const Graph *graph = stage_graph(arena, module, target, NNC_TRAIN, stage[s].name);
+        const Picture *picture = graph ? picture_make(arena, graph, 1) : NULL;
+        for (int i = 0; picture && i < picture->box.count; i++) {
+            const Box *box = picture->box.at[i];
+            bool is_call = box->section || box->role == BOX_INPUT || box->role == BOX_OUTPUT;
+            cr_expect(is_call, "after %s: %s", stage[s].name, box->name);
         }
     }
     arena_free(arena);
