@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The library's reference, out of its own files: what `nnc --library` prints, and docs/LIBRARY.md is.
+// The library's reference, out of its own files: what `nnc --library` prints, and docs/LIBRARY.md
+// is.
 //
 // A file begins with a comment on all of it, and an empty line; a comment right above a declaration
 // is about that one. The declaration's text stands below: it is the definition.
