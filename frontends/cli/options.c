@@ -124,7 +124,9 @@ static const char *const descriptions[CMD_COUNT] = {
         "compiler where it runs.",
     [CMD_EMIT] = "Writes that program as C source, with its runtime and a Makefile.",
     [CMD_CHECK] = "Prints all errors of FILE, or its layers with their shapes and parameters.",
-    [CMD_GRAPH] = "Prints what is computed, after any pass of the compiler.",
+    [CMD_GRAPH] =
+        "Prints what is computed, after any pass of the compiler; or draws it (--format, --depth): "
+        "the calls of the model, their gradients and the update as boxes, shapes on the arrows.",
     [CMD_VERIFY] =
         "Compares each compiled kernel with an interpreter in double precision, and each gradient "
         "with finite differences.",
