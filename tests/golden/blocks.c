@@ -263,6 +263,18 @@ static bool is_rule(const char *block) {
     return name && blanks && block[name + blanks] == '=' && strchr(block, '"');
 }
 
+// Links within the source tree; those to other places are not looked at.
+static void check_links(const Document *d) {
+    const char *slash = strrchr(d->path, '/');
+    int folder = slash ? (int)(slash - d->path) + 1 : 0;
+    for (const char *at = strstr(d->text, "]("); at; at = strstr(at + 1, "](")) {
+        const char *target = arena_strndup(d->arena, at + 2, strcspn(at + 2, ")#\n"));
+        if (*target && !strstr(target, "://"))
+            cr_expect(exists(arena_printf(d->arena, "%.*s%s", folder, d->path, target)),
+                      "%s: a link leads to %s", d->path, target);
+    }
+}
+
 static int check_document(const char *path) {
     Document d = {.arena = arena_new(), .path = path};
     const char *original = d.text = read_shipped(d.arena, path)->text, *at = original, *above;
@@ -294,6 +306,7 @@ static int check_document(const char *path) {
         }
     }
     check_grammar(&d);
+    check_links(&d);
     if (d.text != original) promote(d.arena, path, d.text);
     arena_free(d.arena);
     return blocks;
