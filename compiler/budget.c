@@ -86,7 +86,9 @@ const char *budget_text(Arena *arena, const Compiled *compiled) {
         buf_printf(&text, "budget %s: ", megabytes(arena, module->budget));
     else
         buf_printf(&text, "accumulate %d: ", module->accumulate);
-    if (chunks > 1) buf_printf(&text, "%d chunks of %d examples", chunks, module->chunk);
+    if (chunks > 1)
+        buf_printf(&text, "%d chunks of %d example%s", chunks, module->chunk,
+                   module->chunk > 1 ? "s" : "");
     if (passes_of(compiled) > 1) buf_printf(&text, " (%d times)", passes_of(compiled));
     if (again > 0)
         buf_printf(&text, "%s%d kernel%s compute%s again what is not kept", chunks > 1 ? ", " : "",

@@ -139,6 +139,29 @@ Test(budget, steps_natively, .timeout = 300) {
     arena_free(arena);
 }
 
+// Both at once, where there is something to be won: Winograd's points of a layer, in each chunk.
+Test(budget, chunks_that_compute_again, .timeout = 300) {
+    Arena *arena = arena_new();
+    Machine machine = with_compiler(arena);
+    if (machine.target->lanes < 16) cr_skip_test("it has shorter vectors");
+    Module *module = steps_module(
+        arena, MODEL "logits = image |> conv2d(16, kernel = 3) |> relu |> conv2d(32, kernel = 3)\n"
+                     "|> relu |> conv2d(32, kernel = 3) |> relu |> conv2d(16, kernel = 3)\n"
+                     "|> global_avg_pool |> linear(10)\n" TRAIN(BY(ADAM)));
+    Whole whole = whole_new(arena, module, machine);
+    long long all = compiled_price(whole.run.compiled).bytes;
+    bool found = false;
+    for (int part = 90; part > 10 && !found; part -= 2) {
+        module->budget = all * part / 100;
+        Compiled *fits = plan_within(arena, module, machine.target, diag_new(arena));
+        found = fits && compiled_chunks(fits) > 1 && compiled_again(fits) > 0;
+    }
+    cr_assert(found);
+    check_run(&whole, module, machine);
+    jit_free(whole.run.jit);
+    arena_free(arena);
+}
+
 // --- accumulate
 
 static const char *const accumulated[] = {
