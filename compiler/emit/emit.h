@@ -13,7 +13,8 @@
 void emit_head(Buf *out, const Module *module, const Target *target);
 // One function: its kernels, in units (jit/jit.h), its scalar function and nnc_run_NAME. What
 // kernels share stands in front of all functions (shared_print).
-void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncFunctionKind kind, const Plan *plan);
+void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncFunctionKind kind,
+                   const Plan *plan);
 // One kernel, a C function `FUNCTION_KERNEL(ctx, low, high, thread)`.
 void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
                  const Kernel *kernel);
@@ -21,9 +22,5 @@ void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const 
 void emit_product(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel);
 // Likewise of one of Winograd's transforms (emit/wino.c).
 void emit_wino(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel);
-// Where a kernel comes from: comment lines with the places in the .nnd file, and a #line directive.
-void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel);
-// double x = ..; of hyper-parameters, step, epoch and n: what the nodes in fusion->scalar are.
-void emit_scalars(Buf *out, const Module *module, const char *function, const Fusion *fusion);
 
 #endif

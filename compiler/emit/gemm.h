@@ -42,10 +42,6 @@ typedef struct Range { // low .. high - 1, as C
 } Range;
 
 const char *product_result_address(Arena *arena, const Kernel *kernel);
-// Copies one index `first` of operand `which`'s first axis to scratch memory, of its second the
-// indices low .. high - 1 (NULL: all).
-void product_print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int which,
-                        const char *first, const char *low, const char *high, int depth);
 // The epilogue of rows (indices of its outermost loop) and columns (all where they are NULL).
 void product_print_epilogue(Buf *out, const Fusion *fusion, const Kernel *kernel, Range rows,
                             Range columns, int depth);

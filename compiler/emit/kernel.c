@@ -33,7 +33,8 @@ static void print_file_name(Buf *out, const char *name) {
         buf_add_char(out, *c == '\\' || *c == '"' || (unsigned char)*c < ' ' ? '_' : *c);
 }
 
-void emit_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {
+// Where a kernel comes from: comment lines with the places in the .nnd file, and a #line directive.
+static void print_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     Places places = kernel_places(out->arena, fusion, kernel);
     for (int i = 0; i < places.span.count && i < 8; i++) {
         buf_add(out, "//   ");
@@ -103,7 +104,7 @@ static void print_summary(Buf *out, const Kernel *kernel) {
 void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
                  const Kernel *kernel) {
     print_summary(out, kernel);
-    emit_places(out, fusion, kernel);
+    print_places(out, fusion, kernel);
     buf_printf(out, "void %s_%s(const NncCtx *ctx, long long low, long long high, int thread) {\n",
                function, kernel->name);
     buf_add(out, "    const int n = (int)ctx->n;\n    (void)n, (void)thread;\n");

@@ -109,8 +109,10 @@ static void close_block(Buf *out, int depth) {
 
 // Copies one index `first` of operand `which`'s first axis, of its second the indices low .. high
 // - 1.
-void product_print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int which,
-                        const char *first, const char *low, const char *high, int depth) {
+// Copies one index `first` of operand `which`'s first axis to scratch memory, of its second the
+// indices low .. high - 1 (NULL: all).
+static void print_copy(Buf *out, const Fusion *fusion, const Kernel *kernel, int which,
+                       const char *first, const char *low, const char *high, int depth) {
     int64_t offset;
     const Node *operand = strip_views(kernel->core->in[which], fusion->batch, &offset);
     Loops *loops =
@@ -162,8 +164,7 @@ static void print_batched(Buf *out, const Fusion *fusion, const Kernel *kernel) 
             step(arena, "g", dim_eval(dim[1], fusion->batch) * dim_eval(dim[2], fusion->batch));
     buf_add(out, "    for (int g = (int)low; g < (int)high; g++) {\n");
     for (int which = 0; which < 2; which++)
-        if (kernel->operand[which])
-            product_print_copy(out, fusion, kernel, which, "g", NULL, NULL, 2);
+        if (kernel->operand[which]) print_copy(out, fusion, kernel, which, "g", NULL, NULL, 2);
     if (several) open_sum(out, kernel, 2);
     print_call(out, fusion, kernel, &call, several ? 3 : 2);
     if (several) close_block(out, 2);
@@ -184,7 +185,7 @@ static void print_copied_columns(Buf *out, const Fusion *fusion, const Kernel *k
                "        const int last = first + %lld < (int)high ? first + %lld : (int)high;\n",
                grain, grain);
     open_sum(out, kernel, 2);
-    product_print_copy(out, fusion, kernel, 1, "s", "first", "last", 3);
+    print_copy(out, fusion, kernel, 1, "s", "first", "last", 3);
     print_call(out, fusion, kernel, &call, 3);
     close_block(out, 2);
     close_block(out, 1);

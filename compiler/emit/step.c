@@ -58,7 +58,9 @@ static void print_scalar(Buf *out, const Module *module, const Node *node, bool 
     buf_add(out, ";\n");
 }
 
-void emit_scalars(Buf *out, const Module *module, const char *function, const Fusion *fusion) {
+// double x = ..; of hyper-parameters, step, epoch and n: what the nodes in fusion->scalar are.
+static void print_scalars(Buf *out, const Module *module, const char *function,
+                          const Fusion *fusion) {
     bool *printed = ARENA_ARRAY(out->arena, bool, fusion->graph->node.count + 1);
     buf_printf(out,
                "void nnc_scalars_%s(const double *hyper, double step, double epoch, double n, "
@@ -208,7 +210,7 @@ void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncF
     }
     buf_printf(out, "%s: the calls of %s, in order\n\n", JIT_UNIT_MARKER, function);
     print_prototypes(out, function, fusion);
-    emit_scalars(out, module, function, fusion);
+    print_scalars(out, module, function, fusion);
     print_run(out, function, plan->root);
     buf_add(out, "\n");
 }

@@ -19,7 +19,8 @@ static bool depends_on_call(const Node *node) {
     }
 }
 
-bool *find_fixed(Arena *arena, const Graph *graph) {
+// By node id: does it follow from what the function leaves as it is?
+static bool *find_fixed(Arena *arena, const Graph *graph) {
     bool *fixed = ARENA_ARRAY(arena, bool, graph->node.count + 1);
     bool *changed = ARENA_ARRAY(arena, bool, graph->node.count + 1);
     for (int i = 0; i < graph->root.count; i++) {

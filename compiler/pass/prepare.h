@@ -11,8 +11,6 @@
 
 #include "pass/plan.h"
 
-// By node id: does it follow from what the function leaves as it is?
-bool *find_fixed(Arena *arena, const Graph *graph);
 // Sets Kernel.prepared.
 void mark_prepared(Arena *arena, Fusion *fusion);
 

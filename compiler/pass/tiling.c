@@ -27,7 +27,7 @@ int64_t tiling_grain(const Tiling *tiling) {
     return one >= TILE_WORK ? 1 : (int64_t)(TILE_WORK / one) + 1;
 }
 
-bool tiling_is_serial(const Tiling *tiling) {
+static bool is_serial(const Tiling *tiling) {
     return tiling_multiplications(tiling) < LEAST_PARALLEL;
 }
 
@@ -155,7 +155,7 @@ static double tile_cost(double rows, double columns, int row_units, int column_u
 static void choose_tiles(const Kernel *kernel, Tiling *t) {
     double rows = digits_total(&t->m, t->batch), columns = digits_total(&t->n, t->batch), best = -1;
     t->row_tiles = t->column_tiles = 1;
-    if (!tiling_is_single(t) || tiling_is_serial(t)) return;
+    if (!tiling_is_single(t) || is_serial(t)) return;
     int most = least((int64_t)(tiling_multiplications(t) / TILE_WORK), MOST_TILES);
     int row_units = tiling_row_units(t);
     int column_units = tiling_column_units(t);

@@ -54,7 +54,6 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
 // The kernel's outermost index: g's first digit, or the tiles.
 Dim tiling_count(const Tiling *tiling);
 int64_t tiling_grain(const Tiling *tiling);    // how many of these are a part
-bool tiling_is_serial(const Tiling *tiling);   // too little work to share out
 int tiling_row_units(const Tiling *tiling);    // what tiles of rows are made of: blocks, or a digit
 int tiling_column_units(const Tiling *tiling); // likewise: panels, or a digit
 // Is there one matrix alone?
