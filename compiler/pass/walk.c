@@ -12,7 +12,10 @@
 // product.
 static const double load_time = 0.08, plain_load_time = 0.8, multiply_time = 1.0 / 40;
 
-enum { PART_TIME = 1500 }; // ns: least of what one part is to take
+enum {
+    PART_TIME = 1500, // ns: least of what one part is to take
+    MOST_ROWS = 64,   // of a part of a kernel that takes rows in stages
+};
 
 static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -127,6 +130,13 @@ static void add_epilogue(Arena *arena, const Fusion *fusion, Walk *walk) {
     if (tiling && tiling->tile_columns) walk->time += nest_time(fusion, loops);
 }
 
+// Of a kernel in stages: a part begins and ends with turns in which some of them have nothing to
+// do.
+static int64_t rows_at_a_time(int64_t grain, int64_t count) {
+    int64_t most = count / 4 < MOST_ROWS ? count / 4 : MOST_ROWS;
+    return most > grain ? most : grain;
+}
+
 static void walk_loops(Arena *arena, const Fusion *fusion, Walk *walk) {
     Loops *loops = loops_build(arena, fusion, walk->kernel);
     int var = loops->loop[0];
@@ -140,7 +150,8 @@ static void walk_loops(Arena *arena, const Fusion *fusion, Walk *walk) {
     double count = (double)dim_eval(walk->count, fusion->batch);
     double each = walk->time / (count > 1 ? count : 1);
     walk->grain = each >= PART_TIME ? 1 : (int64_t)(PART_TIME / (each > 0.01 ? each : 0.01)) + 1;
-    if (loops->loop_count == 1) walk->grain = round_up(walk->grain, 16);
+    if (loops->loop_count == 1 && !walk->kernel->staged) walk->grain = round_up(walk->grain, 16);
+    if (walk->kernel->staged) walk->grain = rows_at_a_time(walk->grain, (int64_t)count);
 }
 
 // --- Products
