@@ -16,17 +16,20 @@ static int processors(void) {
     return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }
 
-// All arenas lie in one piece of memory, apart by a line, so that no end is another's start.
+enum { PAGE = 4096 };
+
+// All arenas lie in one piece of memory, apart by a page, so that no end is another's start, and
+// each begins with one (memory.c).
 static bool map_arenas(NncSession *session, const long long bytes[], char **const arena[],
                        int count) {
     long long total = 0;
     for (int i = 0; i < count; i++)
-        total += bytes[i] + NNC_ALIGN;
+        total += bytes[i] + PAGE;
     session->memory_size = (size_t)total;
     char *at = session->memory = nnc_memory_new(session->memory_size);
     for (int i = 0; at && i < count; i++) {
         *arena[i] = at;
-        at += bytes[i] + NNC_ALIGN;
+        at += bytes[i] + PAGE;
     }
     return at != NULL;
 }

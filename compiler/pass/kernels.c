@@ -388,8 +388,7 @@ static void set_stages(Maker *m, Kernel *kernel) {
     for (int i = 0; i < kernel->inside.count; i++) {
         Buffer *kept = kernel->inside.at[i].to.buffer;
         if (!kept) continue;
-        kept->rows = stages_rows_kept(stages, loops, kept);
-        kept->elements *= kept->rows;
+        stages_keep(stages, loops, kept);
         place_scratch(kept, &at);
     }
 }

@@ -141,7 +141,7 @@ Stages *stages_find(Arena *arena, const Loops *loops) {
 
 bool stages_carry(const Stages *stages, const Value *value) { return stages->last[value->id] >= 0; }
 
-int stages_rows_kept(const Stages *stages, const Loops *loops, const Buffer *kept) {
+static int rows_kept(const Stages *stages, const Loops *loops, const Buffer *kept) {
     int rows = 1;
     for (int i = 0; i < loops->value.count; i++) {
         const Value *load = loops->value.at[i];
@@ -152,6 +152,18 @@ int stages_rows_kept(const Stages *stages, const Loops *loops, const Buffer *kep
         }
     }
     return rows;
+}
+
+// From one row that is kept to the next: their places in a page (of 1024 floats) lie apart, as a
+// processor takes a load for one of what was just stored at the same place in another page.
+static int64_t row_step(int64_t elements, int rows) {
+    int64_t apart = 1024 / rows / 16 * 16;
+    return rows > 1 ? elements + ((apart - elements) % 1024 + 1024) % 1024 : elements;
+}
+
+void stages_keep(const Stages *stages, const Loops *loops, Buffer *kept) {
+    kept->rows = rows_kept(stages, loops, kept);
+    kept->elements = kept->rows * row_step(kept->elements, kept->rows);
 }
 
 // In the row's place among those that the buffer holds.

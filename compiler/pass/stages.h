@@ -31,8 +31,8 @@ typedef struct Stages {
 Stages *stages_find(Arena *arena, const Loops *loops);
 // Of a value of a row, which stages behind its first one use: does it have to be carried along?
 bool stages_carry(const Stages *stages, const Value *value);
-// How many rows of what is kept in the buffer are there at the same time?
-int stages_rows_kept(const Stages *stages, const Loops *loops, const Buffer *kept);
+// Makes room for all rows of what is kept in the buffer that are there at the same time.
+void stages_keep(const Stages *stages, const Loops *loops, Buffer *kept);
 // Lets the nest's indices into such buffers (Buffer.rows) follow the row.
 void stages_place(Loops *loops, const Stages *stages);
 
