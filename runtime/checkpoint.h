@@ -58,6 +58,18 @@ typedef struct NncInitial { // what was taken of a file that a new run begins wi
 NncStatus nnc_checkpoint_initial(const char *path, const NncProgram *program, bool partial,
                                  char *state, NncInitial *initial, NncError *error);
 
+typedef struct NncStored { // a tensor of any safetensors file
+    const char *name, *type; // type: F32, BF16 ..
+    int rank;
+    const long long *extent;
+    const void *data;
+    long long bytes;
+} NncStored;
+
+// Calls `visit` for each tensor of a file, by name; nothing of it is kept.
+NncStatus nnc_checkpoint_each(const char *path, void (*visit)(void *context, const NncStored *),
+                              void *context, NncError *error);
+
 long long nnc_tensor_bytes(const NncTensor *tensor);
 const char *nnc_safetensors_type(NncType type); // F32, I32, BOOL, F64
 

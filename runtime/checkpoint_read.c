@@ -539,6 +539,42 @@ NncStatus nnc_checkpoint_initial(const char *path, const NncProgram *program, bo
     return status;
 }
 
+// --- Any file
+
+static NncStatus visit_all(Header *header, NncReader *reader, long long file_size,
+                           void (*visit)(void *context, const NncStored *), void *context,
+                           NncError *error) {
+    unsigned char *data = NULL;
+    NncCheckpoint ignored = {0};
+    NncStatus status = read_text(header, reader, file_size, error);
+    if (!status) status = parse_header(header, &ignored, error);
+    if (!status) status = check_layout(header, error);
+    if (!status)
+        status = nnc_reader_take(reader, &data, (size_t)header->data_size, "the tensors", error);
+    for (int i = 0; i < header->count && !status; i++) {
+        const Entry *entry = &header->entry[i];
+        visit(context, &(NncStored){entry->name, entry->type, entry->rank, entry->extent,
+                                    data + entry->begin, entry->end - entry->begin});
+    }
+    nnc_checkpoint_free(&ignored);
+    free(data);
+    return status;
+}
+
+NncStatus nnc_checkpoint_each(const char *path, void (*visit)(void *context, const NncStored *),
+                              void *context, NncError *error) {
+    struct stat info;
+    Header header = {.path = path};
+    NncReader *reader = nnc_reader_open(path, error);
+    if (!reader) return error->status;
+    NncStatus status = stat(path, &info)
+                           ? nnc_error(error, NNC_ERROR_FILE, "cannot read %s", path)
+                           : visit_all(&header, reader, info.st_size, visit, context, error);
+    nnc_reader_close(reader);
+    free_header(&header);
+    return status;
+}
+
 void nnc_checkpoint_free(NncCheckpoint *checkpoint) {
     for (int i = 0; i < checkpoint->class_count; i++)
         free(checkpoint->class_name[i]);

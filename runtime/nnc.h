@@ -122,6 +122,7 @@ typedef struct NncExpect { // what a score of the run is to be: test.accuracy > 
     const char *score;
     const char *relation; // < <= > >=
     double value;
+    const char *otherwise; // what is said if it is not; or NULL
 } NncExpect;
 
 typedef struct NncProgram {

@@ -23,6 +23,9 @@ static NncStatus check_expectations(const NncProgram *program, NncProgress *prog
         unmet++;
     }
     if (!unmet) return NNC_OK;
+    if (first->otherwise)
+        return nnc_error(error, NNC_UNMET, "%s (not met: %s %s %g)", first->otherwise, first->score,
+                         first->relation, first->value);
     return nnc_error(error, NNC_UNMET, "not met: %d of %d expectations, the first is %s %s %g",
                      unmet, program->expect_count, first->score, first->relation, first->value);
 }

@@ -301,6 +301,10 @@ NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
     *scores = (NncScores){0};
     for (int i = 0; i < function->output_count; i++)
         nnc_scores_set(scores, function->output[i].name, 0);
+    if (session->source.count[split] == 0) {
+        *scores = (NncScores){0}; // of no examples there are none
+        return NNC_OK;
+    }
     NncLoader *loader = nnc_loader_new(&session->columns, &(NncLoading){.split = split}, error);
     if (!loader) return error->status;
     NncStatus status;

@@ -104,7 +104,12 @@ static void print_expects(Buf *out, const NncProgram *program) {
         print_string(out, program->expect[i].score);
         buf_add(out, ", ");
         print_string(out, program->expect[i].relation);
-        buf_printf(out, ", %.17g},\n", program->expect[i].value);
+        buf_printf(out, ", %.17g, ", program->expect[i].value);
+        if (program->expect[i].otherwise)
+            print_string(out, program->expect[i].otherwise);
+        else
+            buf_add(out, "0");
+        buf_add(out, "},\n");
     }
     buf_add(out, "    {0},\n};\n\n");
 }

@@ -19,6 +19,7 @@ typedef enum CommandId {
     CMD_EVAL,
     CMD_PREDICT,
     CMD_PLOT,
+    CMD_SHOW,
     CMD_BUILD,
     CMD_EMIT,
     CMD_CHECK,
@@ -95,6 +96,7 @@ int command_train(const Settings *settings);
 int command_eval(const Settings *settings);
 int command_predict(const Settings *settings);
 int command_plot(const Settings *settings);
+int command_show(const Settings *settings);
 int command_build(const Settings *settings);
 int command_emit(const Settings *settings);
 int command_check(const Settings *settings);

@@ -16,6 +16,7 @@ static const Command commands[CMD_COUNT] = {
     [CMD_EVAL] = {"eval", "loss and metrics of a checkpoint on the test data", command_eval},
     [CMD_PREDICT] = {"predict", "what a checkpoint says of images or examples", command_predict},
     [CMD_PLOT] = {"plot", "draw what a checkpoint makes of one or two numbers", command_plot},
+    [CMD_SHOW] = {"show", "list the tensors of a checkpoint", command_show},
     [CMD_BUILD] = {"build", "make one program that trains, evaluates and predicts", command_build},
     [CMD_EMIT] = {"emit", "write that program as C source with a Makefile", command_emit},
     [CMD_CHECK] = {"check", "show all errors, or the layers with shapes and parameters",

@@ -16,7 +16,7 @@ enum {
     RUN = BIT(CMD_TRAIN) | BIT(CMD_EVAL) | BIT(CMD_PREDICT),
     USE = BIT(CMD_EVAL) | BIT(CMD_PREDICT) | BIT(CMD_PLOT),
     MEASURED = BIT(CMD_EXPLAIN) | BIT(CMD_BENCH) | BIT(CMD_TUNE),
-    ANY = BIT(CMD_COUNT) - 1,
+    ANY = (BIT(CMD_COUNT) - 1) & ~BIT(CMD_SHOW), // of a network
     // Options without a letter:
     OPT_EPOCHS = 256,
     OPT_BATCH,
@@ -84,7 +84,7 @@ static const OptionRow option_table[] = {
      {"no-tuned", OPT_NO_TUNED, NULL, 0, "leave out what `nnc tune` has found", 0}},
     {BIT(CMD_TUNE), {"rounds", OPT_ROUNDS, "N", 0, "of measurements (default: 5)", 0}},
     {RUN, {"debug", OPT_DEBUG, NULL, 0, "let a debugger see the lines of FILE", 0}},
-    {RUN | MEASURED, {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
+    {RUN | MEASURED | BIT(CMD_SHOW), {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
     {RUN, {"quiet", OPT_QUIET, NULL, 0, "print results alone", 0}},
     {USE, {"checkpoint", OPT_CHECKPOINT, "FILE", 0, "what was trained", 0}},
     {BIT(CMD_PLOT), {"output", 'o', "FILE.svg", 0, "where the picture goes", 0}},
@@ -107,6 +107,7 @@ enum { OPTION_COUNT = sizeof option_table / sizeof *option_table };
 
 static const char *const arguments[CMD_COUNT] = {
     [CMD_PREDICT] = "FILE INPUT...",
+    [CMD_SHOW] = "CHECKPOINT [NAME...]",
 };
 
 static const char *const descriptions[CMD_COUNT] = {
@@ -119,6 +120,9 @@ static const char *const descriptions[CMD_COUNT] = {
     [CMD_PLOT] =
         "Draws what a checkpoint's network computes over the range of its data, as SVG: of one "
         "number each output as a curve, of two the regions that it decides for.",
+    [CMD_SHOW] =
+        "Lists the tensors of a checkpoint or any other safetensors file: least, mean and greatest "
+        "value; and all values of those that a NAME, such as 'conv2d_1.*', stands for.",
     [CMD_BUILD] =
         "Makes one program that trains, evaluates and predicts, and needs neither nnc nor a "
         "compiler where it runs.",
@@ -238,7 +242,7 @@ static const char *parse_function(struct argp_state *state, const char *text) {
 static void parse_argument(struct argp_state *state, Settings *settings, const char *text) {
     if (!settings->file)
         settings->file = text;
-    else if (settings->command == CMD_PREDICT)
+    else if (settings->command == CMD_PREDICT || settings->command == CMD_SHOW)
         VEC_PUSH(settings->arena, settings->input, text);
     else
         argp_error(state, "one FILE, not also '%s'", text);

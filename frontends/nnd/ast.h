@@ -68,6 +68,7 @@ typedef struct Stmt {
     const char *unit;  // LET in train: of a number, 256 MB; or NULL
     Span unit_span;
     const char *pattern;
+    const char *otherwise_text; // EXPECT: what to say if it is not met, or NULL
     const char *relation; // EXPECT: < <= > >=; BEST: lowest, highest, or NULL
     struct Stmt **body;
     int body_count;

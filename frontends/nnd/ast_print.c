@@ -166,6 +166,8 @@ static void print_statement(Printer *p, const Stmt *stmt) {
     case STMT_EXPECT:
         buf_printf(out, "expect %s %s ", stmt->name, stmt->relation);
         expr_print(out, stmt->value);
+        if (stmt->otherwise_text) buf_add(out, " else ");
+        if (stmt->otherwise_text) text_print(out, stmt->otherwise_text);
         return;
     case STMT_IF:
         print_if(p, stmt);

@@ -105,14 +105,17 @@ static bool parse_each(Parser *p, Stmt *stmt) {
            parse_body(p, stmt, PLACE_STEPS, "after the column");
 }
 
-static bool parse_pattern(Parser *p, Stmt *stmt) {
-    const Token *token = lexer_peek(p->lexer);
-    if (token->kind != TOKEN_STRING) {
-        lexer_unexpected(p->lexer, "a pattern of parameter names, as in \"*.bias\"");
+static bool parse_string(Parser *p, const char **text, const char *what) {
+    if (lexer_peek(p->lexer)->kind != TOKEN_STRING) {
+        lexer_unexpected(p->lexer, what);
         return false;
     }
-    stmt->pattern = lexer_next(p->lexer)->text;
+    *text = lexer_next(p->lexer)->text;
     return true;
+}
+
+static bool parse_pattern(Parser *p, Stmt *stmt) {
+    return parse_string(p, &stmt->pattern, "a pattern of parameter names, as in \"*.bias\"");
 }
 
 // minimize = "minimize" NAME "over" STRING "with" expr [ block ]
@@ -160,13 +163,15 @@ static bool parse_best(Parser *p, Stmt *stmt) {
     return parse_score(p, stmt);
 }
 
-// expect = "expect" score ( "<" | "<=" | ">" | ">=" ) expr
+// expect = "expect" score ( "<" | "<=" | ">" | ">=" ) expr [ "else" STRING ]
 static bool parse_expect(Parser *p, Stmt *stmt) {
     static const char *const relations[] = {"<", "<=", ">", ">="};
     if (!parse_score(p, stmt)) return false;
     stmt->relation = take_any(p, relations, 4);
     if (!stmt->relation) lexer_unexpected(p->lexer, "<, <=, > or >= after the score");
-    return stmt->relation && (stmt->value = parse_value(p));
+    if (!stmt->relation || !(stmt->value = parse_value(p))) return false;
+    return !lexer_take(p->lexer, "else") ||
+           parse_string(p, &stmt->otherwise_text, "what is said if it is not met, in quotes");
 }
 
 #define IN(place) (1u << PLACE_##place)

@@ -23,7 +23,8 @@ ok "gradient descent is trained" \
     train descent "$examples/perceptron.nnd" --set rule=false --batch 400 --epochs 100
 ok "and finds one, too" less "$(score descent errors)" 0.0001
 wide >wide.nnd
-ok "of points that cannot be separated" train wide wide.nnd
+ok "of points that cannot be separated" fails 1 'no hyperplane through the origin separates these points' \
+    train wide wide.nnd
 ok "some are on the wrong side" less 0.001 "$(score wide errors)"
 
 # --- Pictures
@@ -35,6 +36,12 @@ ok "a network of images is not drawn" fails 1 'one or two real numbers.*image: f
     "$nnc" plot "$e2e/tiny.nnd" --jit tcc --checkpoint none -o none.svg
 ok "a picture needs a place" fails 1 'no-folder/a.svg cannot be written' \
     plot "$examples/perceptron.nnd" rule/perceptron.safetensors no-folder/a.svg
+
+# --- What was learned
+ok "a checkpoint is listed" sh -c "'$nnc' show rule/perceptron.safetensors | grep -qE '^w +F32\[2\] '"
+ok "and named values are printed" sh -c "'$nnc' show rule/perceptron.safetensors 'w*' --json | grep -qE '\"values\":\[[-0-9.e]+,[-0-9.e]+\]'"
+ok "a name that is not there" fails 1 'none of its 1 tensors' "$nnc" show rule/perceptron.safetensors v
+ok "a file that is none" fails 1 'not a safetensors file' "$nnc" show rule.svg
 
 # --- A function of one variable
 for width in 2 20; do

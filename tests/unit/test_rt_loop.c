@@ -313,11 +313,11 @@ Test(rt_loop, killed_at_twenty_random_steps_it_ends_the_same) {
 }
 
 Test(rt_loop, expectations_are_checked_at_the_end) {
-    static const NncExpect expect[] = {{"test.accuracy", ">", 0.1},
-                                       {"train.loss", "<=", 1e9},
-                                       {"val.accuracy", "<", 0.5},
-                                       {"val.accuracy", ">=", 0.5},
-                                       {"val.speed", ">", 0}};
+    static const NncExpect expect[] = {{"test.accuracy", ">", 0.1, NULL},
+                                       {"train.loss", "<=", 1e9, NULL},
+                                       {"val.accuracy", "<", 0.5, NULL},
+                                       {"val.accuracy", ">=", 0.5, "none of three is right"},
+                                       {"val.speed", ">", 0, NULL}};
     NncError error;
     NncProgram program = table_program();
     program.expect = expect;
