@@ -107,7 +107,7 @@ enum { OPTION_COUNT = sizeof option_table / sizeof *option_table };
 
 static const char *const arguments[CMD_COUNT] = {
     [CMD_PREDICT] = "FILE INPUT...",
-    [CMD_SHOW] = "CHECKPOINT [NAME...]",
+    [CMD_SHOW] = "FILE [NAME...]",
 };
 
 static const char *const descriptions[CMD_COUNT] = {
@@ -121,7 +121,7 @@ static const char *const descriptions[CMD_COUNT] = {
         "Draws what a checkpoint's network computes over the range of its data, as SVG: of one "
         "number each output as a curve, of two the regions that it decides for.",
     [CMD_SHOW] =
-        "Lists the tensors of a checkpoint or any other safetensors file: least, mean and greatest "
+        "Lists the tensors of FILE, a checkpoint or any other safetensors file: least, mean and greatest "
         "value; and all values of those that a NAME, such as 'conv2d_1.*', stands for.",
     [CMD_BUILD] =
         "Makes one program that trains, evaluates and predicts, and needs neither nnc nor a "
