@@ -51,6 +51,8 @@ done
 ok "a wide one well" less "$(score width20 loss)" 0.01
 ok "a narrow one not" less 0.02 "$(score width2 loss)"
 fit() { "$nnc" plot "$examples/approximation.nnd" --set width=20 --jit tcc --checkpoint width20/approximation.safetensors -o fit.svg; }
+ok "the error by the width is drawn" sh -c "'$source/scripts/widths.sh' '$nnc' widths.svg '1 8' --jit tcc --epochs 5 | awk 'NR == 2 && \$2 < 0.2' | grep -q ."
+ok "as XML" well_formed widths.svg
 ok "target and fit are drawn" fit
 ok "as XML, too" well_formed fit.svg
 ok "as two curves with names" sh -c '[ "$(grep -c "class=\"curve\"" fit.svg)" -eq 4 ] && grep -q ">truth<" fit.svg && grep -q ">fit<" fit.svg'
