@@ -23,7 +23,8 @@ static const Entry environment[] = {
 
 static const Entry statuses[] = {
     {"0", "done"},
-    {"1", "the user's mistake, said with its place"},
+    {"1", "the user's mistake, said with its place; or trained, but an `expect` of the train block "
+          "is not met"},
     {"2", "wrong usage"},
     {"3", "a mistake in nnc itself"},
     {"130", "interrupted, after a checkpoint was written"},
@@ -31,6 +32,7 @@ static const Entry statuses[] = {
 
 static const Entry files[] = {
     {"out/NAME.safetensors", "the checkpoint of NAME.nnd"},
+    {"out/NAME.best.safetensors", "that of its best epoch"},
     {"~/.cache/nnc", "compiled objects, and what `nnc tune` has found"},
 };
 
