@@ -31,8 +31,8 @@ static const char *reduction_name(const Value *value) {
 
 // Of vectors of the target's size.
 static const char *combine_lanes(Printer *p, const Value *value, const char *a, const char *b) {
-    return arena_printf(p->arena, "nnc_%s%d(%s, %s)", reduction_name(value), p->loops->target->lanes,
-                        a, b);
+    return arena_printf(p->arena, "nnc_%s%d(%s, %s)", reduction_name(value),
+                        p->loops->target->lanes, a, b);
 }
 
 bool printer_is_open(const Printer *p, const Condition *condition) {
@@ -189,8 +189,7 @@ static const char *loaded(Printer *p, const Value *value, int var, const char *n
     buf_printf(p->out, "const int %s = %s_block + %d;\n", printer_var(p, var), name, first);
     p->open |= 1ull << var;
     VEC_PUSH(p->arena, p->named, -1 - var);
-    return arena_printf(p->arena, "b%d + %s", body->buffer->id,
-                        printer_index(p, &body->index));
+    return arena_printf(p->arena, "b%d + %s", body->buffer->id, printer_index(p, &body->index));
 }
 
 // Exponentials are dear: where registers hold sixteen floats, they are computed sixteen at a time
