@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What the processor at hand can run, by the names that C compilers give to the levels of an
-// architecture (x86-64 psABI, "micro-architecture levels").
+// architecture (x86-64 psABI, "micro-architecture levels"). Above the highest of them is our own
+// name for one with AVX512_BF16.
 #include "nnc.h"
 #include <string.h>
 
 #if defined(__x86_64__)
-static const char *const levels[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+static const char *const levels[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4",
+                                     "x86-64-v4+bf16"};
 #elif defined(__aarch64__)
 static const char *const levels[] = {"armv8-a"};
 #else
@@ -25,7 +27,8 @@ static int highest(void) {
     bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512vl");
-    return wide ? 3 : 2;
+    if (!wide) return 2;
+    return __builtin_cpu_supports("avx512bf16") ? 4 : 3;
 #else
     return 0;
 #endif

@@ -103,8 +103,12 @@ void printer_streamed(Printer *p, int var, bool even) {
         const char *at = printer_index(p, &store->index);
         int id = store->buffer->id;
         printer_line(p);
-        buf_printf(p->out, "nnc_stream%s(b%d + %s, b%d_%d_near%s);\n", even ? "16" : "", id, at, id,
-                   i, even ? "" : ", last - first");
+        if (store->buffer->dtype == DT_BF16)
+            buf_printf(p->out, "nnc_narrow(b%d + %s, b%d_%d_near, %s);\n", id, at, id, i,
+                       even ? "16" : "last - first");
+        else
+            buf_printf(p->out, "nnc_stream%s(b%d + %s, b%d_%d_near%s);\n", even ? "16" : "", id, at,
+                       id, i, even ? "" : ", last - first");
     }
 }
 

@@ -249,8 +249,9 @@ const char *printer_extent(Printer *p, int var) {
 
 bool printer_streams(const Loops *loops, const Store *store) {
     int var = loops->loop[loops->loop_count - 1];
-    if (store->buffer->dtype != DT_F32) return false;
-    return store->buffer->streamed && index_coefficient(&store->index, var) == 1;
+    bool narrows = store->buffer->dtype == DT_BF16 && loops->target->dot2;
+    bool streams = store->buffer->dtype == DT_F32 && store->buffer->streamed;
+    return (narrows || streams) && index_coefficient(&store->index, var) == 1;
 }
 
 // Those that are not stored yet and can be: their loops are open.
@@ -263,17 +264,26 @@ static uint64_t stores_due(const Printer *p) {
     return due;
 }
 
+// What the loop computes of it: where nnc_narrow rounds a block, the number before that.
+static const Value *stored_value(const Printer *p, const Store *store) {
+    const Value *value = store->value;
+    bool narrows =
+        store->buffer->dtype == DT_BF16 && p->streams && printer_streams(p->loops, store);
+    bool once = p->uses[value->id] <= 1 && !p->name[value->id] && !value->kept;
+    return narrows && once && value->kind == VALUE_CAST ? value->in[0] : value;
+}
+
 void printer_stores(Printer *p) {
     const char *text[64] = {0};
     uint64_t due = stores_due(p);
     for (int i = 0; i < p->loops->store.count; i++)
-        if (due >> i & 1) text[i] = printer_value(p, p->loops->store.at[i].value);
+        if (due >> i & 1) text[i] = printer_value(p, stored_value(p, &p->loops->store.at[i]));
     // All is computed before anything is written: a state's old value may lie where its next one
     // goes.
     if (p->loops->store.count > 1)
         for (int i = 0; i < p->loops->store.count; i++)
-            if (due >> i & 1 && !p->name[p->loops->store.at[i].value->id])
-                text[i] = printer_declare(p, p->loops->store.at[i].value, text[i]);
+            if (due >> i & 1 && !p->name[stored_value(p, &p->loops->store.at[i])->id])
+                text[i] = printer_declare(p, stored_value(p, &p->loops->store.at[i]), text[i]);
     p->stored |= due;
     for (int i = 0; i < p->loops->store.count; i++) {
         const Store *store = &p->loops->store.at[i];

@@ -7,6 +7,12 @@ typedef unsigned nnc_u2 __attribute__((vector_size(8)));
 typedef unsigned nnc_u4 __attribute__((vector_size(16)));
 typedef unsigned nnc_u8 __attribute__((vector_size(32)));
 typedef unsigned nnc_u16 __attribute__((vector_size(64)));
+// Pairs of neighbours along k, each in 32 bits, the first in the lower half. They may lie at any address.
+typedef int nnc_p4 __attribute__((vector_size(16), aligned(2), may_alias));
+typedef int nnc_p8 __attribute__((vector_size(32), aligned(2), may_alias));
+typedef int nnc_p16 __attribute__((vector_size(64), aligned(2), may_alias));
+typedef int nnc_p1 __attribute__((aligned(2), may_alias));
+
 #define NNC_WIDE(lanes)                                                                              \
     static inline __attribute__((always_inline, unused)) nnc_v##lanes nnc_wide##lanes(              \
         const unsigned short *from) {                                                                \
@@ -28,6 +34,23 @@ static inline __attribute__((unused)) void nnc_widen(const unsigned short *restr
     for (long long i = 0; i < count; i++)
         to[i] = nnc_bf16_value(from[i]);
 }
+
+// The other way: `count` floats are rounded. The instructions take denormals for zero.
+static inline __attribute__((unused)) void nnc_narrow(unsigned short *restrict to, const float *restrict from,
+                                                      long long count) {
+    long long i = 0;
+#ifdef __AVX512BF16__
+    for (; i + 32 <= count; i += 32)
+        __asm__("vcvtne2ps2bf16 %1, %2, %0"
+                : "=v"(*(nnc_p16 *)(to + i))
+                : "v"(*(const nnc_v16 *)(from + i)), "v"(*(const nnc_v16 *)(from + i + 16)));
+    for (; i + 16 <= count; i += 16)
+        __asm__("vcvtneps2bf16 %1, %0" : "=v"(*(nnc_h16 *)(to + i)) : "v"(*(const nnc_v16 *)(from + i)));
+#endif
+    for (; i < count; i++)
+        to[i] = nnc_bf16_bits(nnc_bf16_round(from[i]));
+}
+
 // Four rows of four, `step` apart, become four columns of floats, `width` apart.
 static inline __attribute__((unused)) void nnc_transpose4_wide(const unsigned short *from, long long step,
                                                                float *to, long long width) {
@@ -37,11 +60,6 @@ static inline __attribute__((unused)) void nnc_transpose4_wide(const unsigned sh
     nnc_transpose4(rows, 4, to, width);
 }
 
-// Pairs of neighbours along k, each in 32 bits, the first in the lower half. They may lie at any address.
-typedef int nnc_p4 __attribute__((vector_size(16), aligned(2), may_alias));
-typedef int nnc_p8 __attribute__((vector_size(32), aligned(2), may_alias));
-typedef int nnc_p16 __attribute__((vector_size(64), aligned(2), may_alias));
-typedef int nnc_p1 __attribute__((aligned(2), may_alias));
 #define NNC_UPPER (-65536)
 
 // c + a * b of the second elements, then of the first: nnc_dot2. The instruction takes denormals for

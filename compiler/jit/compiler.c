@@ -103,11 +103,20 @@ bool compiler_find(Arena *arena, CCompiler *compiler, const char **error) {
 
 const char *compiler_flags(void) { return compile_flags; }
 
+// No compiler's name (runtime/processor.c).
+static const char ours[] = "x86-64-v4+bf16";
+
+const char *jit_march_text(const char *march) {
+    if (!march) return "native";
+    return strcmp(march, ours) ? march : "x86-64-v4 -mavx512bf16";
+}
+
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug) {
     Args args = args_new(arena);
     args_add_words(&args, compiler->command);
     args_add_words(&args, compile_flags);
-    args_add(&args, arena_printf(arena, "-march=%s", march ? march : "native"));
+    const char *text = arena_printf(arena, "-march=%s", jit_march_text(march));
+    (march && !strcmp(march, ours) ? args_add_words : args_add)(&args, text);
     if (debug) args_add(&args, "-g");
     return args;
 }

@@ -32,6 +32,9 @@ typedef struct JitOptions {
     const struct CCompiler *compiler;
 } JitOptions;
 
+// What a C compiler is told behind -march=. NULL: native.
+const char *jit_march_text(const char *march);
+
 // What the C compiler makes of options->march. NULL with *error set to a sentence where there is no
 // compiler, where it knows no such name, or, to_run, where this processor cannot run it.
 const Target *jit_target(Arena *arena, const JitOptions *options, bool to_run, const char **error);

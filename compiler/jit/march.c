@@ -44,7 +44,9 @@ static const Target *level_of(const char *macros) {
     static const char *const v3[] = {"AVX2", "FMA", "BMI2"}, *const v2[] = {"SSE4_2", "POPCNT"};
     if (has(macros, "aarch64")) return target_find("armv8-a");
     if (!has(macros, "x86_64")) return target_find("generic");
-    return target_find(has_all(macros, v4, 5)   ? "x86-64-v4"
+    bool wide = has_all(macros, v4, 5), bf16 = wide && has(macros, "AVX512BF16");
+    return target_find(bf16                     ? "x86-64-v4+bf16"
+                       : wide                   ? "x86-64-v4"
                        : has_all(macros, v3, 3) ? "x86-64-v3"
                        : has_all(macros, v2, 2) ? "x86-64-v2"
                                                 : "x86-64");

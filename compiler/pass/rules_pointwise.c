@@ -73,6 +73,7 @@ static const Node *fold_into_select(Graph *graph, const Node *node) {
             return NULL;
         }
     }
+    if (node->dtype == DT_BF16) return NULL; // that is for casts
     if (!choice || !evaluate(node, yes, &yes_value) || !evaluate(node, no, &no_value)) return NULL;
     return node_select(graph, choice->in[0], node_fill(graph, node->dtype, yes_value, node->shape),
                        node_fill(graph, node->dtype, no_value, node->shape));
@@ -90,7 +91,7 @@ static const Node *broadcast_last(Graph *graph, const Node *node) {
     uint32_t common = ~0u;
     for (int i = 0; i < node->in_count; i++)
         common &= node->in[i]->op == OP_broadcast ? node->in[i]->attr->axes : 0;
-    if (!common) return NULL;
+    if (!common || node->dtype == DT_BF16) return NULL; // bf16 is for casts
     const Node *in[3];
     for (int i = 0; i < node->in_count; i++) {
         uint32_t rest = axes_without(node->in[i]->attr->axes, common);
@@ -177,7 +178,7 @@ static const Node *simplify_select(Graph *graph, const Node *c, const Node *yes,
 
 // The type between them loses nothing of the first.
 static const Node *simplify_cast(Graph *graph, DType to, const Node *a) {
-    if (a->op != OP_cast) return NULL;
+    if (a->op != OP_cast || to == DT_BF16) return NULL; // which is made of f32 alone
     const Node *x = a->in[0];
     bool keeps = x->dtype == DT_BOOL || a->dtype == DT_F64;
     return keeps ? node_cast(graph, to, x) : NULL;

@@ -20,6 +20,7 @@ const Target target_library = {.name = "library", .architecture = here, .tools =
 const Target target_baseline = {.name = "baseline", .architecture = here, .separate = true};
 
 static const Target levels[] = {
+    {.name = "x86-64-v4+bf16", .architecture = X86, .lanes = 16, .registers = 32, .dot2 = true},
     {.name = "x86-64-v4", .architecture = X86, .lanes = 16, .registers = 32},
     {.name = "x86-64-v3", .architecture = X86, .lanes = 8, .registers = 16},
     {.name = "x86-64-v2", .architecture = X86, .lanes = 4, .registers = 16},

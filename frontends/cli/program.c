@@ -154,7 +154,7 @@ static const char *makefile(Arena *arena, const char *name, const char *march) {
         if (*at == '@' && at[-1] != '$')
             buf_add(&text, name);
         else if (*at == '!')
-            buf_add(&text, march ? march : "native");
+            buf_add(&text, jit_march_text(march));
         else
             buf_printf(&text, "%c", *at);
     return text.text;

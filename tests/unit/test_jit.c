@@ -298,9 +298,14 @@ Test(jit, the_compiler_knows_what_a_processor_has) {
     static const struct {
         const char *march, *level;
         int lanes, registers;
-    } known[] = {{"x86-64-v4", "x86-64-v4", 16, 32}, {"skylake-avx512", "x86-64-v4", 16, 32},
-                 {"x86-64-v3", "x86-64-v3", 8, 16},  {"haswell", "x86-64-v3", 8, 16},
-                 {"nehalem", "x86-64-v2", 4, 16},    {"x86-64", "x86-64", 4, 16}};
+    } known[] = {{"x86-64-v4", "x86-64-v4", 16, 32},
+                 {"skylake-avx512", "x86-64-v4", 16, 32},
+                 {"x86-64-v3", "x86-64-v3", 8, 16},
+                 {"haswell", "x86-64-v3", 8, 16},
+                 {"nehalem", "x86-64-v2", 4, 16},
+                 {"x86-64", "x86-64", 4, 16},
+                 {"x86-64-v4+bf16", "x86-64-v4+bf16", 16, 32},
+                 {"cooperlake", "x86-64-v4+bf16", 16, 32}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const char *error = "";
         const Target *target =
@@ -311,6 +316,7 @@ Test(jit, the_compiler_knows_what_a_processor_has) {
         cr_assert_eq(target->registers, known[i].registers);
         cr_assert(target_is_here(target));
         cr_assert(strstr(target->tools, known[i].march));
+        cr_assert_eq(target->dot2, strstr(known[i].level, "bf16") != NULL);
     }
 #endif
     cr_assert(strstr(target_error("nonesuch", false), "there are native"));
