@@ -112,10 +112,13 @@ static void check(uint64_t seed, const char *march, JitTier tier) {
     c->march = march;
     c->tolerance = 2e-5;
     case_build(c, 0, tier);
-    int rows = 0;
-    for (int i = 0; i < c->plan->fusion->kernel.count; i++)
+    int rows = 0, staged = 0;
+    for (int i = 0; i < c->plan->fusion->kernel.count; i++) {
         rows += c->plan->fusion->kernel.at[i]->rows > 0;
+        staged += c->plan->fusion->kernel.at[i]->staged;
+    }
     cr_assert(rows > 0, "seed %d: no kernel takes rows", (int)seed);
+    cr_assert(!c->plan->fusion->target->lanes || staged > 0, "seed %d: none in stages", (int)seed);
     check_runs(c, (const int64_t[]){EXAMPLES, 7, 1}, 3);
     arena_free(arena);
 }
