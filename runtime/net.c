@@ -12,6 +12,7 @@ struct NncNet {
     NncOptions options; // the session's
     char *input;        // the input arena: one batch, or one chunk of it
     bool lost;          // loading failed half way
+    bool shown;         // the caller has had a pointer into the state, and may write there
 };
 
 static char *input_new(const NncProgram *program) {
@@ -84,6 +85,11 @@ static void take_examples(NncNet *net, const void *const *batch, long long first
     }
 }
 
+// What was prepared from parameters in an earlier call is of use as long as nobody else has them.
+static void begin_call(NncNet *net) {
+    if (net->shown) net->session.prepared = 0;
+}
+
 static NncStatus check_function(const NncNet *net, NncFunctionKind kind, const char *what,
                                 NncError *error) {
     const NncProgram *program = net->session.program;
@@ -105,6 +111,7 @@ NncStatus nnc_net_train(NncNet *net, const void *const *batch, long long n, doub
     if (n > program->batch)
         return nnc_error(error, NNC_ERROR_VALUE, "%lld examples, but a step takes %d at most", n,
                          program->batch);
+    begin_call(net);
     NncBatch part = {.input = net->input, .of = n};
     do {
         nnc_session_next(session, &part);
@@ -131,6 +138,7 @@ NncStatus nnc_net_evaluate(NncNet *net, const void *const *batch, long long n, d
     const NncFunction *function = &program->function[NNC_EVAL];
     NncStatus status = check_function(net, NNC_EVAL, "no loss", error);
     if (!status) status = check_batch(net, batch, n, true, error);
+    begin_call(net);
     for (int i = 0; i < function->output_count && !status; i++)
         scores[i] = 0;
     for (long long first = 0; first < n && !status; first += program->chunk) {
@@ -165,6 +173,7 @@ NncStatus nnc_net_predict(NncNet *net, const void *const *batch, long long n, vo
     long long chunk = session->program->chunk;
     NncStatus status = check_function(net, NNC_PREDICT, "no output", error);
     if (!status) status = check_batch(net, batch, n, false, error);
+    begin_call(net);
     for (long long first = 0; first < n && !status; first += chunk) {
         long long count = least(n - first, chunk);
         take_examples(net, batch, first, count);
@@ -222,6 +231,7 @@ void *nnc_net_tensor(NncNet *net, const char *name, const NncTensor **tensor) {
     for (int i = 0; i < program->tensor_count; i++) {
         if (strcmp(program->tensor[i].name, name)) continue;
         if (tensor) *tensor = &program->tensor[i];
+        net->shown = true;
         return net->session.state + program->tensor[i].offset;
     }
     return NULL;

@@ -130,6 +130,30 @@ Test(rt_net, saves_and_loads) {
     nnc_net_free(again);
 }
 
+static int prepared;
+
+static void look_and_predict(NncCtx *ctx) {
+    prepared = ctx->prepared;
+    rt_predict(ctx);
+}
+
+// What was prepared from parameters is used again until the caller can have written there.
+Test(rt_net, prepares_anew_what_the_caller_may_have_changed) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    program.function[NNC_PREDICT].run = look_and_predict;
+    const void *const *data = read_data();
+    NncNet *net = net_new(&program);
+    float row[RT_CLASSES];
+    const int expected[] = {0, 1, 1, 0, 0};
+    for (int call = 0; call < 5; call++) {
+        if (call == 3) nnc_net_tensor(net, "weight", NULL);
+        cr_assert_eq(nnc_net_predict(net, data, 1, (void *[]){row}, &error), NNC_OK);
+        cr_assert_eq(prepared, expected[call], "call %d", call);
+    }
+    nnc_net_free(net);
+}
+
 static void expect(NncStatus status, NncStatus wanted, const NncError *error, const char *text) {
     cr_assert_eq(status, wanted, "status %d", status);
     cr_assert(strstr(error->text, text), "%s", error->text);
