@@ -69,7 +69,8 @@ static bool same(float want, float got) {
     return isnan(want) ? isnan(got) : bits_of(want) == bits_of(got);
 }
 
-// Without the instruction denormals are themselves, and a product may be too large for a float where its sum is not.
+// Without the instruction denormals are themselves, and a product may be too large for a float
+// where its sum is not.
 static bool is_usual(float c, const unsigned short *a, const unsigned short *b) {
     for (int i = 0; i < 2; i++) {
         float x = nnc_bf16_value(a[i]), y = nnc_bf16_value(b[i]);
