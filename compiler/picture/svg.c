@@ -147,7 +147,7 @@ static bool has_kind(const Picture *picture, ArrowKind kind) {
 
 // Returns where it ends.
 static double draw_legend(Buf *out, const Picture *picture) {
-    double x = 24, y = 50;
+    double x = 24, y = 50, end;
     for (int r = 0; r < BOX_ROLES; r++) {
         if (!has_role(picture, (BoxRole)r)) continue;
         buf_printf(out,
@@ -158,7 +158,7 @@ static double draw_legend(Buf *out, const Picture *picture) {
         add_text(out, x + 24, y, " font-size=\"12\"", styles[r].words);
         x += 24 + text_width(styles[r].words, 12) + 16;
     }
-    x = 24, y += 18;
+    end = x, x = 24, y += 18;
     for (int k = 0; k < ARROW_KINDS; k++) {
         if (!has_kind(picture, (ArrowKind)k)) continue;
         buf_printf(out, "<path d=\"M%.1f %.1fh26\" stroke=\"%s\"%s marker-end=\"url(#end%d)\"/>\n",
@@ -166,17 +166,19 @@ static double draw_legend(Buf *out, const Picture *picture) {
         add_text(out, x + 36, y, " font-size=\"12\"", lines[k].words);
         x += 36 + text_width(lines[k].words, 12) + 16;
     }
-    return x;
+    return fmax(x, end);
 }
 
-static void draw_head(Buf *out, const Picture *picture) {
+// Returns how wide it is.
+static double draw_head(Buf *out, const Picture *picture) {
     const char *title =
         *picture->model ? arena_printf(picture->arena, "%s: %s", picture->model, picture->function)
                         : picture->function;
     add_text(out, 24, 27, " font-size=\"17\" font-weight=\"bold\"", title);
-    add_text(out, 24 + text_width(title, 19) + 20, 27, " fill=\"#666\"",
-             "shapes of what flows on the arrows; N: examples in a batch");
-    draw_legend(out, picture);
+    const char *words = "shapes of what flows on the arrows; N: examples in a batch";
+    double x = 24 + text_width(title, 19) + 20;
+    add_text(out, x, 27, " fill=\"#666\"", words);
+    return fmax(x + text_width(words, 13) + 16, draw_legend(out, picture));
 }
 
 static void begin(Buf *out, double width, double height) {
@@ -204,8 +206,10 @@ void picture_svg(Buf *out, const Picture *picture) {
     for (int i = 0; i < picture->arrow.count; i++)
         label[i] = (Extent){text_width(arrow_label(arena, picture->arrow.at[i]), 11), 14};
     const Layout *layout = picture_layout(arena, picture, box, label);
-    begin(out, fmax(layout->width, 640), layout->height + HEAD);
-    draw_head(out, picture);
+    Buf head = buf_new(arena);
+    double width = draw_head(&head, picture);
+    begin(out, fmax(layout->width, width), layout->height + HEAD);
+    buf_add(out, head.text);
     buf_printf(out, "<g transform=\"translate(0 %d)\">\n", HEAD);
     for (int i = 0; i < picture->arrow.count; i++)
         draw_arrow(out, picture->arrow.at[i], &layout->arrow[i]);
