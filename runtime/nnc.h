@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include "nnc_ctx.h"
 
-enum { NNC_ABI = 2, NNC_MAX_RANK = 8, NNC_ALIGN = 64 };
+enum { NNC_ABI = 3, NNC_MAX_RANK = 8, NNC_ALIGN = 64 };
 enum { NNC_PASSES = 3 }; // most times that a step goes through its batch
 
 typedef enum NncStatus {

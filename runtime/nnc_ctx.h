@@ -1,5 +1,15 @@
 // What one call of a compiled function sees. Included by the runtime and, word for word, by the emitted
 // source, which includes nothing else: so no headers here, and only types that every C compiler has.
+typedef struct NncNow { // on a GPU: what changes from step to step, in its memory
+    long long first;    // as in NncCtx, as are these
+    unsigned seed_low, seed_high, step;
+} NncNow;
+
+typedef struct NncFault { // on a GPU: the first kernel that could not be launched
+    int code;             // of the CUDA runtime; 0: none
+    const char *kernel, *place; // its name and its line of the .nnd file
+} NncFault;
+
 typedef struct NncCtx {
     char *state;         // persistent arena: parameters, optimizer state, the layers' state
     char *work;          // scratch arena of this function; aligned to 64 bytes, as all of them
@@ -14,6 +24,10 @@ typedef struct NncCtx {
     unsigned step;       // likewise; steps done before this one
     int prepared;        // 1: what follows from parameters alone is in `work` from an earlier call of this function
     struct NncPool *pool; // NULL: one thread
+    // On a GPU, where all arenas and scalars are its memory:
+    const NncNow *now; // instead of first, seeds and step, which a captured graph could not change
+    void *stream;      // of the CUDA runtime: where kernels are launched
+    NncFault *fault;   // the processor's memory
 } NncCtx;
 
 // A kernel: indices low .. high - 1 of its outermost dimension. `thread` is which of the pool's it runs on.

@@ -59,7 +59,7 @@ static void read_output(const Problem *p, bool swapped, Walks *walks) {
     index_walk_add(swapped ? &walks->m[SIDE_C] : &walks->n[SIDE_C], dim[2], 1);
 }
 
-static bool find_digits(const Problem *p, Tiling *tiling) {
+bool problem_find_digits(const Problem *p, Tiling *tiling) {
     Walks walks = {0};
     int right = !tiling->swapped;
     for (int side = 0; side < 2; side++) {
@@ -263,7 +263,7 @@ static double choose_dot(const Target *target, Tiling *t, bool pairs) {
 double form_make(const Problem *p, int form, Tiling *t) {
     *t = (Tiling){.swapped = form % 2, .plain = p->plain, .batch = p->batch};
     t->lanes = p->target->lanes;
-    if ((t->swapped && !p->plain) || !find_digits(p, t)) return -1;
+    if ((t->swapped && !p->plain) || !problem_find_digits(p, t)) return -1;
     switch (form / 2) {
     case 2:
     case 4:
@@ -380,12 +380,26 @@ static void offer_forms(Choice *choice, Problem *p, const Reading *from, int way
     }
 }
 
+// On a GPU an operand is read from as deep as digits go, by blocks that are chosen later
+// (pass/gpu.h).
+static bool choose_deepest(Problem *p, const Reading *from, Reads *read) {
+    double copies;
+    for (int way = WAYS - 1; way >= 0; way--) {
+        Tiling tiling = {0};
+        if (!set_way(p, from, way, &copies) || !problem_find_digits(p, &tiling)) continue;
+        read->base[0] = p->view[0].base, read->base[1] = p->view[1].base;
+        return true;
+    }
+    return false;
+}
+
 bool tiling_choose_reads(Arena *arena, const Target *target, int64_t batch, const Reading *from,
                          Reads *read) {
     double copies;
     Problem p = {.target = target, .batch = batch, .core = from->product};
     problem_set_epilogue(&p, from->end, &from->end->shape);
-    if (target->lanes == 0 || product_is_empty(batch, p.core)) return false;
+    if (target_width(target) == 0 || product_is_empty(batch, p.core)) return false;
+    if (target->gpu) return choose_deepest(&p, from, read);
     Choice *choice = choice_new(arena, CHOICE_FORM, name_site(arena, from, batch));
     for (int way = WAYS - 1; way >= 0; way--)
         offer_forms(choice, &p, from, way);

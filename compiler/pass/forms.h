@@ -40,6 +40,8 @@ typedef struct Problem {
 
 // `end`: of the epilogue, which is computed over `space`.
 void problem_set_epilogue(Problem *p, const Node *end, const Shape *space);
+// base, offset, g, m, n and k of the tiling; false where an index has no digits.
+bool problem_find_digits(const Problem *p, Tiling *tiling);
 // The cost of one of the forms, in multiplications, and its digits and blocks; -1: it cannot be
 // had.
 double form_make(const Problem *p, int form, Tiling *tiling);

@@ -180,13 +180,14 @@ static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
 
 static bool is_real(const Node *node) { return node->dtype == DT_F32 || node->dtype == DT_BF16; }
 
-static bool can_end(const Node *core, const Node *node) {
+static bool can_end(const Fuse *f, const Node *core, const Node *node) {
     Dim outer, rows;
     if (core->op == OP_wino_in_t || core->op == OP_wino_out) return is_real(node);
     if (core->op == OP_scatter_add || node_is_wino(core)) return node == core;
     if (core->op != OP_product) return true;
-    // What is to be rounded lies in scratch memory first, one matrix at a time.
-    if (node->dtype == DT_BF16 && !dim_is_one(core->shape.dim[0]) &&
+    // What is to be rounded lies in scratch memory first, one matrix at a time; a GPU's tiles lie in
+    // registers.
+    if (node->dtype == DT_BF16 && !f->fusion->target->gpu && !dim_is_one(core->shape.dim[0]) &&
         !dim_equal(core->shape.dim[0], dim_batch()))
         return false;
     return is_real(node) && product_outer(core, &node->shape, &outer, &rows);
@@ -197,7 +198,7 @@ static void claim_epilogue(Fuse *f, const Node *core) {
     for (const Node *user;
          node->dtype != DT_BF16 && (user = only_user(f, node)) && epilogue_takes(f, core, user);
          node = user)
-        if ((op_info(user->op)->pointwise || user->dtype == DT_BF16) && can_end(core, user))
+        if ((op_info(user->op)->pointwise || user->dtype == DT_BF16) && can_end(f, core, user))
             end = user;
     for (node = core; node != end; node = only_user(f, node)) {
         f->inside[node->id] = true;
@@ -263,7 +264,8 @@ static bool is_within_fold(const Fuse *f, const Node *node) {
 
 static void claim_epilogues(Fuse *f) {
     const Graph *graph = f->fusion->graph;
-    for (int id = graph->node.count - 1; id >= 0; id--)
+    bool scratch = !f->fusion->target->gpu; // where a matrix can lie until it is folded
+    for (int id = graph->node.count - 1; id >= 0 && scratch; id--)
         if (f->live[id] && !f->claimed[id]) claim_folds(f, graph->node.at[id]);
     for (int id = graph->node.count - 1; id >= 0; id--) {
         const Node *node = graph->node.at[id];
@@ -330,7 +332,7 @@ static void choose_reads(Fuse *f, const Node *product) {
 const Node *product_copied_operand(const Fuse *f, const Node *product, int which) {
     const Node *operand = product->in[which];
     int64_t offset;
-    if (f->fusion->read[product->id].tiled) return NULL;
+    if (f->fusion->read[product->id].tiled || f->fusion->target->gpu) return NULL;
     const Node *base = strip_views(operand, f->fusion->batch, &offset);
     const Dim *dim = operand->shape.dim;
     if (f->stored[base->id] || offset != 0 || !unrolls_windows(base) || base->shape.rank < 2)
@@ -584,6 +586,6 @@ Fusion *fuse(Arena *arena, const Graph *graph, int64_t batch, const Target *targ
     f.placements = placements;
     choose_stored(&f);
     make_kernels(&f);
-    mark_prepared(arena, f.fusion);
+    if (!target->gpu) mark_prepared(arena, f.fusion);
     return f.fusion;
 }

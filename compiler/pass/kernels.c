@@ -7,6 +7,7 @@
 // written over the old one where no one reads the old one any more, else copied at the end: all
 // states change together.
 #include "pass/fuse_internal.h"
+#include "pass/gpu.h"
 #include "pass/index.h"
 #include "pass/rows.h"
 #include "pass/stages.h"
@@ -172,6 +173,7 @@ static void place_scratch(Buffer *buffer, int64_t *at) {
 // for it: elements are moved, or it is rounded. One index of the batch at a time.
 static void place_product(Maker *m, Kernel *kernel, int64_t *at) {
     const Node *core = kernel->core;
+    if (m->fusion->target->gpu) return; // what is computed from it, is from registers
     if (!m->f->folded[core->id] && kernel->result.at[0].value->dtype != DT_BF16) return;
     int64_t size = shape_eval(&core->shape, m->batch);
     if (kernel->kind == KERNEL_WINO || !dim_is_one(core->shape.dim[0]))
@@ -342,7 +344,7 @@ static bool is_read_outside(const Maker *m, const Kernel *own, const Buffer *buf
 }
 
 // It is stored no more. Of what a kernel over rows makes, a row lies in scratch memory; everything
-// else is computed in passing.
+// else is computed in passing. (A GPU's threads have their elements of a row in registers.)
 static void move_inside(Maker *m, Kernel *kernel, Result result, int64_t *at) {
     const Buffer *old = result.to.buffer;
     const Shape *shape = &result.value->shape;
@@ -350,11 +352,12 @@ static void move_inside(Maker *m, Kernel *kernel, Result result, int64_t *at) {
     for (int id = 0; id < m->fusion->graph->node.count; id++)
         if (m->fusion->storage[id].buffer == old) m->fusion->storage[id] = (Storage){0};
     m->f->stored[result.value->id] = false;
-    if (!kernel->rows) return;
+    bool whole = shape->rank > kernel->rows;
+    if (!kernel->rows || (whole && m->fusion->target->gpu)) return;
     for (int axis = kernel->rows; axis < shape->rank; axis++)
         row *= dim_eval(shape->dim[axis], m->batch);
     result.to = (Storage){0};
-    if (shape->rank > kernel->rows) {
+    if (whole) {
         bool rounded = result.value->dtype == DT_BF16; // the row has no need to be shorter
         result.to.buffer =
             new_buffer(m, ARENA_SCRATCH, rounded ? DT_F32 : result.value->dtype, row, NULL);
@@ -375,6 +378,12 @@ static void keep_inside(Maker *m, Kernel *kernel) {
     }
     kernel->result.count = kept;
     set_reads(m, kernel);
+}
+
+// A GPU's kernel whose sums are cut in parts has room for what these leave.
+static void place_partial(Maker *m, Kernel *kernel) {
+    int64_t elements = gpu_partial_elements(m->arena, m->fusion, kernel);
+    if (elements > 0) kernel->partial = new_buffer(m, ARENA_WORK, DT_F32, elements, NULL);
 }
 
 // A kernel over rows in stages keeps several rows at a time.
@@ -611,5 +620,6 @@ void make_kernels(Fuse *f) {
         kernel->id = i;
         kernel->name = name_kernel(&m, kernel);
         if (kernel->rows) set_stages(&m, kernel);
+        if (f->fusion->target->gpu) place_partial(&m, kernel);
     }
 }

@@ -53,7 +53,7 @@ static bool take_fold(Lowering *l, const Node *node, int axis, Access *own, cons
     if (access->index[1] < 0 || l->fold_count == MAX_RANK / 2) return false;
     // Without a stride there are as many multiplications either way; code that reads windows where
     // they lie is quicker than adding up. What is the same everywhere is multiplied but once.
-    if (l->target->lanes && access->divisor == 1 && !same) return false;
+    if (target_width(l->target) && access->divisor == 1 && !same) return false;
     for (int first = 0; first < 2; first++) {
         int p = access->index[first], r = access->index[!first];
         if (access->coef[first] != 1 || access->coef[!first] >= 0) continue;
@@ -342,7 +342,8 @@ static unsigned find_channels(const Lowering *l, const Operand *x, const Operand
         count *= (double)dim_eval(l->index[i].extent, l->batch);
         channels |= 1u << i;
     }
-    return l->target->lanes && taps && places && count >= l->target->lanes ? channels : 0;
+    int width = target_width(l->target);
+    return width && taps && places && count >= width ? channels : 0;
 }
 
 // Output order of the product: the contraction's, but with folds taps and their outputs last, and

@@ -5,6 +5,7 @@
 // A level (pass/group.h) with little work runs on one thread: waking the others takes longer. How
 // the rest is cut into parts depends on shapes alone, never on the number of threads, so neither do
 // the results.
+#include "pass/cost.h"
 #include "pass/fuse_internal.h"
 #include "pass/group.h"
 
@@ -131,6 +132,22 @@ static PlanNode *plan_tree(Arena *arena, const Fusion *fusion, const Groups *gro
     return root;
 }
 
+// On a GPU: one kernel after the other, each as a whole. Times are those of a GPU of 2023, about.
+static PlanNode *plan_flat(Arena *arena, const Fusion *fusion) {
+    enum { FLOPS = 20000, BYTES = 3000 }; // in a nanosecond
+    PlanNode *root = new_node(arena, PLAN_SEQ, 0);
+    for (int i = 0; i < fusion->kernel.count; i++) {
+        const Kernel *kernel = fusion->kernel.at[i];
+        Cost cost = kernel_cost(arena, fusion, kernel);
+        PlanNode *call = new_node(arena, PLAN_CALL, cost.flops / FLOPS + cost.bytes / BYTES);
+        call->kernel = kernel;
+        call->count = dim_const(1);
+        root->time += call->time;
+        VEC_PUSH(arena, root->child, call);
+    }
+    return root;
+}
+
 // --- Live ranges
 
 static void touch(Buffer *buffer, int at) {
@@ -148,6 +165,7 @@ static void touch_all(const Fusion *fusion, const PlanNode *node, int at) {
         touch(kernel->result.at[i].to.buffer, at);
         touch(kernel->result.at[i].from.buffer, at);
     }
+    touch(kernel->partial, at);
     for (int i = 0; i < kernel->reads.count; i++)
         touch(fusion->storage[kernel->reads.at[i]->id].buffer, at);
 }
@@ -193,6 +211,11 @@ static int64_t scratch_needed(const Fusion *fusion) {
 Plan *plan_make(Arena *arena, Fusion *fusion, double least) {
     Plan *plan = ARENA_NEW(arena, Plan);
     plan->fusion = fusion;
+    if (fusion->target->gpu) {
+        plan->root = plan_flat(arena, fusion);
+        plan->work_bytes = place_work(arena, fusion, plan->root);
+        return plan;
+    }
     const Groups *groups = groups_make(arena, fusion);
     plan->root = plan_tree(arena, fusion, groups, least);
     plan->scratch_bytes = scope_buffers(arena, fusion, groups, scratch_needed(fusion));

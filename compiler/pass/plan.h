@@ -83,11 +83,13 @@ typedef struct Kernel {
     Buffer
         *product; // PRODUCT, WINO: where it lies, in scratch memory, if its result is computed from
                   // it by moving elements (folds) or rounded; NULL: in the result's own place
+    Buffer *partial;    // GPU: what the parts of its sums leave for its second launch (pass/gpu.h);
+                        // or NULL
     Buffer *packed;     // PRODUCT: where its tiling packs columns; or NULL
     Buffer *operand[2]; // PRODUCT: where an operand is copied to, part by part, that is not stored;
                         // or NULL
-    const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h); NULL:
-                                 // calls of nnc_product
+    const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h), GPU: its
+                                 // digits alone; NULL: calls of nnc_product
     int64_t unit; // > 0: it touches buffers of a thread's part (Buffer.part), and this many of its
                   // own outermost indices are one of theirs
     VEC(const struct Choice *) choice; // that it comes from: an algorithm, a product's form

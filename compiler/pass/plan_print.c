@@ -58,6 +58,7 @@ static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
             buf_printf(out, "  copies %%%u to %s, part by part\n", kernel->core->in[i]->id,
                        kernel->operand[i]->name);
         }
+    if (kernel->partial) buf_printf(out, "  parts in %s\n", kernel->partial->name);
     if (kernel->product) buf_printf(out, "  product in %s\n", kernel->product->name);
     if (kernel->apart) buf_printf(out, "  apart \"%s\"\n", kernel->apart);
     if (kernel->waits) buf_printf(out, "  waits \"%s\"\n", kernel->waits);

@@ -90,7 +90,7 @@ static bool outer_axes(const Lowering *l, const Operand *operand, const Parts *p
         lacks++;
     for (int i = lacks; i < parts->g.count; i++)
         if (!has(operand, parts->g.at[i])) return false;
-    if (lacks > 0 && lacks < parts->g.count && !l->target->lanes) return false;
+    if (lacks > 0 && lacks < parts->g.count && !target_width(l->target)) return false;
     append(outer, &parts->g, lacks);
     append(outer, &parts->s, 0);
     return true;
@@ -100,7 +100,7 @@ static bool outer_axes(const Lowering *l, const Operand *operand, const Parts *p
 // lie channels last then, as other kernels for images have them (pass/layout.c).
 static bool channels_last(const Lowering *l, const Parts *parts, bool swap) {
     const List *rows = swap ? &parts->n : &parts->m, *columns = swap ? &parts->m : &parts->n;
-    if (!l->target->lanes || !rows->count || !columns->count) return false;
+    if (!target_width(l->target) || !rows->count || !columns->count) return false;
     bool channels = true, image = false;
     for (int i = 0; i < rows->count; i++)
         channels &= !l->index[rows->at[i]].window_output;

@@ -225,7 +225,6 @@ static void pack(Tiling *t) {
 const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
     const Node *core = kernel->core;
     Problem p = {.target = fusion->target, .batch = fusion->batch, .core = core};
-    if (p.target->lanes == 0 || product_is_empty(fusion->batch, core)) return NULL;
     if (!fusion->read[core->id].tiled) return NULL;
     for (int i = 0; i < 2; i++) {
         const Node *base = fusion->read[core->id].base[i];
@@ -234,6 +233,11 @@ const Tiling *tiling_make(Arena *arena, const Fusion *fusion, const Kernel *kern
     p.in_scratch = kernel->product;
     problem_set_epilogue(&p, kernel->result.at[0].value, &kernel->space);
     Tiling *tiling = ARENA_NEW(arena, Tiling);
+    tiling->batch = fusion->batch;
+    if (p.target->gpu) {
+        if (!problem_find_digits(&p, tiling)) bug("a product has lost its digits");
+        return tiling;
+    }
     if (form_make(&p, fusion->read[core->id].form, tiling) < 0)
         bug("a product has lost its tiling");
     choose_tiles(kernel, tiling);

@@ -29,6 +29,25 @@ static const Target levels[] = {
     {.name = "generic", .architecture = "generic", .lanes = 4, .registers = 16},
 };
 
+// Compute capabilities, and the processors of the largest GPU that has each.
+static const Target gpus[] = {
+    {.name = "sm_75", .architecture = "cuda", .gpu = 75, .processors = 72},
+    {.name = "sm_80", .architecture = "cuda", .gpu = 80, .processors = 108},
+    {.name = "sm_90", .architecture = "cuda", .gpu = 90, .processors = 132},
+    {.name = "sm_90a", .architecture = "cuda", .gpu = 90, .processors = 132},
+};
+
+const Target *target_cuda(const char *level) {
+    for (size_t i = 0; i < sizeof gpus / sizeof *gpus; i++)
+        if (!strcmp(gpus[i].name, level ? level : "sm_90")) return &gpus[i];
+    return NULL;
+}
+
+int target_width(const Target *target) {
+    enum { GPU_WIDTH = 4 };
+    return target->gpu ? GPU_WIDTH : target->lanes;
+}
+
 const Target *target_find(const char *level) {
     if (!level || !strcmp(level, "native")) level = nnc_processor();
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)

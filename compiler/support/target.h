@@ -13,6 +13,9 @@ typedef struct Target {
     int lanes;     // floats in a vector register; 0: no vectors in emitted code, products are the
                    // runtime's (the instant tier: its compiler knows neither)
     int registers; // vector registers
+    int gpu;        // a GPU's compute capability, 90 of sm_90; 0: a processor's code. Kernels then
+                    // go over all of their indices in one launch, one after the other
+    int processors; // GPU: how many of them plans are made for
     bool dot2;     // has an instruction that multiplies pairs of bf16 and adds both products up
     bool separate; // one kernel for each operator (target_baseline)
     bool alone;    // no library is called: for programs that carry none
@@ -32,6 +35,14 @@ extern const Target target_baseline;
 // By the name of a level (native or NULL: the highest that this processor has). NULL: not known
 // here; what a C compiler makes of a name is for jit_target (jit/jit.h).
 const Target *target_find(const char *level);
+
+// A GPU: sm_75, sm_80, sm_90, sm_90a (NULL: sm_90). NULL: not known here.
+const Target *target_cuda(const char *level);
+
+// How many neighbouring floats are loaded at once: a vector register's, 16 bytes of a GPU's thread.
+// 0: products are the runtime's; else they are emitted code, which reads operands where they lie
+// and likes channels last.
+int target_width(const Target *target);
 
 // Is it for the architecture of this machine?
 bool target_is_here(const Target *target);
