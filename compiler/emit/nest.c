@@ -196,6 +196,24 @@ void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *
     print_streamed(&p);
 }
 
+// --- One element
+
+// The product's own element, which has been computed.
+static void name_carry(Printer *p, const char *carry) {
+    for (int i = 0; i < p->loops->value.count; i++)
+        if (p->loops->value.at[i]->kind == VALUE_CARRY) p->name[i] = carry;
+}
+
+const char *nest_print_value(Buf *out, const Loops *loops, const char *carry, int depth) {
+    Printer p = printer_new(out, loops, depth);
+    const Value *value = loops->store.at[0].value;
+    name_carry(&p, carry);
+    for (int i = 0; i < loops->loop_count; i++)
+        p.open |= 1ull << loops->loop[i];
+    bool rounds = value->kind == VALUE_CAST && value->dtype == DT_BF16;
+    return printer_value(&p, rounds ? value->in[0] : value);
+}
+
 // --- Locals
 
 static void print_pointer(Buf *out, const Loops *loops, const Buffer *buffer, int depth) {

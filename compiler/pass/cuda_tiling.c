@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+// Chooses a product's tiles on a GPU by what they would take: of the candidates, that whose blocks
+// fill the processors best for the least loading and rounding up.
+#include "pass/cuda_tiling.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    LAUNCH = 3000,      // cycles that one more kernel takes
+    LATENCY = 700,      // from asking memory for a tile until it is there
+    BYTES_A_CYCLE = 12, // of memory, for each processor
+    MOST_PARTS = 64,
+    BLOCK = 256, // threads, where tiles do not say
+};
+
+typedef struct Extents { // for a whole batch
+    double g, m, n, k;
+} Extents;
+
+static Extents extents_of(const Tiling *t) {
+    return (Extents){digits_total(&t->g, t->batch), digits_total(&t->m, t->batch),
+                     digits_total(&t->n, t->batch), digits_total(&t->k, t->batch)};
+}
+
+// --- How operands are loaded
+
+static bool all_multiples(const Digits *digits, Side side, int of, bool but_last) {
+    for (int i = 0; i < digits->count - but_last; i++)
+        if (digits->at[i].stride[side] % of) return false;
+    return true;
+}
+
+// How many neighbours along the last of `along` one load can take.
+static int vector_along(const Fusion *fusion, const Tiling *t, Side side, const Digits *along) {
+    const Digits *all[] = {&t->g, &t->m, &t->n, &t->k};
+    const Digit *last = digits_last(along);
+    Storage at = fusion->storage[t->base[side]->id];
+    int size = (int)dtype_size(t->base[side]->dtype), most = 16 / size;
+    if (last->stride[side] != 1 || !dim_is_const(last->extent)) return 1;
+    int64_t start = t->offset[side] + at.offset + at.buffer->offset / size;
+    for (int v = most; v > 1; v /= 2) {
+        bool fits = dim_eval(last->extent, 1) % v == 0 && start % v == 0;
+        for (int i = 0; i < 4; i++)
+            fits &= all_multiples(all[i], side, v, all[i] == along);
+        if (fits) return v;
+    }
+    return 1;
+}
+
+static int64_t nearness(const Digits *digits, Side side) {
+    int64_t stride = digits_last(digits)->stride[side];
+    return stride == 0 ? INT64_MAX : stride < 0 ? -stride : stride;
+}
+
+static void set_vectors(const Fusion *fusion, const Tiling *t, CudaTile *tile) {
+    for (Side side = SIDE_A; side <= SIDE_B; side++) {
+        const Digits *rows = side == SIDE_A ? &t->m : &t->n;
+        int by_sum = vector_along(fusion, t, side, &t->k);
+        int by_rows = vector_along(fusion, t, side, rows);
+        tile->along_sum[side] = by_sum > by_rows ||
+                                (by_sum == by_rows && nearness(&t->k, side) <= nearness(rows, side));
+        tile->vector[side] = tile->along_sum[side] ? by_sum : by_rows;
+    }
+}
+
+static int store_of(const Kernel *kernel, const Extents *e) {
+    Storage to = kernel->result.at[0].to;
+    int size = (int)dtype_size(kernel->result.at[0].value->dtype);
+    int64_t start = to.offset + to.buffer->offset / size;
+    for (int v = 4; v > 1; v /= 2)
+        if ((int64_t)e->n % v == 0 && start % v == 0) return v;
+    return 1;
+}
+
+// --- Arithmetic
+
+// Has it been rounded to bf16 on its way from memory?
+static bool is_rounded(const Node *operand) {
+    for (; node_is_movement(operand); operand = operand->in[0])
+        if (operand->op == OP_cast) return true;
+    return operand->dtype == DT_BF16;
+}
+
+static CudaArithmetic arithmetic_of(const Fusion *fusion, const Kernel *kernel) {
+    const Tiling *t = kernel->tiling;
+    bool rounded = true, narrow = true;
+    for (int i = 0; i < 2; i++) {
+        rounded &= is_rounded(kernel->core->in[i]);
+        narrow &= t->base[i]->dtype == DT_BF16;
+    }
+    if (fusion->target->sm < 80) return CUDA_F32;
+    if (narrow) return CUDA_BF16;
+    return rounded || fusion->target->tf32 ? CUDA_TF32 : CUDA_F32; // of bf16 TF32 loses nothing
+}
+
+// --- What tiles take
+
+static const CudaShape exact[] = {
+    {128, 128, 8, 32, 64}, {128, 64, 16, 32, 64}, {64, 128, 16, 32, 64}, {64, 64, 16, 32, 32},
+    {128, 32, 16, 32, 32}, {32, 128, 16, 16, 64}, {32, 64, 16, 16, 32},  {64, 32, 16, 16, 32},
+    {32, 32, 16, 16, 16},  {16, 64, 16, 16, 16},  {64, 16, 16, 16, 16},
+};
+
+static const CudaShape cores[] = {
+    {128, 128, 16, 64, 32}, {128, 64, 16, 32, 32}, {64, 128, 16, 32, 32}, {64, 64, 16, 32, 32},
+    {128, 32, 16, 32, 32},  {32, 128, 16, 32, 32}, {32, 64, 16, 16, 32},  {64, 32, 16, 32, 16},
+    {32, 32, 16, 16, 16},   {16, 64, 16, 16, 16},
+};
+
+static double least(double a, double b) { return a < b ? a : b; }
+static double most(double a, double b) { return a > b ? a : b; }
+
+// Multiplications a cycle of one processor.
+static double speed(CudaArithmetic arithmetic) {
+    static const double of[] = {[CUDA_F32] = 110, [CUDA_TF32] = 600, [CUDA_BF16] = 1200};
+    return of[arithmetic];
+}
+
+static int threads_of(const CudaShape *shape) {
+    return shape->rows / shape->warp_rows * (shape->columns / shape->warp_columns) * 32;
+}
+
+// Cycles from the first block to the last, where each has `depth` of k. Blocks of one processor share
+// its arithmetic; what they wait for memory, others use.
+static double tile_cycles(const CudaTile *tile, const Extents *e, int processors) {
+    const CudaShape *s = &tile->shape;
+    double blocks = ceil(e->m / s->rows) * ceil(e->n / s->columns) * e->g * (double)tile->parts;
+    double steps = ceil((double)tile->part / cuda_depth(tile));
+    double each = ceil(blocks / processors); // of one processor, one after the other or together
+    double together = least(each, least(2048.0 / threads_of(s), 65536.0 / (threads_of(s) * 128.0)));
+    double work = (double)s->rows * s->columns * cuda_depth(tile) / speed(tile->arithmetic);
+    // What a thread's own tile loads from shared memory against what it multiplies.
+    double own = sqrt((double)s->warp_rows * s->warp_columns / 32);
+    work *= 1 + (tile->arithmetic == CUDA_F32 ? 1.6 : 2.5) / own;
+    double loads = (s->rows + s->columns) * (double)cuda_depth(tile);
+    work = most(work, loads * 4 / (2.5 * BYTES_A_CYCLE));
+    return each / together * steps * most(work * together, LATENCY) + 2 * LATENCY;
+}
+
+static void cut_sum(CudaTile *tile, const Extents *e, int64_t parts) {
+    int64_t depth = cuda_depth(tile), steps = ((int64_t)e->k + depth - 1) / depth;
+    int64_t each = (steps + parts - 1) / parts;
+    tile->part = each * depth;
+    tile->parts = (steps + each - 1) / each;
+}
+
+static double joining(const CudaTile *tile, const Extents *e, int processors) {
+    double elements = e->g * e->m * e->n;
+    if (tile->parts == 1) return 0;
+    return LAUNCH + elements * (double)tile->parts * 8 / (BYTES_A_CYCLE * processors);
+}
+
+static void try_tiles(CudaTile *best, const CudaTile *like, const CudaShape *shape,
+                      const Extents *e, int processors) {
+    for (int64_t parts = 1; parts <= MOST_PARTS; parts += parts < 8 ? 1 : parts / 4) {
+        CudaTile tile = *like;
+        tile.form = CUDA_TILES;
+        tile.shape = *shape;
+        tile.threads = threads_of(shape);
+        cut_sum(&tile, e, parts);
+        if (parts > 1 && tile.part < 128) break;
+        tile.cost = tile_cycles(&tile, e, processors) + joining(&tile, e, processors);
+        if (tile.cost < best->cost) *best = tile;
+    }
+}
+
+// --- Warps and threads by themselves: everything comes from memory, again and again
+
+static void try_dots(CudaTile *best, const CudaTile *like, const Extents *e, int processors) {
+    CudaTile tile = *like;
+    int vector = tile.vector[SIDE_A] < tile.vector[SIDE_B] ? tile.vector[SIDE_A] : tile.vector[SIDE_B];
+    if (!tile.along_sum[SIDE_A] || !tile.along_sum[SIDE_B]) vector = 1;
+    tile.form = CUDA_DOTS;
+    tile.threads = BLOCK;
+    tile.vector[SIDE_A] = tile.vector[SIDE_B] = vector;
+    tile.along_sum[SIDE_A] = tile.along_sum[SIDE_B] = true;
+    tile.rows = e->m >= 4 ? 4 : (int)e->m;
+    double warps = e->g * ceil(e->m / tile.rows) * e->n, steps = ceil(e->k / (32.0 * vector));
+    double each = ceil(warps / processors), loads = (tile.rows + 1.0) * vector * 128;
+    bool near = like->along_sum[SIDE_A] && like->along_sum[SIDE_B];
+    double turn = most(loads / (near ? 32 : 4), LATENCY / least(each, 16));
+    tile.cost = each * (steps * turn + 60) + 2 * LATENCY;
+    if (tile.cost < best->cost) *best = tile;
+}
+
+static void try_alone(CudaTile *best, const CudaTile *like, const Extents *e, int processors) {
+    CudaTile tile = *like;
+    tile.form = CUDA_ALONE;
+    tile.threads = BLOCK;
+    tile.vector[SIDE_A] = tile.vector[SIDE_B] = 1;
+    double warps = e->g * e->m * e->n / 32, each = ceil(warps / processors);
+    tile.cost = each * e->k * most(12, LATENCY / least(each * 4, 64)) + 2 * LATENCY;
+    if (tile.cost < best->cost) *best = tile;
+}
+
+// --- All of it
+
+int cuda_depth(const CudaTile *tile) {
+    return tile->shape.cells * (tile->arithmetic == CUDA_BF16 ? 2 : 1);
+}
+
+CudaTile cuda_tile(const Fusion *fusion, const Kernel *kernel) {
+    const Tiling *t = kernel->tiling;
+    Extents e = extents_of(t);
+    CudaTile like = {.arithmetic = arithmetic_of(fusion, kernel), .parts = 1, .part = (int64_t)e.k};
+    set_vectors(fusion, t, &like);
+    like.store = store_of(kernel, &e);
+    CudaTile best = like;
+    best.cost = INFINITY;
+    int processors = fusion->target->processors;
+    bool exactly = like.arithmetic == CUDA_F32;
+    size_t count = exactly ? sizeof exact / sizeof *exact : sizeof cores / sizeof *cores;
+    for (size_t i = 0; i < count; i++)
+        try_tiles(&best, &like, exactly ? &exact[i] : &cores[i], &e, processors);
+    try_dots(&best, &like, &e, processors);
+    try_alone(&best, &like, &e, processors);
+    return best;
+}
+
+int64_t cuda_tile_partial(const Fusion *fusion, const Kernel *kernel) {
+    CudaTile tile = cuda_tile(fusion, kernel);
+    Extents e = extents_of(kernel->tiling);
+    return tile.parts > 1 ? tile.parts * (int64_t)(e.g * e.m * e.n) : 0;
+}
+
+void cuda_tile_print(Buf *out, const CudaTile *tile) {
+    static const char *const names[] = {"f32", "tf32", "bf16"};
+    if (tile->form == CUDA_TILES)
+        buf_printf(out, "tiles of %dx%d", tile->shape.rows, tile->shape.columns);
+    else
+        buf_add(out, tile->form == CUDA_DOTS ? "a warp for a sum" : "a thread for a sum");
+    if (tile->parts > 1) buf_printf(out, " in %lld parts", (long long)tile->parts);
+    if (tile->form == CUDA_TILES) buf_printf(out, ", %s", names[tile->arithmetic]);
+}
