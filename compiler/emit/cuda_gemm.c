@@ -62,7 +62,8 @@ static const char *place_of(Gemm *g, const Digits *digits, Side side, const char
     for (int i = digits->count - 1; i >= 0; i--) {
         const Digit *digit = &digits->at[i];
         const char *index = name;
-        if (!dim_is_one(inner)) index = arena_printf(g->arena, "%s / %s", index, dim_text(g, inner));
+        if (!dim_is_one(inner))
+            index = arena_printf(g->arena, "%s / %s", index, dim_text(g, inner));
         if (i > 0) index = arena_printf(g->arena, "%s %% %s", index, dim_text(g, digit->extent));
         if (digit->stride[side])
             buf_printf(&text, "%s(%s)(%s)", text.length ? " + " : "", type, index);
@@ -88,10 +89,11 @@ static const char *even_of(const Gemm *g) {
 }
 
 static void print_extents(Gemm *g) {
-    line(g, 1, arena_printf(g->arena, "const int rows = %s, columns = %s, last = %s;",
-                            dim_as_c(g->arena, total(&g->tiling->m)),
-                            dim_as_c(g->arena, total(&g->tiling->n)),
-                            dim_as_c(g->arena, total(&g->tiling->k))));
+    line(g, 1,
+         arena_printf(g->arena, "const int rows = %s, columns = %s, last = %s;",
+                      dim_as_c(g->arena, total(&g->tiling->m)),
+                      dim_as_c(g->arena, total(&g->tiling->n)),
+                      dim_as_c(g->arena, total(&g->tiling->k))));
 }
 
 static const char *operand_pointer(Gemm *g, Side side) {
@@ -106,15 +108,17 @@ static const char *operand_pointer(Gemm *g, Side side) {
 static void print_operand(Gemm *g, Side side) {
     const Tiling *t = g->tiling;
     const char *name = side == SIDE_A ? "a" : "b", *row = side == SIDE_A ? "row" : "column";
-    line(g, 1, arena_printf(g->arena, "const auto %s = nnc_operand<%d, %s>(", name,
-                            g->tile.vector[side],
-                            g->tile.along_sum[side] ? "NNC_ALONG_SUM" : "NNC_ALONG_ROWS"));
-    line(g, 2, arena_printf(g->arena, "%s + (long long)(%s),", operand_pointer(g, side),
-                            place_of(g, &t->g, side, "(unsigned)g")));
-    line(g, 2, arena_printf(g->arena, "[=](unsigned %s) { return %s; },", row,
-                            place_of(g, side == SIDE_A ? &t->m : &t->n, side, row)));
-    line(g, 2, arena_printf(g->arena, "[=](unsigned k) { return %s; });",
-                            place_of(g, &t->k, side, "k")));
+    line(g, 1,
+         arena_printf(g->arena, "const auto %s = nnc_operand<%d, %s>(", name, g->tile.vector[side],
+                      g->tile.along_sum[side] ? "NNC_ALONG_SUM" : "NNC_ALONG_ROWS"));
+    line(g, 2,
+         arena_printf(g->arena, "%s + (long long)(%s),", operand_pointer(g, side),
+                      place_of(g, &t->g, side, "(unsigned)g")));
+    line(g, 2,
+         arena_printf(g->arena, "[=](unsigned %s) { return %s; },", row,
+                      place_of(g, side == SIDE_A ? &t->m : &t->n, side, row)));
+    line(g, 2,
+         arena_printf(g->arena, "[=](unsigned k) { return %s; });", place_of(g, &t->k, side, "k")));
 }
 
 // --- Results
@@ -151,7 +155,8 @@ static void print_loop_indices(Gemm *g, const Loops *loops, int depth) {
                 index = arena_printf(g->arena, "%s / %s", index, dim_text(g, inner));
             if (k > first_of[i])
                 index = arena_printf(g->arena, "%s %% %s", index, dim_text(g, extent));
-            line(g, depth, arena_printf(g->arena, "const int i%d = (int)(%s);", loops->loop[k], index));
+            line(g, depth,
+                 arena_printf(g->arena, "const int i%d = (int)(%s);", loops->loop[k], index));
             if (!dim_mul(&inner, inner, extent)) bug("an index of a product overflows");
         }
         end = first_of[i];
@@ -209,14 +214,20 @@ static void print_block(Gemm *g) {
     const CudaShape *s = &g->tile.shape;
     const char *across = tiles(g, total(&g->tiling->n), s->columns),
                *down = tiles(g, total(&g->tiling->m), s->rows);
-    line(g, 1, arena_printf(g->arena, "const unsigned block = blockIdx.x, across = %s, down = %s;",
-                            across, down));
-    line(g, 1, arena_printf(g->arena, "const int column = (int)(block %% across) * %d, row = (int)"
-                                      "(block / across %% down) * %d;", s->columns, s->rows));
+    line(g, 1,
+         arena_printf(g->arena, "const unsigned block = blockIdx.x, across = %s, down = %s;",
+                      across, down));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "const int column = (int)(block %% across) * %d, row = (int)"
+                      "(block / across %% down) * %d;",
+                      s->columns, s->rows));
     if (g->tile.parts > 1)
-        line(g, 1, arena_printf(g->arena, "const int part = (int)(block / (across * down) %% %lld), "
-                                          "g = (int)(block / (across * down * %lld));",
-                                (long long)g->tile.parts, (long long)g->tile.parts));
+        line(g, 1,
+             arena_printf(g->arena,
+                          "const int part = (int)(block / (across * down) %% %lld), "
+                          "g = (int)(block / (across * down * %lld));",
+                          (long long)g->tile.parts, (long long)g->tile.parts));
     else
         line(g, 1, "const int g = (int)(block / (across * down));");
 }
@@ -224,9 +235,10 @@ static void print_block(Gemm *g) {
 static void print_tile_type(Gemm *g) {
     static const char *const names[] = {"NNC_F32", "NNC_TF32", "NNC_BF16"};
     const CudaShape *s = &g->tile.shape;
-    line(g, 1, arena_printf(g->arena, "typedef NncTile<%s, %d, %d, %d, %d, %d, %s> Tile;",
-                            names[g->tile.arithmetic], s->rows, s->columns, s->cells, s->warp_rows,
-                            s->warp_columns, even_of(g)));
+    line(g, 1,
+         arena_printf(g->arena, "typedef NncTile<%s, %d, %d, %d, %d, %d, %s> Tile;",
+                      names[g->tile.arithmetic], s->rows, s->columns, s->cells, s->warp_rows,
+                      s->warp_columns, even_of(g)));
 }
 
 static void print_tiles(Gemm *g) {
@@ -236,23 +248,31 @@ static void print_tiles(Gemm *g) {
     print_block(g);
     if (g->tile.parts > 1) {
         long long part = (long long)g->tile.part;
-        line(g, 1, arena_printf(g->arena, "const int from = part * %lld, to_k = from + %lld < last ? "
-                                          "from + %lld : last;", part, part, part));
+        line(g, 1,
+             arena_printf(g->arena,
+                          "const int from = part * %lld, to_k = from + %lld < last ? "
+                          "from + %lld : last;",
+                          part, part, part));
         first = "from", last = "to_k";
     }
     print_operand(g, SIDE_A);
     print_operand(g, SIDE_B);
     line(g, 1, "float sum[Tile::sums] = {0};");
-    line(g, 1, arena_printf(g->arena, "nnc_multiply<Tile>(sum, a, b, row, rows, column, columns, %s, "
-                                      "%s);", first, last));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "nnc_multiply<Tile>(sum, a, b, row, rows, column, columns, %s, "
+                      "%s);",
+                      first, last));
 }
 
 static void print_whole(Gemm *g) {
     print_tiles(g);
     print_end(g);
-    line(g, 1, arena_printf(g->arena, "nnc_finish<Tile, %d>(sum, %s + g * %lldll, g, row, rows, "
-                                      "column, columns, end);", g->tile.store, result_pointer(g),
-                            (long long)matrix(g)));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "nnc_finish<Tile, %d>(sum, %s + g * %lldll, g, row, rows, "
+                      "column, columns, end);",
+                      g->tile.store, result_pointer(g), (long long)matrix(g)));
 }
 
 // --- Parts
@@ -267,20 +287,26 @@ static int store_of_partial(const Gemm *g) {
 static void print_part(Gemm *g) {
     print_tiles(g);
     line(g, 1, "const auto end = [](int, int, int, float z) { return z; };");
-    line(g, 1, arena_printf(g->arena, "nnc_finish<Tile, %d>(sum, %s + part * %lldll + g * %lldll, g, "
-                                      "row, rows, column, columns, end);", store_of_partial(g),
-                            partial_pointer(g), (long long)all_elements(g), (long long)matrix(g)));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "nnc_finish<Tile, %d>(sum, %s + part * %lldll + g * %lldll, g, "
+                      "row, rows, column, columns, end);",
+                      store_of_partial(g), partial_pointer(g), (long long)all_elements(g),
+                      (long long)matrix(g)));
 }
 
 static void print_join(Gemm *g) {
     print_extents(g);
     line(g, 1, "(void)last;");
     print_end(g);
-    line(g, 1, arena_printf(g->arena, "nnc_join<%d>(%s, %s, %lld, %lldll, %s, %lld, rows, columns, "
-                                      "end);", g->tile.store, result_pointer(g), partial_pointer(g),
-                            (long long)g->tile.parts, (long long)all_elements(g),
-                            dim_as_c(g->arena, total(&g->tiling->g)),
-                            (long long)total_at(g, total(&g->tiling->m))));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "nnc_join<%d>(%s, %s, %lld, %lldll, %s, %lld, rows, columns, "
+                      "end);",
+                      g->tile.store, result_pointer(g), partial_pointer(g),
+                      (long long)g->tile.parts, (long long)all_elements(g),
+                      dim_as_c(g->arena, total(&g->tiling->g)),
+                      (long long)total_at(g, total(&g->tiling->m))));
 }
 
 // --- Without tiles
@@ -289,13 +315,17 @@ static void print_dots(Gemm *g) {
     print_extents(g);
     int rows = g->tile.rows;
     line(g, 1, "const long long warp = ((long long)blockIdx.x * blockDim.x + threadIdx.x) / 32;");
-    line(g, 1, arena_printf(g->arena, "const int down = (rows + %d) / %d, column = (int)(warp %% "
-                                      "columns), row = (int)(warp / columns %% down) * %d;",
-                            rows - 1, rows, rows));
-    line(g, 1, arena_printf(g->arena, "const int g = (int)(warp / columns / down), lane = "
-                                      "(int)threadIdx.x %% 32;"));
-    line(g, 1, arena_printf(g->arena, "if (g >= %s) return; // the whole warp",
-                            dim_as_c(g->arena, total(&g->tiling->g))));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "const int down = (rows + %d) / %d, column = (int)(warp %% "
+                      "columns), row = (int)(warp / columns %% down) * %d;",
+                      rows - 1, rows, rows));
+    line(g, 1,
+         arena_printf(g->arena, "const int g = (int)(warp / columns / down), lane = "
+                                "(int)threadIdx.x %% 32;"));
+    line(g, 1,
+         arena_printf(g->arena, "if (g >= %s) return; // the whole warp",
+                      dim_as_c(g->arena, total(&g->tiling->g))));
     print_operand(g, SIDE_A);
     print_operand(g, SIDE_B);
     line(g, 1, arena_printf(g->arena, "float sum[%d] = {0};", rows));
@@ -304,8 +334,11 @@ static void print_dots(Gemm *g) {
     line(g, 1, arena_printf(g->arena, "for (int r = 0; r < %d; r++)", rows));
     line(g, 2, "if (lane == r && row + r < rows) {");
     line(g, 3, "const float value = end(g, row + r, column, sum[r]);");
-    line(g, 3, arena_printf(g->arena, "nnc_store<1>(%s + g * %lldll + (long long)(row + r) * columns "
-                                      "+ column, &value);", result_pointer(g), (long long)matrix(g)));
+    line(g, 3,
+         arena_printf(g->arena,
+                      "nnc_store<1>(%s + g * %lldll + (long long)(row + r) * columns "
+                      "+ column, &value);",
+                      result_pointer(g), (long long)matrix(g)));
     line(g, 2, "}");
 }
 
@@ -313,18 +346,24 @@ static void print_alone(Gemm *g) {
     Dim k = total(&g->tiling->k);
     print_extents(g);
     line(g, 1, "const long long element = (long long)blockIdx.x * blockDim.x + threadIdx.x;");
-    line(g, 1, "const int column = (int)(element % columns), row = (int)(element / columns % rows), "
-               "g = (int)(element / columns / rows);");
-    line(g, 1, arena_printf(g->arena, "if (g >= %s) return;",
-                            dim_as_c(g->arena, total(&g->tiling->g))));
+    line(g, 1,
+         "const int column = (int)(element % columns), row = (int)(element / columns % rows), "
+         "g = (int)(element / columns / rows);");
+    line(g, 1,
+         arena_printf(g->arena, "if (g >= %s) return;", dim_as_c(g->arena, total(&g->tiling->g))));
     print_operand(g, SIDE_A);
     print_operand(g, SIDE_B);
     print_end(g);
-    line(g, 1, arena_printf(g->arena, "const float value = end(g, row, column, nnc_alone<%lld>(a, b, "
-                                      "row, column, last));",
-                            dim_is_const(k) ? (long long)dim_eval(k, 1) : 0));
-    line(g, 1, arena_printf(g->arena, "nnc_store<1>(%s + g * %lldll + (long long)row * columns + "
-                                      "column, &value);", result_pointer(g), (long long)matrix(g)));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "const float value = end(g, row, column, nnc_alone<%lld>(a, b, "
+                      "row, column, last));",
+                      dim_is_const(k) ? (long long)dim_eval(k, 1) : 0));
+    line(g, 1,
+         arena_printf(g->arena,
+                      "nnc_store<1>(%s + g * %lldll + (long long)row * columns + "
+                      "column, &value);",
+                      result_pointer(g), (long long)matrix(g)));
 }
 
 // --- Launches
@@ -337,8 +376,8 @@ static const char *spread(const Gemm *g, Dim rows, const char *each, int per) {
                         tiles(g, rows, per), columns, each, g->tile.threads - 1, g->tile.threads);
 }
 
-static void print_kernel(Gemm *g, CudaFile *file, const char *suffix, const char *blocks, int threads,
-                         void (*body)(Gemm *)) {
+static void print_kernel(Gemm *g, CudaFile *file, const char *suffix, const char *blocks,
+                         int threads, void (*body)(Gemm *)) {
     cuda_open(file, g->fusion, g->kernel, suffix,
               (CudaLaunch){.blocks = blocks, .threads = threads});
     body(g);

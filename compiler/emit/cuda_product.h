@@ -1,17 +1,17 @@
+// SPDX-License-Identifier: MIT
 // Blocks of matrix products on a GPU. A kernel says what its shape is as types and constants, and
 // where its operands' rows and summed indices begin as functions; the rest is here:
 //
-//     typedef NncTile<NNC_F32, 128, 64, 16, 32, 32, NNC_EVEN_SUM> Tile;  // of the output, by a block of threads
-//     const auto a = nnc_operand<4, NNC_ALONG_SUM>(from, [=](int row) { .. }, [=](int k) { .. });
-//     const auto b = ..;
-//     float sum[Tile::sums] = {0};
-//     nnc_multiply<Tile>(sum, a, b, row, rows, column, columns, 0, 576);
-//     nnc_finish<Tile, 4>(sum, to, g, row, rows, column, columns,
+//     typedef NncTile<NNC_F32, 128, 64, 16, 32, 32, NNC_EVEN_SUM> Tile;  // of the output, by a
+//     block of threads const auto a = nnc_operand<4, NNC_ALONG_SUM>(from, [=](int row) { .. },
+//     [=](int k) { .. }); const auto b = ..; float sum[Tile::sums] = {0}; nnc_multiply<Tile>(sum,
+//     a, b, row, rows, column, columns, 0, 576); nnc_finish<Tile, 4>(sum, to, g, row, rows, column,
+//     columns,
 //                         [=](int g, int row, int column, float z) { return z + bias[column]; });
 //
 // Two tiles of the operands lie in shared memory: while one is multiplied, the next is on its way
-// from memory to registers. There it is rounded, where the arithmetic asks for that, so each element
-// once. An element of the output is one sum in ascending k, whatever tile it is in.
+// from memory to registers. There it is rounded, where the arithmetic asks for that, so each
+// element once. An element of the output is one sum in ascending k, whatever tile it is in.
 
 enum NncArithmetic {
     NNC_F32,  // exact: one fused multiply-add for each k
@@ -26,18 +26,21 @@ enum NncAlong { NNC_ALONG_ROWS, NNC_ALONG_SUM };
 enum NncEven { NNC_EVEN_ROWS = 1, NNC_EVEN_COLUMNS = 2, NNC_EVEN_SUM = 4 };
 
 // Shared memory is made of cells of 32 bits: a float, or two bf16 that are neighbours along k.
-template <int ARITHMETIC, int ROWS, int COLUMNS, int CELLS, int WARP_ROWS, int WARP_COLUMNS, int EVEN>
+template <int ARITHMETIC, int ROWS, int COLUMNS, int CELLS, int WARP_ROWS, int WARP_COLUMNS,
+          int EVEN>
 struct NncTile {
     static constexpr int arithmetic = ARITHMETIC, rows = ROWS, columns = COLUMNS, cells = CELLS,
                          warp_rows = WARP_ROWS, warp_columns = WARP_COLUMNS, even = EVEN;
     static constexpr bool cores = ARITHMETIC != NNC_F32;
     static constexpr int pair = ARITHMETIC == NNC_BF16 ? 2 : 1, depth = CELLS * pair; // k of a tile
-    static constexpr int across = COLUMNS / WARP_COLUMNS; // warps
+    static constexpr int across = COLUMNS / WARP_COLUMNS;                             // warps
     static constexpr int threads = 32 * across * (ROWS / WARP_ROWS);
     static constexpr int sums = WARP_ROWS * WARP_COLUMNS / 32; // of a thread
-    // Without tensor cores a warp is 4 by 8 threads, and each has pieces of at most 4 by 4 elements.
+    // Without tensor cores a warp is 4 by 8 threads, and each has pieces of at most 4 by 4
+    // elements.
     static constexpr int own_rows = WARP_ROWS / 4, own_columns = WARP_COLUMNS / 8;
-    static constexpr int high = own_rows < 4 ? own_rows : 4, wide = own_columns < 4 ? own_columns : 4;
+    static constexpr int high = own_rows < 4 ? own_rows : 4,
+                         wide = own_columns < 4 ? own_columns : 4;
     static constexpr int run = cores ? 2 : wide; // neighbouring columns of a thread
 
     // Where the first element of a thread's run lies in the tile.
@@ -52,7 +55,8 @@ struct NncTile {
         const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
         if (cores)
             return warp % across * WARP_COLUMNS + q / 2 % (WARP_COLUMNS / 8) * 8 + lane % 4 * 2;
-        return warp % across * WARP_COLUMNS + q % (own_columns / wide) * (8 * wide) + lane % 8 * wide;
+        return warp % across * WARP_COLUMNS + q % (own_columns / wide) * (8 * wide) +
+               lane % 8 * wide;
     }
 };
 
@@ -68,8 +72,8 @@ template <class T, int V, int ALONG, class RowAt, class SumAt> struct NncOperand
 };
 
 template <int V, int ALONG, class T, class RowAt, class SumAt>
-__device__ __forceinline__ NncOperand<T, V, ALONG, RowAt, SumAt> nnc_operand(const T *at, RowAt row_at,
-                                                                             SumAt sum_at) {
+__device__ __forceinline__ NncOperand<T, V, ALONG, RowAt, SumAt>
+nnc_operand(const T *at, RowAt row_at, SumAt sum_at) {
     return {at, row_at, sum_at};
 }
 
@@ -119,7 +123,8 @@ __device__ __forceinline__ unsigned nnc_round_tf32(unsigned bits) {
 // How a tile of ROWS rows of an operand comes to shared memory, chunk by chunk: of a thread's own
 // chunks, their places and what was loaded last.
 template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
-    static constexpr int V = Operand::vector, words = V * Operand::bytes < 4 ? 1 : V * Operand::bytes / 4;
+    static constexpr int V = Operand::vector,
+                         words = V * Operand::bytes < 4 ? 1 : V * Operand::bytes / 4;
     static constexpr bool along_sum = Operand::along == NNC_ALONG_SUM;
     static constexpr bool pairs = Tile::arithmetic == NNC_BF16;
     // Two loads make pairs where neighbours along k are not loaded together.
@@ -127,7 +132,8 @@ template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
     static constexpr int chunk_sum = along_sum ? V * loads : loads, chunk_rows = along_sum ? 1 : V;
     static constexpr int chunk_cells = chunk_sum * chunk_rows / Tile::pair;
     static constexpr int by_sum = Tile::depth / chunk_sum, by_rows = ROWS / chunk_rows;
-    static constexpr int chunks = by_sum * by_rows, own = (chunks + Tile::threads - 1) / Tile::threads;
+    static constexpr int chunks = by_sum * by_rows,
+                         own = (chunks + Tile::threads - 1) / Tile::threads;
     // In shared memory cells of a row are neighbours, or (what vectors of rows and arithmetic
     // without tensor cores want) those of one k. What is between keeps a warp's loads apart.
     static constexpr bool rows_together = Tile::cores && along_sum;
@@ -142,7 +148,9 @@ template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
     static __device__ __forceinline__ int place(int row, int cell) {
         return rows_together ? row * line + cell : cell * line + row;
     }
-    static __device__ __forceinline__ int chunk(int i) { return (int)threadIdx.x + i * Tile::threads; }
+    static __device__ __forceinline__ int chunk(int i) {
+        return (int)threadIdx.x + i * Tile::threads;
+    }
     static __device__ __forceinline__ int row_of(int i) {
         return along_sum ? chunk(i) / by_sum : chunk(i) % by_rows * chunk_rows;
     }
@@ -214,9 +222,9 @@ template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
 
 // --- Arithmetic
 
-// c[16, 8] += a[16, cells] b[cells, 8], 8 cells, by a warp. Lane l has of a the rows l / 4 and 8 behind,
-// cells l % 4 and 4 behind; of b the column l / 4 and these cells; of c these rows, columns 2 (l % 4)
-// and one behind.
+// c[16, 8] += a[16, cells] b[cells, 8], 8 cells, by a warp. Lane l has of a the rows l / 4 and 8
+// behind, cells l % 4 and 4 behind; of b the column l / 4 and these cells; of c these rows, columns
+// 2 (l % 4) and one behind.
 #ifndef NNC_CUDA_HOST
 __device__ __forceinline__ void nnc_mma_tf32(float *c, const unsigned *a, const unsigned *b) {
     asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
@@ -240,7 +248,8 @@ static void nnc_mma_bf16(float *c, const unsigned *a, const unsigned *b) {
 #endif
 
 template <class Tile, class StageA, class StageB>
-__device__ __forceinline__ void nnc_multiply_cores(float *sum, const unsigned *a, const unsigned *b) {
+__device__ __forceinline__ void nnc_multiply_cores(float *sum, const unsigned *a,
+                                                   const unsigned *b) {
     constexpr int down = Tile::warp_rows / 16, across = Tile::warp_columns / 8;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     const int row = warp / Tile::across * Tile::warp_rows + lane / 4,
@@ -270,7 +279,8 @@ __device__ __forceinline__ void nnc_multiply_cores(float *sum, const unsigned *a
 }
 
 template <class Tile, class StageA, class StageB>
-__device__ __forceinline__ void nnc_multiply_exactly(float *sum, const unsigned *a, const unsigned *b) {
+__device__ __forceinline__ void nnc_multiply_exactly(float *sum, const unsigned *a,
+                                                     const unsigned *b) {
     constexpr int down = Tile::own_rows, across = Tile::own_columns;
     constexpr int high = Tile::high, wide = Tile::wide;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
@@ -296,8 +306,9 @@ __device__ __forceinline__ void nnc_multiply_exactly(float *sum, const unsigned 
 
 // Adds k = first .. last - 1 of the tile at `row` and `column` to a thread's sums.
 template <class Tile, class A, class B>
-__device__ __forceinline__ void nnc_multiply(float (&sum)[Tile::sums], const A &a, const B &b, int row,
-                                             int rows, int column, int columns, int first, int last) {
+__device__ __forceinline__ void nnc_multiply(float (&sum)[Tile::sums], const A &a, const B &b,
+                                             int row, int rows, int column, int columns, int first,
+                                             int last) {
     typedef NncStage<Tile, A, Tile::rows, (Tile::even & NNC_EVEN_ROWS) != 0> StageA;
     typedef NncStage<Tile, B, Tile::columns, (Tile::even & NNC_EVEN_COLUMNS) != 0> StageB;
     __shared__ __align__(16) unsigned near_a[2][StageA::size], near_b[2][StageB::size];
@@ -320,9 +331,12 @@ __device__ __forceinline__ void nnc_multiply(float (&sum)[Tile::sums], const A &
 
 // --- Results
 
-__device__ __forceinline__ unsigned nnc_result_bits(float value, float) { return __float_as_uint(value); }
+// Bits of a float, or of one that is a bf16.
+__device__ __forceinline__ unsigned nnc_result_bits(float value, float) {
+    return __float_as_uint(value);
+}
 __device__ __forceinline__ unsigned nnc_result_bits(float value, unsigned short) {
-    return nnc_bf16_bits(value);
+    return __float_as_uint(value) >> 16;
 }
 
 // V neighbours as one store.
@@ -388,11 +402,11 @@ __device__ __forceinline__ void nnc_join(T *to, const float *from, int parts, lo
 
 // --- Where there is too little for tiles
 
-// Sums of ROWS rows and one column, by a warp: lane l takes V neighbours of each 32 V, and lanes are
-// added up in a fixed tree. Every lane has the result.
+// Sums of ROWS rows and one column, by a warp: lane l takes V neighbours of each 32 V, and lanes
+// are added up in a fixed tree. Every lane has the result.
 template <int ROWS, class A, class B>
-__device__ __forceinline__ void nnc_dot(float (&sum)[ROWS], const A &a, const B &b, int row, int rows,
-                                        int column, int last) {
+__device__ __forceinline__ void nnc_dot(float (&sum)[ROWS], const A &a, const B &b, int row,
+                                        int rows, int column, int last) {
     constexpr int V = A::vector;
     const int lane = (int)threadIdx.x % 32;
     const auto b_at = b.at + b.row_at(column);

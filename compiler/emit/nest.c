@@ -210,8 +210,7 @@ const char *nest_print_value(Buf *out, const Loops *loops, const char *carry, in
     name_carry(&p, carry);
     for (int i = 0; i < loops->loop_count; i++)
         p.open |= 1ull << loops->loop[i];
-    bool rounds = value->kind == VALUE_CAST && value->dtype == DT_BF16;
-    return printer_value(&p, rounds ? value->in[0] : value);
+    return printer_value(&p, value);
 }
 
 // --- Locals

@@ -14,7 +14,7 @@ void nest_print(Buf *out, const Loops *loops, const char *low, const char *high,
 void nest_print_tile(Buf *out, const Loops *loops, const char *low, const char *high,
                      const char *first, const char *last, int depth);
 // The value that the nest stores, of one element: prints the statements that it needs, where all of
-// the nest's loop variables are declared, and returns its text, not rounded. `carry` stands for the
+// the nest's loop variables are declared, and returns its text. `carry` stands for the
 // product's own element.
 const char *nest_print_value(Buf *out, const Loops *loops, const char *carry, int depth);
 // How a buffer's address is spelled in a kernel: (float *)(ctx->work + 128)

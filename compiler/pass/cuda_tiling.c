@@ -58,8 +58,8 @@ static void set_vectors(const Fusion *fusion, const Tiling *t, CudaTile *tile) {
         const Digits *rows = side == SIDE_A ? &t->m : &t->n;
         int by_sum = vector_along(fusion, t, side, &t->k);
         int by_rows = vector_along(fusion, t, side, rows);
-        tile->along_sum[side] = by_sum > by_rows ||
-                                (by_sum == by_rows && nearness(&t->k, side) <= nearness(rows, side));
+        tile->along_sum[side] = by_sum > by_rows || (by_sum == by_rows &&
+                                                     nearness(&t->k, side) <= nearness(rows, side));
         tile->vector[side] = tile->along_sum[side] ? by_sum : by_rows;
     }
 }
@@ -121,8 +121,8 @@ static int threads_of(const CudaShape *shape) {
     return shape->rows / shape->warp_rows * (shape->columns / shape->warp_columns) * 32;
 }
 
-// Cycles from the first block to the last, where each has `depth` of k. Blocks of one processor share
-// its arithmetic; what they wait for memory, others use.
+// Cycles from the first block to the last, where each has `depth` of k. Blocks of one processor
+// share its arithmetic; what they wait for memory, others use.
 static double tile_cycles(const CudaTile *tile, const Extents *e, int processors) {
     const CudaShape *s = &tile->shape;
     double blocks = ceil(e->m / s->rows) * ceil(e->n / s->columns) * e->g * (double)tile->parts;
@@ -169,7 +169,8 @@ static void try_tiles(CudaTile *best, const CudaTile *like, const CudaShape *sha
 
 static void try_dots(CudaTile *best, const CudaTile *like, const Extents *e, int processors) {
     CudaTile tile = *like;
-    int vector = tile.vector[SIDE_A] < tile.vector[SIDE_B] ? tile.vector[SIDE_A] : tile.vector[SIDE_B];
+    int vector =
+        tile.vector[SIDE_A] < tile.vector[SIDE_B] ? tile.vector[SIDE_A] : tile.vector[SIDE_B];
     if (!tile.along_sum[SIDE_A] || !tile.along_sum[SIDE_B]) vector = 1;
     tile.form = CUDA_DOTS;
     tile.threads = BLOCK;

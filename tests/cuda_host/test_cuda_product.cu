@@ -6,11 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static __device__ __forceinline__ unsigned nnc_bf16_bits(float value) {
-    const unsigned bits = __float_as_uint(value);
-    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
 #include "../../compiler/emit/cuda_product.h"
 
 static int number, wrong;
@@ -37,8 +32,8 @@ template <class Tile, class T, int V, int A, int B> __global__ void multiply(Pro
     float sum[Tile::sums] = {0};
     nnc_multiply<Tile>(sum, a, b, row, p.rows, column, p.columns, from, to);
     const auto end = [](int, int, int, float z) { return z; };
-    nnc_finish<Tile, V < 4 ? V : 4>(sum, p.part + (long long)part * p.rows * p.columns, 0, row, p.rows,
-                                    column, p.columns, end);
+    nnc_finish < Tile, V<4 ? V : 4>(sum, p.part + (long long)part * p.rows * p.columns, 0, row,
+                                    p.rows, column, p.columns, end);
 }
 
 template <int V> __global__ void join(Problem p) {
@@ -62,7 +57,9 @@ template <class T, int V> __global__ void dot(Problem p) {
 }
 
 template <class T> static T from_float(float value) { return (T)value; }
-template <> unsigned short from_float(float value) { return (unsigned short)nnc_bf16_bits(value); }
+template <> unsigned short from_float(float value) {
+    return (unsigned short)(__float_as_uint(value) >> 16);
+}
 static float to_float(float value) { return value; }
 static float to_float(unsigned short value) { return __uint_as_float((unsigned)value << 16); }
 
@@ -86,7 +83,8 @@ template <class T> static T *fetch(const T *device, int count) {
 
 // Of the largest value, how far c is from 2 a b.
 template <class T> static double error_of(const Problem *p, bool a_along, bool b_along) {
-    T *a = fetch((const T *)p->a, p->rows * p->last), *b = fetch((const T *)p->b, p->columns * p->last);
+    T *a = fetch((const T *)p->a, p->rows * p->last),
+      *b = fetch((const T *)p->b, p->columns * p->last);
     float *c = fetch(p->c, p->rows * p->columns);
     double most = 0, largest = 0;
     for (int i = 0; i < p->rows; i++)
@@ -125,7 +123,8 @@ static void check(const char *name, int rows, int columns, int last, int parts) 
     const int blocks = (columns + Tile::columns - 1) / Tile::columns *
                        ((rows + Tile::rows - 1) / Tile::rows) * parts;
     void *args[] = {&p};
-    void (*kernel)(Problem) = multiply<Tile, T, V, A, B>, (*second)(Problem) = join<V < 4 ? V : 4>;
+    void (*kernel)(Problem) = multiply<Tile, T, V, A, B>,
+         (*second)(Problem) = join < V < 4 ? V : 4 > ;
     cudaLaunchKernel(kernel, dim3((unsigned)blocks), dim3(Tile::threads), args, 0, 0);
     cudaLaunchKernel(second, dim3((unsigned)(rows * columns / 64 + 1)), dim3(64), args, 0, 0);
     cudaDeviceSynchronize();
@@ -137,7 +136,8 @@ template <class T, int V> static void check_dot(const char *name, int rows, int 
     Problem p = problem<T>(rows, columns, last, 1);
     void *args[] = {&p};
     void (*kernel)(Problem) = dot<T, V>;
-    cudaLaunchKernel(kernel, dim3((unsigned)((rows + 2) / 3 * columns + 3) / 4), dim3(128), args, 0, 0);
+    cudaLaunchKernel(kernel, dim3((unsigned)((rows + 2) / 3 * columns + 3) / 4), dim3(128), args, 0,
+                     0);
     cudaDeviceSynchronize();
     finish(&p, name, error_of<T>(&p, true, true), 2e-6);
 }
@@ -148,17 +148,25 @@ template <class T, int V> static void check_dot(const char *name, int rows, int 
 int main(void) {
     check<NncTile<NNC_F32, 128, 128, 8, 32, 64, 0>, float, 1, SUM, ROWS>("f32", 130, 131, 37, 1);
     check<NncTile<NNC_F32, 128, 64, 16, 32, 64, 0>, float, 4, SUM, SUM>("f32", 132, 68, 68, 2);
-    check<NncTile<NNC_F32, 64, 64, 16, 32, 32, 7>, float, 4, ROWS, ROWS>("f32 even", 64, 128, 64, 1);
+    check<NncTile<NNC_F32, 64, 64, 16, 32, 32, 7>, float, 4, ROWS, ROWS>("f32 even", 64, 128, 64,
+                                                                         1);
     check<NncTile<NNC_F32, 64, 32, 16, 16, 32, 0>, float, 2, ROWS, SUM>("f32", 30, 34, 50, 3);
-    check<NncTile<NNC_F32, 32, 32, 16, 16, 16, 0>, unsigned short, 8, SUM, ROWS>("of bf16", 32, 40, 48, 1);
-    check<NncTile<NNC_F32, 16, 64, 16, 16, 16, 0>, unsigned short, 1, SUM, ROWS>("of bf16", 17, 3, 19, 1);
+    check<NncTile<NNC_F32, 32, 32, 16, 16, 16, 0>, unsigned short, 8, SUM, ROWS>("of bf16", 32, 40,
+                                                                                 48, 1);
+    check<NncTile<NNC_F32, 16, 64, 16, 16, 16, 0>, unsigned short, 1, SUM, ROWS>("of bf16", 17, 3,
+                                                                                 19, 1);
     check<NncTile<NNC_TF32, 128, 64, 16, 32, 32, 0>, float, 4, SUM, ROWS>("tf32", 132, 68, 68, 1);
     check<NncTile<NNC_TF32, 32, 64, 16, 16, 32, 0>, float, 1, ROWS, SUM>("tf32", 33, 70, 35, 2);
-    check<NncTile<NNC_TF32, 64, 64, 16, 32, 32, 0>, unsigned short, 2, SUM, ROWS>("of bf16", 66, 62, 38, 1);
-    check<NncTile<NNC_BF16, 128, 128, 16, 64, 32, 7>, unsigned short, 8, SUM, ROWS>("bf16 even", 128, 128, 96, 1);
-    check<NncTile<NNC_BF16, 64, 64, 16, 32, 32, 0>, unsigned short, 8, ROWS, SUM>("bf16", 72, 40, 88, 2);
-    check<NncTile<NNC_BF16, 32, 32, 16, 16, 16, 0>, unsigned short, 1, SUM, ROWS>("bf16", 35, 33, 37, 1);
-    check<NncTile<NNC_BF16, 32, 32, 16, 16, 16, 0>, unsigned short, 2, ROWS, SUM>("bf16", 34, 30, 70, 1);
+    check<NncTile<NNC_TF32, 64, 64, 16, 32, 32, 0>, unsigned short, 2, SUM, ROWS>("of bf16", 66, 62,
+                                                                                  38, 1);
+    check<NncTile<NNC_BF16, 128, 128, 16, 64, 32, 7>, unsigned short, 8, SUM, ROWS>(
+        "bf16 even", 128, 128, 96, 1);
+    check<NncTile<NNC_BF16, 64, 64, 16, 32, 32, 0>, unsigned short, 8, ROWS, SUM>("bf16", 72, 40,
+                                                                                  88, 2);
+    check<NncTile<NNC_BF16, 32, 32, 16, 16, 16, 0>, unsigned short, 1, SUM, ROWS>("bf16", 35, 33,
+                                                                                  37, 1);
+    check<NncTile<NNC_BF16, 32, 32, 16, 16, 16, 0>, unsigned short, 2, ROWS, SUM>("bf16", 34, 30,
+                                                                                  70, 1);
     check_dot<float, 4>("dot", 4, 10, 784);
     check_dot<float, 1>("dot", 5, 3, 45);
     check_dot<unsigned short, 8>("dot of bf16", 1, 9, 264);

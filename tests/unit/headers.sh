@@ -13,7 +13,7 @@ result() { # STATUS NAME
 
 # Included more than once with other macros around it, or a text that emitted source has behind others:
 # no header.
-templates="runtime/product_tile.h compiler/emit/wide.h"
+templates="runtime/product_tile.h compiler/emit/wide.h compiler/emit/cuda_product.h"
 
 for header in $(find runtime compiler frontends -name '*.h' | sort); do
     case " $templates " in *" $header "*) continue ;; esac
