@@ -89,7 +89,7 @@ static CudaArithmetic arithmetic_of(const Fusion *fusion, const Kernel *kernel) 
         rounded &= is_rounded(kernel->core->in[i]);
         narrow &= t->base[i]->dtype == DT_BF16;
     }
-    if (fusion->target->sm < 80) return CUDA_F32;
+    if (fusion->target->gpu < 80) return CUDA_F32;
     if (narrow) return CUDA_BF16;
     return rounded || fusion->target->tf32 ? CUDA_TF32 : CUDA_F32; // of bf16 TF32 loses nothing
 }
@@ -203,6 +203,7 @@ int cuda_depth(const CudaTile *tile) {
 
 CudaTile cuda_tile(const Fusion *fusion, const Kernel *kernel) {
     const Tiling *t = kernel->tiling;
+    if (!t) return (CudaTile){.form = CUDA_ALONE, .threads = BLOCK, .parts = 1}; // an empty sum
     Extents e = extents_of(t);
     CudaTile like = {.arithmetic = arithmetic_of(fusion, kernel), .parts = 1, .part = (int64_t)e.k};
     set_vectors(fusion, t, &like);
@@ -221,8 +222,7 @@ CudaTile cuda_tile(const Fusion *fusion, const Kernel *kernel) {
 
 int64_t cuda_tile_partial(const Fusion *fusion, const Kernel *kernel) {
     CudaTile tile = cuda_tile(fusion, kernel);
-    Extents e = extents_of(kernel->tiling);
-    return tile.parts > 1 ? tile.parts * (int64_t)(e.g * e.m * e.n) : 0;
+    return tile.parts > 1 ? tile.parts * shape_eval(&kernel->core->shape, fusion->batch) : 0;
 }
 
 void cuda_tile_print(Buf *out, const CudaTile *tile) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Threads for loop nests: see gpu.h.
 #include "pass/gpu.h"
+#include "pass/cuda_tiling.h"
 #include "pass/index.h"
 
 enum {
@@ -217,6 +218,7 @@ GpuShape gpu_shape(const Loops *loops) {
 }
 
 int64_t gpu_partial_elements(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
+    if (kernel->kind == KERNEL_PRODUCT) return cuda_tile_partial(fusion, kernel);
     if (kernel->kind != KERNEL_LOOPS) return 0;
     Loops *loops = loops_build(arena, fusion, kernel);
     loops_coalesce(loops);

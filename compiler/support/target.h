@@ -10,18 +10,19 @@
 typedef struct Target {
     const char *name;         // a level of an architecture: x86-64-v4, armv8-a; or the tier's name
     const char *architecture; // x86-64, aarch64
-    int lanes;     // floats in a vector register; 0: no vectors in emitted code, products are the
-                   // runtime's (the instant tier: its compiler knows neither)
-    int registers; // vector registers
+    int lanes;      // floats in a vector register; 0: no vectors in emitted code, products are the
+                    // runtime's (the instant tier: its compiler knows neither)
+    int registers;  // vector registers
     int gpu;        // a GPU's compute capability, 90 of sm_90; 0: a processor's code. Kernels then
                     // go over all of their indices in one launch, one after the other
     int processors; // GPU: how many of them plans are made for
-    bool dot2;     // has an instruction that multiplies pairs of bf16 and adds both products up
-    bool separate; // one kernel for each operator (target_baseline)
-    bool alone;    // no library is called: for programs that carry none
+    bool tf32;      // GPU: products may round what they read to TF32 (the model says so)
+    bool dot2;      // has an instruction that multiplies pairs of bf16 and adds both products up
+    bool separate;  // one kernel for each operator (target_baseline)
+    bool alone;     // no library is called: for programs that carry none
     const char
         *tools; // what compiles it, and how, as far as bits may depend on it; NULL: not known
-    const struct Tuning *tuning; // what was measured on it (support/choice.h); NULL: nothing
+    const struct Tuning *tuning;      // what was measured on it (support/choice.h); NULL: nothing
     const struct CCompiler *compiler; // that compiler, where one was asked (jit/march.c); else NULL
 } Target;
 
