@@ -10,6 +10,10 @@
 #ifndef NNC_BF16_H
 #define NNC_BF16_H
 
+#ifndef NNC_INLINE // a GPU's code says what it runs on
+#define NNC_INLINE static inline
+#endif
+
 typedef union NncBf16Pun {
     float f;
     unsigned u;
@@ -17,7 +21,7 @@ typedef union NncBf16Pun {
 
 // To the nearest of those numbers, in a tie to the even one; what is too large becomes infinite,
 // and a NaN stays one (its bits may all be in the lower half: the quiet bit is set).
-static inline float nnc_bf16_round(float a) {
+NNC_INLINE float nnc_bf16_round(float a) {
     NncBf16Pun pun;
     pun.f = a;
     const unsigned nearest = pun.u + 0x7fffu + ((pun.u >> 16) & 1u);
@@ -26,13 +30,13 @@ static inline float nnc_bf16_round(float a) {
 }
 
 // The half that is kept of one of those numbers.
-static inline unsigned short nnc_bf16_bits(float a) {
+NNC_INLINE unsigned short nnc_bf16_bits(float a) {
     NncBf16Pun pun;
     pun.f = a;
     return (unsigned short)(pun.u >> 16);
 }
 
-static inline float nnc_bf16_value(unsigned short bits) {
+NNC_INLINE float nnc_bf16_value(unsigned short bits) {
     NncBf16Pun pun;
     pun.u = (unsigned)bits << 16;
     return pun.f;

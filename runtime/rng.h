@@ -14,14 +14,18 @@
 #ifndef NNC_RNG_H
 #define NNC_RNG_H
 
-static inline unsigned nnc_random_mix(unsigned x) {
+#ifndef NNC_INLINE // a GPU's code says what it runs on
+#define NNC_INLINE static inline
+#endif
+
+NNC_INLINE unsigned nnc_random_mix(unsigned x) {
     x = (x ^ (x >> 16)) * 0x21f0aaadu;
     x = (x ^ (x >> 15)) * 0x735a2d97u;
     return x ^ (x >> 15);
 }
 
 // The stream of a name (FNV-1a).
-static inline unsigned nnc_random_stream(const char *name) {
+NNC_INLINE unsigned nnc_random_stream(const char *name) {
     unsigned hash = 2166136261u;
     while (*name)
         hash = (hash ^ (unsigned char)*name++) * 16777619u;
@@ -29,7 +33,7 @@ static inline unsigned nnc_random_stream(const char *name) {
 }
 
 // The key's word 0 or 1.
-static inline unsigned nnc_random_key(unsigned seed_low, unsigned seed_high, unsigned stream,
+NNC_INLINE unsigned nnc_random_key(unsigned seed_low, unsigned seed_high, unsigned stream,
                                       unsigned step, unsigned word) {
     unsigned key = nnc_random_mix(seed_low + (word ? 0x9e3779b9u : 0x7f4a7c15u));
     key = nnc_random_mix(key ^ seed_high);
@@ -37,12 +41,12 @@ static inline unsigned nnc_random_key(unsigned seed_low, unsigned seed_high, uns
     return nnc_random_mix(key ^ step);
 }
 
-static inline unsigned nnc_random_bits(unsigned key_a, unsigned key_b, unsigned index) {
+NNC_INLINE unsigned nnc_random_bits(unsigned key_a, unsigned key_b, unsigned index) {
     return nnc_random_mix(nnc_random_mix(index + key_a) ^ key_b);
 }
 
 // The cast to int, which the 24 bits fit, is there because signed conversions are the fast ones.
-static inline float nnc_random_unit(unsigned key_a, unsigned key_b, unsigned index) {
+NNC_INLINE float nnc_random_unit(unsigned key_a, unsigned key_b, unsigned index) {
     return (float)(int)(nnc_random_bits(key_a, key_b, index) >> 8) * 5.9604644775390625e-8f;
 }
 

@@ -18,6 +18,12 @@ void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncF
 // One kernel, a C function `FUNCTION_KERNEL(ctx, low, high, thread)`.
 void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
                  const Kernel *kernel);
+// What stands in front of it: what it is, the lines that it serves, a #line directive.
+void emit_kernel_comment(Buf *out, const Fusion *fusion, const Kernel *kernel);
+// A name as it may stand in a string or a comment.
+void emit_file_name(Buf *out, const char *name);
+// nnc_scalars_FUNCTION: what hyper-parameters, step, epoch and n give for a step, in double.
+void emit_scalars(Buf *out, const Module *module, const char *function, const Fusion *fusion);
 // The body of a product's kernel (emit/product.c).
 void emit_product(Buf *out, SharedFunctions *shared, const Fusion *fusion, const Kernel *kernel);
 // Likewise of one of Winograd's transforms (emit/wino.c).

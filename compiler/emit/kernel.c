@@ -28,7 +28,7 @@ static void print_source_line(Buf *out, Span span) {
         buf_add_char(out, *end == '\\' || (unsigned char)*end < ' ' ? ' ' : *end);
 }
 
-static void print_file_name(Buf *out, const char *name) {
+void emit_file_name(Buf *out, const char *name) {
     for (const char *c = name; *c; c++)
         buf_add_char(out, *c == '\\' || *c == '"' || (unsigned char)*c < ' ' ? '_' : *c);
 }
@@ -38,7 +38,7 @@ static void print_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     Places places = kernel_places(out->arena, fusion, kernel);
     for (int i = 0; i < places.span.count && i < 8; i++) {
         buf_add(out, "//   ");
-        print_file_name(out, places.span.at[i].source->name);
+        emit_file_name(out, places.span.at[i].source->name);
         buf_printf(out, ":%d    ", span_line(places.span.at[i]));
         print_source_line(out, places.span.at[i]);
         buf_add(out, "\n");
@@ -46,7 +46,7 @@ static void print_places(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     if (places.span.count > 8) buf_printf(out, "//   and %d more places\n", places.span.count - 8);
     if (places.span.count == 0) return;
     buf_printf(out, "#line %d \"", span_line(places.span.at[0]));
-    print_file_name(out, places.span.at[0].source->name);
+    emit_file_name(out, places.span.at[0].source->name);
     buf_add(out, "\"\n");
 }
 
@@ -101,10 +101,14 @@ static void print_summary(Buf *out, const Kernel *kernel) {
     buf_add(out, "\n");
 }
 
-void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
-                 const Kernel *kernel) {
+void emit_kernel_comment(Buf *out, const Fusion *fusion, const Kernel *kernel) {
     print_summary(out, kernel);
     print_places(out, fusion, kernel);
+}
+
+void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
+                 const Kernel *kernel) {
+    emit_kernel_comment(out, fusion, kernel);
     buf_printf(out, "void %s_%s(const NncCtx *ctx, long long low, long long high, int thread) {\n",
                function, kernel->name);
     buf_add(out, "    const int n = (int)ctx->n;\n    (void)n, (void)thread;\n");

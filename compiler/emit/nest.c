@@ -35,7 +35,7 @@ static void mark_value(Printer *p, const Value *value) {
     p->deps[value->id] = deps & ~own;
 }
 
-static Printer printer_new(Buf *out, const Loops *loops, int depth) {
+Printer printer_new(Buf *out, const Loops *loops, int depth) {
     Printer p = {.out = out, .loops = loops, .arena = out->arena, .depth = depth};
     int count = loops->value.count + 1;
     p.deps = ARENA_ARRAY(p.arena, uint64_t, count);
@@ -93,10 +93,7 @@ void printer_near(Printer *p, int size) {
 }
 
 void printer_streamed(Printer *p, int var, bool even) {
-    printer_line(p);
-    buf_printf(p->out, "const int %s = first;\n", printer_var(p, var));
-    p->open |= 1ull << var;
-    VEC_PUSH(p->arena, p->named, -1 - var);
+    printer_set_var(p, var, "first");
     for (int i = 0; i < p->loops->store.count; i++) {
         const Store *store = &p->loops->store.at[i];
         if (!printer_streams(p->loops, store)) continue;
@@ -226,19 +223,20 @@ static void print_pointer(Buf *out, const Loops *loops, const Buffer *buffer, in
 }
 
 // Keys of a random tensor and where in it the batch at hand begins.
-static void print_random(Buf *out, const Value *value, int depth) {
+static void print_random(Buf *out, const Loops *loops, const Value *value, int depth) {
     const Shape *shape = &value->node->shape;
+    const char *now = loops->target->gpu ? "ctx->now" : "ctx";
     for (int word = 0; word < 2; word++) {
         print_indent(out, depth);
         buf_printf(out,
-                   "const unsigned key%d_%c = nnc_random_key(ctx->seed_low, "
-                   "ctx->seed_high, %uu, ctx->step, %d);\n",
-                   value->id, "ab"[word], nnc_random_stream(value->stream), word);
+                   "const unsigned key%d_%c = nnc_random_key(%s->seed_low, "
+                   "%s->seed_high, %uu, %s->step, %d);\n",
+                   value->id, "ab"[word], now, now, nnc_random_stream(value->stream), now, word);
     }
     print_indent(out, depth);
     buf_printf(out, "const unsigned at%d = ", value->id);
     if (shape->rank > 0 && !dim_is_const(shape->dim[0]))
-        buf_printf(out, "(unsigned)ctx->first * %lldu;\n", (long long)shape_eval(shape, 1));
+        buf_printf(out, "(unsigned)%s->first * %lldu;\n", now, (long long)shape_eval(shape, 1));
     else
         buf_add(out, "0;\n");
 }
@@ -260,7 +258,7 @@ void nest_print_locals(Buf *out, const Loops *loops, int depth) {
         }
         if (value && value->kind == VALUE_SCALAR && value->slot >= scalars)
             scalars = value->slot + 1;
-        if (value && value->kind == VALUE_RANDOM) print_random(out, value, depth);
+        if (value && value->kind == VALUE_RANDOM) print_random(out, loops, value, depth);
     }
     for (int slot = 0; slot < scalars; slot++)
         for (int i = 0; i < loops->value.count; i++) {

@@ -22,11 +22,15 @@
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
 #endif
+#ifndef NNC_MATH // a GPU's code says what it runs on, and has these functions
 #define NNC_MATH static inline __attribute__((always_inline, unused))
 
 float fmaf(float, float, float);
 float sqrtf(float);
 float floorf(float);
+double fabs(double), floor(double), exp(double), log(double), sqrt(double), sin(double),
+    cos(double), tanh(double), erf(double), pow(double, double), fmod(double, double);
+#endif
 
 // Bits.
 
@@ -303,9 +307,6 @@ NNC_MATH int nnc_mod_i(int a, int b) { // dividing by 0 or INT_MIN by -1 would t
 }
 
 // Double precision, for the scalars of a step: libm's own.
-
-double fabs(double), floor(double), exp(double), log(double), sqrt(double), sin(double),
-    cos(double), tanh(double), erf(double), pow(double, double), fmod(double, double);
 
 NNC_MATH double nnc_max_d(double a, double b) { return ((a >= b) | (a != a)) ? a : b; }
 

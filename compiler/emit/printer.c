@@ -241,6 +241,13 @@ int printer_open_loop(Printer *p, int var, const char *low, const char *high) {
     return mark;
 }
 
+void printer_set_var(Printer *p, int var, const char *text) {
+    printer_line(p);
+    buf_printf(p->out, "const int %s = %s;\n", printer_var(p, var), text);
+    p->open |= 1ull << var;
+    VEC_PUSH(p->arena, p->named, -1 - var);
+}
+
 const char *printer_extent(Printer *p, int var) {
     Buf text = buf_new(p->arena);
     print_dim(&text, p->loops->var[var].extent);
@@ -264,6 +271,8 @@ static uint64_t stores_due(const Printer *p) {
     return due;
 }
 
+bool printer_stores_due(const Printer *p) { return stores_due(p) != 0; }
+
 // What the loop computes of it: where nnc_narrow rounds a block, the number before that.
 static const Value *stored_value(const Printer *p, const Store *store) {
     const Value *value = store->value;
@@ -271,6 +280,15 @@ static const Value *stored_value(const Printer *p, const Store *store) {
         store->buffer->dtype == DT_BF16 && p->streams && printer_streams(p->loops, store);
     bool once = p->uses[value->id] <= 1 && !p->name[value->id] && !value->kept;
     return narrows && once && value->kind == VALUE_CAST ? value->in[0] : value;
+}
+
+static const char *store_place(Printer *p, int i) {
+    const Store *store = &p->loops->store.at[i];
+    if (p->place && p->place[i]) return p->place[i];
+    if (p->streams && printer_streams(p->loops, store))
+        return arena_printf(p->arena, "b%d_%d_near[%s - first]", store->buffer->id, i,
+                            printer_var(p, p->loops->loop[p->loops->loop_count - 1]));
+    return arena_printf(p->arena, "b%d[%s]", store->buffer->id, printer_index(p, &store->index));
 }
 
 void printer_stores(Printer *p) {
@@ -288,15 +306,12 @@ void printer_stores(Printer *p) {
     for (int i = 0; i < p->loops->store.count; i++) {
         const Store *store = &p->loops->store.at[i];
         if (!(due >> i & 1)) continue;
-        const char *index = printer_index(p, &store->index);
+        const char *to = store_place(p, i);
+        bool near = p->streams && printer_streams(p->loops, store);
         printer_line(p);
-        if (p->streams && printer_streams(p->loops, store))
-            buf_printf(p->out, "b%d_%d_near[%s - first] = %s;\n", store->buffer->id, i,
-                       printer_var(p, p->loops->loop[p->loops->loop_count - 1]), text[i]);
-        else
-            buf_printf(p->out,
-                       store->buffer->dtype == DT_BF16 ? "b%d[%s] = nnc_bf16_bits(%s);\n"
-                                                       : "b%d[%s] = %s;\n",
-                       store->buffer->id, index, text[i]);
+        buf_printf(p->out,
+                   store->buffer->dtype == DT_BF16 && !near ? "%s = nnc_bf16_bits(%s);\n"
+                                                            : "%s = %s;\n",
+                   to, text[i]);
     }
 }

@@ -5,6 +5,7 @@
 #define NNC_EMIT_PRINTER_H
 
 #include "emit/nest.h"
+#include "pass/gpu.h"
 #include "pass/stages.h"
 
 enum { REDUCE_LANES = 16 };
@@ -17,11 +18,16 @@ typedef struct Printer {
     uint64_t open;     // variables whose loops are open, or LETs that are printed
     uint64_t stored;   // stores that are printed
     bool streams;      // the innermost loop is one of blocks, from `first`
+    const GpuShape *gpu;      // how threads share the nest (emit/cuda_team.c); NULL: on a processor
+    const char *const *place; // by store, where it goes meanwhile; NULL: into its buffer
     uint64_t *deps;    // by value id: the variables it depends on
     int *uses;         // by value id
     const char **name; // by value id: its local, where it is printed and in scope
     VEC(int) named;    // ids in the order of printing; variables below 0: -1 - var
 } Printer;
+
+// Knows who uses what in the nest, which nothing is printed of yet (nest.c).
+Printer printer_new(Buf *out, const Loops *loops, int depth);
 
 // --- Scopes (printer.c)
 
@@ -29,6 +35,7 @@ void printer_line(Printer *p);            // starts a line, indented
 int printer_enter(Printer *p);            // behind a {; the mark is for
 void printer_leave(Printer *p, int mark); // the }, where what was named inside goes out of scope
 int printer_open_loop(Printer *p, int var, const char *low, const char *high);
+void printer_set_var(Printer *p, int var, const char *text); // a loop's variable, without the loop
 
 // --- Texts. They print the statements that they need in front of the line at hand.
 
@@ -45,6 +52,7 @@ const char *printer_declare(Printer *p, const Value *value, const char *text);
 void printer_hoist(Printer *p, const Value *value);
 // Computes all results whose loops are open, then stores them; each once.
 void printer_stores(Printer *p);
+bool printer_stores_due(const Printer *p); // is there one?
 
 // Are the store's neighbours along the innermost loop to be written past the caches?
 bool printer_streams(const Loops *loops, const Store *store);
@@ -75,9 +83,18 @@ bool printer_is_open(const Printer *p, const Condition *condition); // can be as
 // An if around what follows, of a reduction's conditions that can be asked here: the mark to leave
 // it by, or -1 where there are none.
 int printer_open_if(Printer *p, const Value *value);
-// Skips this turn of the loop of `var` where a condition that can be asked since it opened does not
-// hold.
-void printer_ask(Printer *p, const Value *value, int var);
+// Skips this turn of the loops of `var` where a condition that can be asked since they opened does
+// not hold.
+void printer_ask(Printer *p, const Value *value, const int *var, int count);
+// to = the reduction of to and another term.
+void printer_combine(Printer *p, const Value *value, const char *to, const char *term);
+
+// Behind a loop over some terms, for the turns that the conditions hold in: an argmax.
+void reduce_argmax_turn(Printer *p, const Value *value, const char *name);
+
+// --- Shared by the threads of a GPU (cuda_team.c)
+
+void printer_team_reduce(Printer *p, const Value *value); // names the value
 
 // --- Stages (stages.c)
 

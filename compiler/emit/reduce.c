@@ -39,13 +39,16 @@ bool printer_is_open(const Printer *p, const Condition *condition) {
     return (index_deps(p->loops, &condition->index) & ~p->open) == 0;
 }
 
-// The conditions that can be asked now and could not before `var` was opened.
-void printer_ask(Printer *p, const Value *value, int var) {
+// The conditions that can be asked now and could not before `var` were opened.
+void printer_ask(Printer *p, const Value *value, const int *var, int count) {
     Buf text = buf_new(p->arena);
+    uint64_t opened = 0;
+    for (int i = 0; i < count; i++)
+        opened |= 1ull << var[i];
     for (int i = 0; i < value->condition_count; i++) {
         const Condition *condition = &value->condition[i];
         uint64_t deps = index_deps(p->loops, &condition->index);
-        if (!printer_is_open(p, condition) || !(deps >> var & 1)) continue;
+        if (!printer_is_open(p, condition) || !(deps & opened)) continue;
         if (text.length) buf_add(&text, " && ");
         printer_condition(p, &text, condition);
     }
@@ -59,15 +62,7 @@ static void declare_accumulator(Printer *p, const Value *value, const char *name
     buf_printf(p->out, "%s %s = %s;\n", c_type(value->dtype), name, reduce_identity(value));
 }
 
-static void argmax_loops(Printer *p, const Value *value, const char *name) {
-    int mark[2 * MAX_RANK];
-    printer_line(p);
-    buf_printf(p->out, "%s %s_most = %s;\n", c_type(value->in[0]->dtype), name,
-               reduce_least(value->in[0]->dtype));
-    printer_line(p);
-    buf_printf(p->out, "int %s = 0;\n", name);
-    for (int i = 0; i < value->var_count; i++)
-        mark[i] = printer_open_loop(p, value->var[i], "0", printer_extent(p, value->var[i]));
+void reduce_argmax_turn(Printer *p, const Value *value, const char *name) {
     const char *body = printer_value(p, value->in[0]), *at = printer_index(p, &value->index);
     printer_line(p);
     buf_printf(p->out, "const %s %s_here = %s;\n", c_type(value->in[0]->dtype), name, body);
@@ -83,14 +78,30 @@ static void argmax_loops(Printer *p, const Value *value, const char *name) {
     printer_line(p);
     buf_printf(p->out, "%s = %s;\n", name, at);
     printer_leave(p, inner);
+}
+
+static void argmax_loops(Printer *p, const Value *value, const char *name) {
+    int mark[2 * MAX_RANK];
+    printer_line(p);
+    buf_printf(p->out, "%s %s_most = %s;\n", c_type(value->in[0]->dtype), name,
+               reduce_least(value->in[0]->dtype));
+    printer_line(p);
+    buf_printf(p->out, "int %s = 0;\n", name);
+    for (int i = 0; i < value->var_count; i++)
+        mark[i] = printer_open_loop(p, value->var[i], "0", printer_extent(p, value->var[i]));
+    reduce_argmax_turn(p, value, name);
     for (int i = value->var_count - 1; i >= 0; i--)
         printer_leave(p, mark[i]);
 }
 
+void printer_combine(Printer *p, const Value *value, const char *to, const char *term) {
+    printer_line(p);
+    buf_printf(p->out, "%s = %s;\n", to, combine(p, value, to, term));
+}
+
 void printer_accumulate(Printer *p, const Value *value, const char *to) {
     const char *body = printer_value(p, value->in[0]);
-    printer_line(p);
-    buf_printf(p->out, "%s = %s;\n", to, combine(p, value, to, body));
+    printer_combine(p, value, to, body);
 }
 
 // --- Lanes
@@ -107,7 +118,7 @@ static int64_t innermost_extent(const Printer *p, const Value *value) {
 
 // How many accumulators: as many as keep a processor busy, where a sum is long. 0: one.
 int reduce_lanes(const Printer *p, const Value *value) {
-    if (value->op == OP_argmax || value->var_count == 0) return 0;
+    if (value->op == OP_argmax || value->var_count == 0 || p->loops->target->gpu) return 0;
     int64_t extent = innermost_extent(p, value);
     return extent >= LONG ? LONG_LANES : extent >= LANES ? LANES : 0;
 }
@@ -166,7 +177,7 @@ static int open_lanes(Printer *p, int var, const char *name, int first, const ch
 static void lane_loop(Printer *p, const Value *value, int var, const char *name, int first,
                       const char *end) {
     int mark = open_lanes(p, var, name, first, end);
-    printer_ask(p, value, var);
+    printer_ask(p, value, &var, 1);
     if (in_vectors(p, value)) {
         const char *body = printer_value(p, value->in[0]);
         printer_line(p);
@@ -344,6 +355,10 @@ int printer_open_if(Printer *p, const Value *value) {
 }
 
 void printer_reduce(Printer *p, const Value *value) {
+    if (p->gpu && gpu_shares(p->loops, p->gpu, value)) {
+        printer_team_reduce(p, value);
+        return;
+    }
     const char *name = reduction_local(p, value);
     int mark[2 * MAX_RANK], loops = value->var_count, lanes = reduce_lanes(p, value);
     if (lanes) {
@@ -358,7 +373,7 @@ void printer_reduce(Printer *p, const Value *value) {
         for (int i = 0; i < loops; i++) {
             printer_hoist(p, value->in[0]);
             mark[i] = printer_open_loop(p, value->var[i], "0", printer_extent(p, value->var[i]));
-            printer_ask(p, value, value->var[i]);
+            printer_ask(p, value, &value->var[i], 1);
         }
         if (lanes)
             lane_loops(p, value, value->var[loops], lanes, name);

@@ -159,7 +159,7 @@ void printer_row(Printer *p, const Value *value, const char *low, const char *hi
     int all = printer_open_if(p, value);
     for (int i = 0; i < value->var_count; i++) {
         mark[i] = printer_open_loop(p, value->var[i], "0", printer_extent(p, value->var[i]));
-        printer_ask(p, value, value->var[i]);
+        printer_ask(p, value, &value->var[i], 1);
     }
     const char *from = low, *to = high;
     row_bounds(p, value, var, &from, &to);

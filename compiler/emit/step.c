@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One function of a program as C: its kernels, what it computes in double once a step, and the
 // calls in the order of the plan.
+#include "emit/cuda_internal.h"
 #include "emit/emit.h"
 #include "emit/nest.h"
 #include "jit/jit.h"
@@ -59,8 +60,7 @@ static void print_scalar(Buf *out, const Module *module, const Node *node, bool 
 }
 
 // double x = ..; of hyper-parameters, step, epoch and n: what the nodes in fusion->scalar are.
-static void print_scalars(Buf *out, const Module *module, const char *function,
-                          const Fusion *fusion) {
+void emit_scalars(Buf *out, const Module *module, const char *function, const Fusion *fusion) {
     bool *printed = ARENA_ARRAY(out->arena, bool, fusion->graph->node.count + 1);
     buf_printf(out,
                "void nnc_scalars_%s(const double *hyper, double step, double epoch, double n, "
@@ -197,6 +197,10 @@ void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncF
     const char *function = function_name(kind);
     const Fusion *fusion = plan->fusion;
     size_t unit = 0;
+    if (fusion->target->gpu) {
+        emit_cuda_function(out, module, kind, plan);
+        return;
+    }
     shared->user = 1u << kind;
     for (int i = 0; i < fusion->kernel.count; i++) {
         if (i == 0 || out->length - unit > UNIT_BYTES) {
@@ -210,7 +214,7 @@ void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncF
     }
     buf_printf(out, "%s: the calls of %s, in order\n\n", JIT_UNIT_MARKER, function);
     print_prototypes(out, function, fusion);
-    print_scalars(out, module, function, fusion);
+    emit_scalars(out, module, function, fusion);
     print_run(out, function, plan->root);
     buf_add(out, "\n");
 }

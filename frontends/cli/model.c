@@ -65,6 +65,11 @@ const Target *load_target(const Settings *settings) {
         report("--march portable is several processors in one program: for nnc build alone");
         return NULL;
     }
+    if (settings->target && !strcmp(settings->target, "cuda")) {
+        const Target *gpu = target_cuda(settings->jit.march);
+        if (!gpu) report("--march %s: sm_75, sm_80, sm_90 and sm_90a are GPUs", settings->jit.march);
+        return gpu;
+    }
     JitTier tier = settings->jit.tier;
     const Target *level = target_find(settings->jit.march);
     bool text_alone = settings->command == CMD_EMIT || settings->command == CMD_GRAPH;

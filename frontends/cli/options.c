@@ -90,7 +90,8 @@ static const OptionRow option_table[] = {
     {BIT(CMD_PLOT), {"output", 'o', "FILE.svg", 0, "where the picture goes", 0}},
     {BIT(CMD_BUILD), {"output", 'o', "PROGRAM", 0, "where the program goes", 0}},
     {BIT(CMD_EMIT), {"output", 'o', "DIR", 0, "where the source goes", 0}},
-    {BIT(CMD_EMIT), {"target", OPT_TARGET, "c", 0, "what is written", 0}},
+    {BIT(CMD_EMIT) | BIT(CMD_GRAPH),
+     {"target", OPT_TARGET, "c|cuda", 0, "code for a processor, or for a GPU", 0}},
     {BIT(CMD_BENCH),
      {"plot", OPT_PLOT, "FILE.svg", 0, "draw the kernels below the machine's roofs", 0}},
     {BIT(CMD_GRAPH), {"stage", OPT_STAGE, "STAGE", 0, "after which pass (below)", 0}},
@@ -266,7 +267,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     Settings *settings = state->input;
     NncOptions *run = &settings->run;
     static const char *const devices[] = {"auto", "cpu"};
-    static const char *const targets[] = {"c"};
+    static const char *const targets[] = {"c", "cuda"};
     // clang-format off
     switch (key) {
     case OPT_EPOCHS: run->epochs = (int)parse_integer(state, "epochs", text, 1, INT_MAX); break;
@@ -293,7 +294,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_JSON: run->json = true; break;
     case OPT_QUIET: run->quiet = true; break;
     case OPT_CHECKPOINT: run->checkpoint = text; break;
-    case OPT_TARGET: settings->target = targets[parse_choice(state, "target", text, targets, 1)]; break;
+    case OPT_TARGET: settings->target = targets[parse_choice(state, "target", text, targets, 2)]; break;
     case OPT_NO_TUNED: settings->no_tuned = true; break;
     case OPT_ROUNDS: settings->rounds = (int)parse_integer(state, "rounds", text, 1, 100); break;
     case OPT_PLOT: settings->plot = text; break;

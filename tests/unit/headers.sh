@@ -11,9 +11,9 @@ result() { # STATUS NAME
     [ "$1" -eq 0 ] && echo "ok $number - $2" || echo "not ok $number - $2"
 }
 
-# Included more than once with other macros around it, or a text that emitted source has behind others:
-# no header.
-templates="runtime/product_tile.h compiler/emit/wide.h compiler/emit/cuda_product.h"
+# Included more than once with other macros around it, or a text that emitted source has behind others,
+# or CUDA's: no header.
+templates="runtime/product_tile.h compiler/emit/wide.h compiler/emit/cuda.h compiler/emit/cuda_product.h"
 
 for header in $(find runtime compiler frontends -name '*.h' | sort); do
     case " $templates " in *" $header "*) continue ;; esac
