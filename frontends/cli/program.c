@@ -216,7 +216,8 @@ int command_emit(const Settings *settings) {
     const char *name = program_name(arena, settings->file);
     const char *table_name = arena_printf(arena, "%s_program", name);
     bool written =
-        write_text(arena, folder, "program.c", compiled->source) &&
+        write_text(arena, folder, compiled->target->gpu ? "program.cu" : "program.c",
+                   compiled->source) &&
         write_text(arena, folder, "table.c", table_text(arena, &compiled->program, table_name)) &&
         write_text(arena, folder, arena_printf(arena, "%s.h", name),
                    header_text(arena, &compiled->program, name)) &&
