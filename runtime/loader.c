@@ -3,6 +3,7 @@
 // loader.h.
 #include "loader.h"
 #include "augment.h"
+#include "device.h"
 #include "draw.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@ struct NncLoader {
     long long count;      // examples in the epoch
     long long *order;     // which example comes when; NULL: as they lie
     void *values, *spare; // an example, and room for augmentations
-    char *ring;           // NNC_LOADER_BATCHES places of `stride` bytes
+    char *ring;           // NNC_LOADER_BATCHES places of `stride` bytes; a device's (device.h)
     size_t stride;        // input_bytes, rounded up to NNC_ALIGN
 
     pthread_t thread;
@@ -155,12 +156,13 @@ NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error) {
 
 static NncStatus allocate(NncLoader *loader) {
     const NncColumns *columns = loader->columns;
+    const NncDevice *device = columns->program->device;
     size_t example = columns->source->example_bytes, bytes;
     loader->stride =
         ((size_t)columns->program->input_bytes + NNC_ALIGN - 1) / NNC_ALIGN * NNC_ALIGN;
     if (__builtin_mul_overflow(loader->stride, (size_t)NNC_LOADER_BATCHES, &bytes))
         return NNC_ERROR_MEMORY;
-    loader->ring = aligned_alloc(NNC_ALIGN, bytes);
+    loader->ring = device ? device->host_new(bytes) : aligned_alloc(NNC_ALIGN, bytes);
     loader->values = malloc(example + !example);
     loader->spare = malloc(example + !example);
     if (loader->loading.shuffle)
@@ -200,6 +202,9 @@ void nnc_loader_free(NncLoader *loader) {
     free(loader->order);
     free(loader->values);
     free(loader->spare);
-    free(loader->ring);
+    if (loader->columns->program->device && loader->ring)
+        loader->columns->program->device->host_free(loader->ring);
+    else
+        free(loader->ring);
     free(loader);
 }

@@ -318,18 +318,22 @@ static void print_versions(FILE *out, const NncProgram *const *version, int coun
         fprintf(out, "%s%s", i ? ", " : "", version[i]->target);
 }
 
+// What a device runs has not been looked at yet: opening it does that.
+static bool can_run(const NncProgram *program) {
+    return program->device || nnc_processor_runs(program->target);
+}
+
 // The one that is asked for, or the first that this processor runs; NULL: none.
 static const NncProgram *choose(const NncProgram *const *version, int count, const char *wanted) {
     for (int i = 0; i < count; i++)
-        if (wanted ? !strcmp(version[i]->target, wanted) : nnc_processor_runs(version[i]->target))
-            return version[i];
+        if (wanted ? !strcmp(version[i]->target, wanted) : can_run(version[i])) return version[i];
     return NULL;
 }
 
 int nnc_main_of(const NncProgram *const *version, int count, int argc, char **argv) {
     const char *wanted = getenv("NNC_MARCH");
     const NncProgram *program = choose(version, count, wanted && *wanted ? wanted : NULL);
-    if (program && nnc_processor_runs(program->target)) return nnc_main(program, argc, argv);
+    if (program && can_run(program)) return nnc_main(program, argc, argv);
     fprintf(stderr, "%s: this program is compiled for ", version[0]->model);
     print_versions(stderr, version, count);
     if (program || !wanted)

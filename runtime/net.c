@@ -31,7 +31,7 @@ NncNet *nnc_net_new(const NncProgram *program, int threads, NncError *error) {
     if (net && net->input) {
         if (program->function[NNC_INIT].run)
             nnc_session_run(&net->session, NNC_INIT, NULL, program->batch);
-        return net;
+        if (!(status = nnc_session_check(&net->session, error))) return net;
     }
     if (!status || !net) nnc_error(error, NNC_ERROR_MEMORY, "no memory for %s", program->model);
     nnc_net_free(net);
@@ -85,9 +85,12 @@ static void take_examples(NncNet *net, const void *const *batch, long long first
     }
 }
 
-// What was prepared from parameters in an earlier call is of use as long as nobody else has them.
-static void begin_call(NncNet *net) {
-    if (net->shown) net->session.prepared = 0;
+// What was prepared from parameters in an earlier call is of use as long as nobody else has them;
+// and what lies on a device is theirs, too, before and after.
+static NncStatus begin_call(NncNet *net, NncError *error) {
+    if (!net->shown) return NNC_OK;
+    net->session.prepared = 0;
+    return nnc_session_push(&net->session, error);
 }
 
 static NncStatus check_function(const NncNet *net, NncFunctionKind kind, const char *what,
@@ -111,13 +114,19 @@ NncStatus nnc_net_train(NncNet *net, const void *const *batch, long long n, doub
     if (n > program->batch)
         return nnc_error(error, NNC_ERROR_VALUE, "%lld examples, but a step takes %d at most", n,
                          program->batch);
-    begin_call(net);
+    if (begin_call(net, error)) return error->status;
     NncBatch part = {.input = net->input, .of = n};
     do {
         nnc_session_next(session, &part);
         take_examples(net, batch, part.first, part.count);
     } while (!nnc_session_step(session, &part));
+    NncDone done;
     session->checkpoint.at.step++;
+    while (nnc_session_done(session, true, &done))
+        ;
+    status = nnc_session_check(session, error);
+    if (!status && net->shown) status = nnc_session_pull(session, error);
+    if (status) return status;
     double value = nnc_session_output(session, &program->function[NNC_TRAIN].output[0]);
     if (loss) *loss = value;
     if (isfinite(value)) return NNC_OK;
@@ -138,13 +147,14 @@ NncStatus nnc_net_evaluate(NncNet *net, const void *const *batch, long long n, d
     const NncFunction *function = &program->function[NNC_EVAL];
     NncStatus status = check_function(net, NNC_EVAL, "no loss", error);
     if (!status) status = check_batch(net, batch, n, true, error);
-    begin_call(net);
+    if (!status) status = begin_call(net, error);
     for (int i = 0; i < function->output_count && !status; i++)
         scores[i] = 0;
     for (long long first = 0; first < n && !status; first += program->chunk) {
         long long count = least(n - first, program->chunk);
         take_examples(net, batch, first, count);
         nnc_session_run(session, NNC_EVAL, net->input, count);
+        if ((status = nnc_session_check(session, error))) break;
         for (int i = 0; i < function->output_count; i++)
             scores[i] +=
                 nnc_session_output(session, &function->output[i]) * (double)count / (double)n;
@@ -173,11 +183,12 @@ NncStatus nnc_net_predict(NncNet *net, const void *const *batch, long long n, vo
     long long chunk = session->program->chunk;
     NncStatus status = check_function(net, NNC_PREDICT, "no output", error);
     if (!status) status = check_batch(net, batch, n, false, error);
-    begin_call(net);
+    if (!status) status = begin_call(net, error);
     for (long long first = 0; first < n && !status; first += chunk) {
         long long count = least(n - first, chunk);
         take_examples(net, batch, first, count);
         nnc_session_run(session, NNC_PREDICT, net->input, count);
+        if ((status = nnc_session_check(session, error))) break;
         give_outputs(session, outputs, first, count);
     }
     return status;
@@ -185,14 +196,15 @@ NncStatus nnc_net_predict(NncNet *net, const void *const *batch, long long n, vo
 
 // --- State
 
-NncStatus nnc_net_save(const NncNet *net, const char *path, NncError *error) {
+NncStatus nnc_net_save(NncNet *net, const char *path, NncError *error) {
     uint64_t hash;
-    const NncSession *session = &net->session;
+    NncSession *session = &net->session;
     NncCheckpoint checkpoint = session->checkpoint;
     if (net->lost)
         return nnc_error(error, NNC_ERROR_VALUE, "there is nothing to save: loading has failed");
     snprintf(checkpoint.plan, sizeof checkpoint.plan, "%s",
              session->program->plan ? session->program->plan : "");
+    if (nnc_session_pull(session, error)) return error->status;
     return nnc_checkpoint_write(path, session->program, &checkpoint, session->state, &hash, error);
 }
 
@@ -231,6 +243,7 @@ void *nnc_net_tensor(NncNet *net, const char *name, const NncTensor **tensor) {
     for (int i = 0; i < program->tensor_count; i++) {
         if (strcmp(program->tensor[i].name, name)) continue;
         if (tensor) *tensor = &program->tensor[i];
+        if (nnc_session_pull(&net->session, &net->session.failed)) return NULL;
         net->shown = true;
         return net->session.state + program->tensor[i].offset;
     }

@@ -47,7 +47,7 @@ NncStatus nnc_net_predict(NncNet *net, const void *const *batch, long long n, vo
 // Checkpoints, the same as those of `nnc train`: written whole or not at all. Loaded to go on
 // training, all tensors have to be there, else what predicting needs. After an error in loading,
 // every call is an error until it is loaded again.
-NncStatus nnc_net_save(const NncNet *net, const char *path, NncError *error);
+NncStatus nnc_net_save(NncNet *net, const char *path, NncError *error);
 NncStatus nnc_net_load(NncNet *net, const char *path, bool to_train, NncError *error);
 
 // A hyper-parameter from the next step on: nnc_net_set(net, "lr", 0.001, &error). Where schedules

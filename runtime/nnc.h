@@ -28,6 +28,7 @@ typedef enum NncStatus {
     NNC_ERROR_NUMBER, // the loss is not finite
     NNC_INTERRUPTED,
     NNC_UNMET, // trained, but what the train block expects did not come
+    NNC_ERROR_DEVICE, // a GPU is missing, or has failed
 } NncStatus;
 
 typedef struct NncError {
@@ -152,6 +153,7 @@ typedef struct NncProgram {
     const NncHyper *hyper;
     int hyper_count;
     NncFunction function[NNC_FUNCTIONS];
+    const struct NncDevice *device; // what the functions run on (device.h); NULL: this processor
     NncCall data; // name NULL: none
     const NncCall *augment;
     int augment_count;

@@ -172,10 +172,12 @@ static void write_json(Prediction *p, FILE *out, const char *input) {
 }
 
 // What the network says of the example in the input arena.
-static void print_prediction(Prediction *p, const char *input) {
+static NncStatus print_prediction(Prediction *p, const char *input, NncError *error) {
     nnc_session_run(&p->session, NNC_PREDICT, p->input, 1);
+    if (nnc_session_check(&p->session, error)) return error->status;
     FILE *out = nnc_report_file(p->session.options);
     (p->session.options->json ? write_json : print_lines)(p, out, input);
+    return NNC_OK;
 }
 
 // --- An example of the data
@@ -228,8 +230,7 @@ static NncStatus predict_example(Prediction *p, const NncColumns *columns, NncSp
     free(example.values);
     if (status) return status;
     p->label = find_label(p, columns);
-    print_prediction(p, input);
-    return NNC_OK;
+    return print_prediction(p, input, error);
 }
 
 // "test:17"
@@ -339,7 +340,7 @@ static NncStatus predict_row(Prediction *p, const char *row, NncError *error) {
     NncCsv csv = nnc_csv("row", row, strlen(row), ',');
     NncStatus status = read_row(p, &csv, error);
     free(csv.value);
-    if (!status) print_prediction(p, row);
+    if (!status) status = print_prediction(p, row, error);
     return status;
 }
 
@@ -368,7 +369,7 @@ static NncStatus predict_image(Prediction *p, const char *path, NncError *error)
                     : nnc_error(error, NNC_ERROR_MEMORY, "no memory for an image");
     if (!status) {
         nnc_column_fill_image(column, pixels, p->input);
-        print_prediction(p, path);
+        status = print_prediction(p, path, error);
     }
     free(pixels);
     return status;

@@ -43,11 +43,16 @@ static bool allocate(NncSession *session) {
             scalars = program->function[i].scalar_count;
     session->scratch_bytes = arenas.scratch;
     session->arena_bytes = arenas.all;
-    const long long bytes[] = {arenas.state, arenas.work, arenas.output, arenas.scratch * threads};
+    bool here = !program->device; // else it has all of them but the state
+    const long long bytes[] = {arenas.state, here ? arenas.work : 0, here ? arenas.output : 0,
+                               here ? arenas.scratch * threads : 0};
     char **const arena[] = {&session->state, &session->work, &session->output, &session->scratch};
     session->scalar = calloc((size_t)scalars + 1, sizeof *session->scalar);
     session->checkpoint.hyper = calloc((size_t)program->hyper_count + 1, sizeof(double));
-    return map_arenas(session, bytes, arena, 4) && session->scalar && session->checkpoint.hyper;
+    session->late_output =
+        calloc(NNC_LATE, (size_t)program->function[NNC_TRAIN].output_bytes + NNC_ALIGN);
+    return session->late_output && map_arenas(session, bytes, arena, 4) && session->scalar &&
+           session->checkpoint.hyper;
 }
 
 NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
@@ -57,7 +62,7 @@ NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
         return nnc_error(error, NNC_ERROR_MATCH,
                          "the program is for version %d of the runtime, this is %d", program->abi,
                          NNC_ABI);
-    int threads = options->threads ? options->threads : processors();
+    int threads = program->device ? 1 : options->threads ? options->threads : processors();
     session->pool = nnc_pool_new(threads);
     if (!session->pool)
         return nnc_error(error, NNC_ERROR_VALUE, "cannot start %d thread%s", threads,
@@ -65,6 +70,8 @@ NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
     if (!allocate(session))
         return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the program's %lld bytes",
                          session->arena_bytes);
+    if (program->device && program->device->open(program, &session->device, error))
+        return error->status;
     session->checkpoint.at.seed = options->has_seed ? options->seed : program->seed;
     for (int i = 0; i < program->hyper_count; i++)
         session->checkpoint.hyper[i] = program->hyper[i].value;
@@ -72,6 +79,8 @@ NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
 }
 
 void nnc_session_close(NncSession *session) {
+    if (session->device) session->program->device->close(session->device);
+    free(session->late_output);
     nnc_columns_free(&session->columns);
     nnc_source_close(&session->source);
     nnc_pool_free(session->pool);
@@ -207,6 +216,7 @@ NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_tra
     session->prepared = 0;
     NncStatus status = nnc_checkpoint_read(path, session->program, to_train, &session->checkpoint,
                                            session->state, error);
+    if (!status) status = nnc_session_push(session, error);
     return status ? status : nnc_session_set_hypers(session, error);
 }
 
@@ -237,14 +247,23 @@ NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *in
 // A function changes no parameters from which it prepares anything, but others may, and all of them
 // work in the same arena.
 static void run(NncSession *session, NncFunctionKind kind, NncCtx *ctx) {
+    if (session->device) {
+        nnc_session_begin(session, kind, ctx);
+        return;
+    }
     ctx->prepared = session->prepared == 1 + (int)kind;
     session->program->function[kind].run(ctx);
     session->prepared = 1 + (int)kind;
 }
 
-void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
+static void begin(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
     NncCtx ctx = nnc_session_ctx(session, kind, input, n);
     run(session, kind, &ctx);
+}
+
+void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n) {
+    begin(session, kind, input, n);
+    if (session->device) nnc_session_wait(session);
 }
 
 bool nnc_session_step(NncSession *session, const NncBatch *batch) {
@@ -258,7 +277,8 @@ bool nnc_session_step(NncSession *session, const NncBatch *batch) {
     if (batch->first + batch->count < batch->of) return false;
     bool done = batch->pass + 1 == nnc_passes(session->program);
     NncFunctionKind then = done ? NNC_TRAIN : NNC_BETWEEN + (NncFunctionKind)batch->pass;
-    nnc_session_run(session, then, batch->input, batch->of);
+    begin(session, then, batch->input, batch->of);
+    if (done) nnc_session_begun(session, batch->of);
     return done;
 }
 
@@ -310,6 +330,7 @@ NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
     NncStatus status;
     while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) {
         nnc_session_run(session, NNC_EVAL, batch.input, batch.count);
+        if ((status = nnc_session_check(session, error))) break;
         add_outputs(session, scores, batch.count);
         if (stop && *stop) {
             status = nnc_error(error, NNC_INTERRUPTED, "interrupted");

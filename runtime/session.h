@@ -5,11 +5,24 @@
 #define NNC_SESSION_H
 
 #include "checkpoint.h"
+#include "device.h"
 #include "file.h"
 #include "loader.h"
 #include "progress.h"
 #include "source.h"
 #include <signal.h>
+
+typedef struct NncDone { // a step of which the outputs are there
+    long long step, of;  // its number, from 1; its examples
+} NncDone;
+
+enum { NNC_LATE = 3 }; // steps that the host may be ahead of a device
+
+typedef struct NncLate { // a step that was begun
+    NncDone done;
+    long long run; // of the device; its outputs are there or, settled, in a place of their own
+    bool settled;
+} NncLate;
 
 typedef struct NncSession {
     const NncProgram *program;
@@ -23,6 +36,15 @@ typedef struct NncSession {
     int prepared; // 1 + the function that ran last: what it prepared from parameters is in `work`
     long long scratch_bytes; // for each thread
     float *scalar;
+    // Of a program for a device (device.h), which has all arenas but the state's copy; else NULL,
+    // 0:
+    NncDeviceRun *device;
+    long long runs;  // that it was given
+    bool ahead;      // its state is newer than the copy
+    NncError failed; // what it has said; all is over then
+    NncLate late[NNC_LATE];
+    int late_first, late_count;
+    char *late_output;     // of each of them
     long long arena_bytes; // all of them, the loader's batches included
     NncCheckpoint
         checkpoint; // where the run stands, the hyper-parameters, the names of the classes
@@ -47,11 +69,27 @@ void nnc_session_count_plateau(NncSession *session, double loss);
 
 // What a function is called with for a batch of n examples; the step's scalars are computed.
 NncCtx nnc_session_ctx(NncSession *session, NncFunctionKind kind, const char *input, long long n);
-// Takes the next examples of a step; true when they were its last and it is done.
+// Takes the next examples of a step; true when they were its last: it is done, or begun on a
+// device.
 bool nnc_session_step(NncSession *session, const NncBatch *batch);
+// The next step, in their order, whose outputs are in session->output from now on. False where none
+// is, which without waiting may be so as long as the device is at it.
+bool nnc_session_done(NncSession *session, bool wait, NncDone *done);
+// Has the device failed in what it was given?
+NncStatus nnc_session_check(const NncSession *session, NncError *error);
+// The state from the device into session->state, where that is older; and there.
+NncStatus nnc_session_pull(NncSession *session, NncError *error);
+NncStatus nnc_session_push(NncSession *session, NncError *error);
+// What a report calls the device: cpu, or its name.
+const char *nnc_session_device(const NncSession *session);
+// What session.c and session_device.c share: a step was begun; a function on the device.
+void nnc_session_begun(NncSession *session, long long of);
+void nnc_session_begin(NncSession *session, NncFunctionKind kind, const NncCtx *ctx);
+void nnc_session_wait(NncSession *session); // for it
+
 // What a step takes next; at first, of {.of = examples}. Its input is the caller's.
 void nnc_session_next(const NncSession *session, NncBatch *batch);
-// Runs one function on a batch of n examples; its outputs are in session->output.
+// Runs one function on a batch of n examples and waits for it; its outputs are in session->output.
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n);
 double nnc_session_output(const NncSession *session, const NncColumn *column); // one of rank 0
 
@@ -63,7 +101,8 @@ NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
 // out/net.safetensors for net.nnd, or the one that the user names.
 NncStatus nnc_session_checkpoint_path(const NncSession *session, char path[NNC_PATH],
                                       NncError *error);
-// Holds out what the program says, by the run's seed: that of the checkpoint, where one was restored.
+// Holds out what the program says, by the run's seed: that of the checkpoint, where one was
+// restored.
 NncStatus nnc_session_hold_out(NncSession *session, NncError *error);
 
 #endif

@@ -97,10 +97,14 @@ static NncStatus start(Training *training, NncError *error) {
     forget_best(session->program, &session->checkpoint);
     nnc_session_set_run(session, training->epochs);
     nnc_session_run(session, NNC_INIT, NULL, session->program->batch);
+    status = nnc_session_check(session, error);
     const NncOptions *options = session->options;
-    if (!options->init) return NNC_OK;
-    return nnc_checkpoint_initial(options->init, session->program, options->init_partial,
-                                  session->state, &training->initial, error);
+    if (status || !options->init) return status;
+    status = nnc_session_pull(session, error);
+    if (!status)
+        status = nnc_checkpoint_initial(options->init, session->program, options->init_partial,
+                                        session->state, &training->initial, error);
+    return status ? status : nnc_session_push(session, error);
 }
 
 static NncStatus resume(Training *training, NncError *error) {
@@ -133,6 +137,7 @@ static NncStatus resume(Training *training, NncError *error) {
 static NncStatus save(Training *training, NncError *error) {
     NncSession *session = &training->session;
     NncStatus status = nnc_log_sync(training->log, error);
+    if (!status) status = nnc_session_pull(session, error);
     if (status) return status;
     training->saved = session->checkpoint.at.step;
     return nnc_checkpoint_write(training->path, session->program, &session->checkpoint,
@@ -146,20 +151,36 @@ static bool is_due(const Training *training) {
     return every > 0 && at->step % every == 0 && at->position < at->examples;
 }
 
-static NncStatus finish_step(Training *training, const NncBatch *batch, NncError *error) {
+static NncStatus take_outputs(Training *training, const NncDone *done, NncError *error) {
     NncSession *session = &training->session;
     NncPosition *at = &session->checkpoint.at;
     double loss = nnc_session_output(session, &session->program->function[NNC_TRAIN].output[0]);
-    at->step++;
-    at->position = batch->end;
-    at->loss_sum += loss * (double)batch->of;
+    at->loss_sum += loss * (double)done->of;
     if (!isfinite(loss))
         return nnc_error(
             error, NNC_ERROR_NUMBER,
             "the loss is %s at step %lld, in epoch %lld; a smaller learning rate may help",
-            isnan(loss) ? "not a number" : "infinite", at->step, at->epoch + 1);
-    nnc_progress_step(&training->progress, at->step, loss, batch->of);
-    return is_due(training) ? save(training, error) : NNC_OK;
+            isnan(loss) ? "not a number" : "infinite", done->step, at->epoch + 1);
+    nnc_progress_step(&training->progress, done->step, loss, done->of);
+    return NNC_OK;
+}
+
+// Of steps that are done; or, waiting for them, of all that have begun.
+static NncStatus take_steps(Training *training, bool all, NncError *error) {
+    NncDone done;
+    NncStatus status = NNC_OK;
+    while (!status && nnc_session_done(&training->session, all, &done))
+        status = take_outputs(training, &done, error);
+    return status ? status : nnc_session_check(&training->session, error);
+}
+
+static NncStatus finish_step(Training *training, const NncBatch *batch, NncError *error) {
+    NncPosition *at = &training->session.checkpoint.at;
+    at->step++;
+    at->position = batch->end;
+    bool due = is_due(training);
+    NncStatus status = take_steps(training, due, error);
+    return !status && due ? save(training, error) : status;
 }
 
 static bool is_last_step(const Training *training) {
@@ -191,7 +212,7 @@ static NncStatus run_steps(Training *training, NncError *error) {
         if (!amid) status = finish_step(training, &batch, error);
     }
     nnc_loader_free(loader);
-    return status;
+    return status ? status : take_steps(training, true, error);
 }
 
 static NncStatus stop_interrupted(const Training *training, NncError *error) {
@@ -241,11 +262,11 @@ static bool take_best(Training *training) {
 // again, and writes the same.
 static NncStatus save_epoch(Training *training, bool better, NncError *error) {
     uint64_t hash;
-    const NncSession *session = &training->session;
-    NncStatus status =
-        better ? nnc_checkpoint_write(training->best, session->program, &session->checkpoint,
-                                      session->state, &hash, error)
-               : NNC_OK;
+    NncSession *session = &training->session;
+    NncStatus status = nnc_session_pull(session, error);
+    if (!status && better)
+        status = nnc_checkpoint_write(training->best, session->program, &session->checkpoint,
+                                      session->state, &hash, error);
     return status ? status : save(training, error);
 }
 
