@@ -71,17 +71,29 @@ static const Target *with_dot2(Case *c, const Target *given) {
     return target;
 }
 
-void case_build(Case *c, double least, JitTier tier) {
-    const char *error = NULL;
+static const Target *with_processors(Case *c, const Target *given) {
+    Target *target = ARENA_NEW(c->arena, Target);
+    *target = *given;
+    target->processors = c->processors;
+    return target;
+}
+
+static const Target *target_of(Case *c, JitTier tier) {
+    const Target *gpu = target_cuda(c->march);
+    if (gpu) return c->processors ? with_processors(c, gpu) : gpu;
+    return c->separate       ? &target_baseline
+           : tier == JIT_TCC ? &target_library
+                             : target_find(c->march);
+}
+
+static void emit(Case *c, double least, JitTier tier) {
     Buf source = buf_new(c->arena);
     c->module = (Module){.model = "Random",
                          .source = source_from_text(c->arena, "random.nnd", ""),
                          .batch = (int)c->batch,
                          .precision = c->rounded ? DT_BF16 : DT_F32};
     place_all(c);
-    const Target *target = c->separate       ? &target_baseline
-                           : tier == JIT_TCC ? &target_library
-                                             : target_find(c->march);
+    const Target *target = target_of(c, tier);
     if (c->dot2) target = with_dot2(c, target);
     if (c->any_choice) target = with_any_choice(c, least, target);
     c->plan = plan_make(c->arena, fused(c, least, target), c->least_time);
@@ -94,9 +106,26 @@ void case_build(Case *c, double least, JitTier tier) {
     shared_print(&source, &shared, ~0u);
     buf_add(&source, kernels.text);
     c->source = source.text;
-    c->jit =
-        jit_load(c->arena, source.text, &(JitOptions){.tier = tier, .march = c->march}, &error);
+}
+
+void case_build(Case *c, double least, JitTier tier) {
+    const char *error = NULL;
+    emit(c, least, tier);
+    if (c->plan->fusion->target->gpu) {
+        cases_load_cuda(&c, 1);
+        return;
+    }
+    c->jit = jit_load(c->arena, c->source, &(JitOptions){.tier = tier, .march = c->march}, &error);
     if (!c->jit) cr_skip_test("%s", error);
+    c->run = (void (*)(NncCtx *))jit_function(c->jit, "nnc_run_predict");
+    c->scalars = (void (*)(const double *, double, double, double, float *))jit_function(
+        c->jit, "nnc_scalars_predict");
+}
+
+void cases_build(Case **c, int count, double least) {
+    for (int i = 0; i < count; i++)
+        emit(c[i], least, JIT_NATIVE);
+    cases_load_cuda(c, count);
 }
 
 // Between the interpreter's row-major doubles for n examples and a buffer laid out for the batch.
@@ -186,11 +215,7 @@ static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool, 
     for (int i = 0; i < c->module.hyper.count; i++)
         hyper[i] = c->module.hyper.at[i].value;
     float *scalar = ARENA_ARRAY(c->arena, float, c->plan->fusion->scalar.count + 1);
-    void (*scalars)(const double *, double, double, double, float *) =
-        (void (*)(const double *, double, double, double, float *))jit_function(
-            c->jit, "nnc_scalars_predict");
-    void (*run)(NncCtx *) = (void (*)(NncCtx *))jit_function(c->jit, "nnc_run_predict");
-    scalars(hyper, STEP, EPOCH, (double)n, scalar);
+    c->scalars(hyper, STEP, EPOCH, (double)n, scalar);
     NncCtx ctx = {.state = arena[ARENA_STATE],
                   .work = arena[ARENA_WORK],
                   .scratch = arena[ARENA_SCRATCH],
@@ -203,8 +228,13 @@ static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool, 
                   .seed_high = (unsigned)(c->seed >> 32),
                   .step = STEP,
                   .pool = pool};
-    if (prepared) prepare(c, &ctx, leaf, arena, run);
-    run(&ctx);
+    NncNow now = {0, ctx.seed_low, ctx.seed_high, ctx.step};
+    NncFault fault = {0};
+    ctx.now = &now, ctx.fault = &fault;
+    if (prepared) prepare(c, &ctx, leaf, arena, c->run);
+    c->run(&ctx);
+    cr_assert_eq(fault.code, 0, "seed %d: error %d of %s", (int)c->seed, fault.code, fault.kernel);
+    ctx.now = NULL, ctx.fault = NULL;
     for (int i = 0; i < 5; i++)
         check_fences(c, i, arena[i], bytes[i]);
     return ctx;
@@ -222,7 +252,7 @@ static const char *graph_text(const Case *c) {
     buf_add(&text, "--- lowered\n");
     graph_print(&text, c->plan->fusion->graph);
     plan_print(&text, c->plan);
-    buf_add(&text, strstr(c->source, "// --- unit"));
+    buf_add(&text, strstr(c->source, c->plan->fusion->target->gpu ? "// --- predict" : "// --- unit"));
     return text.text;
 }
 

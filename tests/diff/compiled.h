@@ -18,7 +18,8 @@ typedef struct Case { // one graph, compiled
     uint64_t seed;
     const Graph *graph; // as it was made
     int64_t batch;      // BATCH, as long as nobody says otherwise
-    const char *march;  // native, likewise
+    const char *march;  // native, likewise; a GPU's name: CUDA, which runs on the CPU here
+    int processors;     // > 0: of a GPU that is so small that small tensors are large for it
     bool any_choice;    // where there are several ways, any, not the cheapest
     bool rounded;       // some of its values are kept as bf16
     bool dot2;          // pairs of those are multiplied as by an instruction for that, if only in C
@@ -32,10 +33,15 @@ typedef struct Case { // one graph, compiled
     Plan *plan;
     double least_time; // of the plan: 0, for most seeds, and all is shared out
     Jit *jit;
+    void (*run)(NncCtx *); // what was compiled of it
+    void (*scalars)(const double *hyper, double step, double epoch, double n, float *out);
 } Case;
 
 Case *case_new(Arena *arena, const Graph *graph, uint64_t seed);
 void case_build(Case *c, double least, JitTier tier); // skips the test where there is no such tier
+// Several for a GPU, which are compiled together. Skips the test where there is no C++ compiler.
+void cases_build(Case **c, int count, double least);
+void cases_load_cuda(Case **c, int count); // what is emitted (cuda_case.c)
 // Runs n <= batch examples on one thread and on the pool (of MOST_THREADS at most); leaf: values by
 // node id.
 void case_check(Case *c, int64_t n, const double *const *leaf, NncPool *pool);

@@ -188,6 +188,24 @@ static void check_all(double least, JitTier tier, int convolutions) {
     nnc_pool_free(pool);
 }
 
+// For a GPU: also one so small that sums are in parts.
+static void check_cuda(double least) {
+    enum { CONVOLUTIONS = 10 };
+    Arena *arena = arena_new();
+    Case *c[CONVOLUTIONS];
+    for (int i = 0; i < CONVOLUTIONS; i++) {
+        uint64_t seed = 51 + (uint64_t)i;
+        c[i] = case_new(arena, conv_graph(arena, seed, random_conv), seed);
+        c[i]->march = i % 2 ? "sm_90" : "sm_75";
+        c[i]->processors = i % 3;
+    }
+    cases_build(c, CONVOLUTIONS, least);
+    for (int i = 0; i < CONVOLUTIONS; i++)
+        for (int64_t n = BATCH; n >= 1; n -= 2)
+            case_check(c[i], n, random_leaves(arena, c[i]->graph, n, c[i]->seed), NULL);
+    arena_free(arena);
+}
+
 // --- Winograd's transforms, for each width of vectors
 
 typedef struct Native {
@@ -233,6 +251,8 @@ static void check_wide(const char *march, uint64_t first) {
 }
 
 // Whatever algorithm, whatever form of the products in it.
+Test(conv, loops_in_cuda) { check_cuda(1e9); }
+Test(conv, products_in_cuda) { check_cuda(0); }
 Test(conv, any_choice) {
     NncPool *pool = nnc_pool_new(3);
     for (uint64_t seed = 31; seed < 40; seed++) {

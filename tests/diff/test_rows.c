@@ -95,7 +95,7 @@ static void check_runs(Case *c, const int64_t *examples, int runs) {
             nnc_pool_free(pool);
         }
     }
-    jit_free(c->jit);
+    if (c->jit) jit_free(c->jit);
 }
 
 static void check(uint64_t seed, const char *march, JitTier tier) {
@@ -148,11 +148,14 @@ static void check_streams(int length) {
 }
 
 static void check_all(const char *march, uint64_t first) {
-    if (target_find(march)->lanes > target_find("native")->lanes)
+    const Target *target = target_find(march);
+    if (target && target->lanes > target_find("native")->lanes)
         cr_skip_test("this processor is no %s", march);
     for (uint64_t seed = first; seed < first + 3; seed++)
         check(seed, march, JIT_NATIVE);
 }
+
+Test(rows, cuda) { check_all("sm_90", 31); }
 
 #ifdef __x86_64__
 Test(rows, lanes16) { check_all("x86-64-v4", 1); }
