@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_BYTES = 1 << 14, FRAME = 12, WALL_TIME = 9, BYTES = 2 }; // BYTES: the wire type
+enum { MOST_BYTES = 1 << 10, FRAME = 12, WALL_TIME = 9, BYTES = 2 }; // BYTES: the wire type
 
 typedef struct Bytes {
     unsigned char at[MOST_BYTES];
@@ -84,10 +84,17 @@ void nnc_tfevents_begin(FILE *file) {
     write_frame(file, &event);
 }
 
-static void add_value(Bytes *summary, const char *group, const char *name, double number) {
+// An event for each value: so one has a greatest length, however many metrics there are.
+typedef struct Writer {
+    FILE *file;
+    double wall_time;
+    long long step;
+} Writer;
+
+static void write_value(const Writer *writer, const char *group, const char *name, double number) {
     char tag[300];
     uint32_t bits;
-    Bytes value = {.count = 0};
+    Bytes event, summary = {.count = 0}, value = {.count = 0};
     float real = (float)number;
     if (isnan(number)) return;
     memcpy(&bits, &real, sizeof bits);
@@ -95,22 +102,22 @@ static void add_value(Bytes *summary, const char *group, const char *name, doubl
     add_block(&value, 1, tag, strlen(tag));
     add_key(&value, 2, 5);
     add_fixed(&value, bits, 4);
-    add_block(summary, 1, value.at, value.count);
+    add_block(&summary, 1, value.at, value.count);
+    begin_event(&event, writer->wall_time);
+    add_key(&event, 2, 0);
+    add_varint(&event, (uint64_t)writer->step);
+    add_block(&event, 5, summary.at, summary.count);
+    write_frame(writer->file, &event);
 }
 
 void nnc_tfevents_write(FILE *file, const NncRecord *record, double wall_time) {
-    Bytes event, summary = {.count = 0};
-    add_value(&summary, record->event, "loss", record->loss);
-    add_value(&summary, record->event, "examples_per_second", record->examples_per_second);
+    const Writer writer = {file, wall_time, record->step};
+    write_value(&writer, record->event, "loss", record->loss);
+    write_value(&writer, record->event, "examples_per_second", record->examples_per_second);
     for (NncSplit split = NNC_SPLIT_TEST; record->board && split < NNC_ALL_SPLITS; split++)
         for (int i = 0; i < record->board->of[split].count; i++)
-            add_value(&summary, nnc_split_name(split), record->board->of[split].name[i],
-                      record->board->of[split].value[i]);
-    begin_event(&event, wall_time);
-    add_key(&event, 2, 0);
-    add_varint(&event, (uint64_t)record->step);
-    add_block(&event, 5, summary.at, summary.count);
-    write_frame(file, &event);
+            write_value(&writer, nnc_split_name(split), record->board->of[split].name[i],
+                        record->board->of[split].value[i]);
 }
 
 // --- Reading one's own

@@ -24,7 +24,9 @@ static const Kind kinds[] = {
     {{"points", "axes = 1, low = -1, high = 1, train = 1000, test = 200, seed = 1", 0, 6},
      nnc_points_fields,
      nnc_points_open},
-    {{"shapes", "train = 20000, test = 2000, seed = 1", 0, 3}, nnc_shapes_fields, nnc_shapes_open},
+    {{"shapes", "train = 20000, test = 2000, seed = 1, first = 0, classes = 10", 0, 5},
+     nnc_shapes_fields,
+     nnc_shapes_open},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -206,7 +208,8 @@ void nnc_source_close(NncSource *source) {
 
 // --- Holding out
 
-// Marks `count` of `all` examples, each set of them as likely as any other (Bentley and Floyd 1987).
+// Marks `count` of `all` examples, each set of them as likely as any other (Bentley and Floyd
+// 1987).
 static bool *choose(long long all, long long count, long long seed) {
     bool *held = calloc((size_t)all, sizeof *held);
     if (!held) return NULL;

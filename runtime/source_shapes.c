@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // shapes(train = 20000, test = 2000, seed = 1): ten classes of 32 x 32 colour images that are drawn
-// when they are asked for, so that a network can be trained where no file is at hand.
+// when they are asked for, so that a network can be trained where no file is at hand. `first` and
+// `classes` take some of the ten alone: shapes(first = 6, classes = 4).
 //
 // An image is one light figure (its class) on a dark background, in random colours, at a random
 // place, size and angle, with a gradient, a wave, a blot as a distraction, and noise. A figure is
@@ -20,8 +21,8 @@ static const char *const class_names[CLASSES] = {"circle",   "square", "triangle
                                                  "ring",     "star",   "rows",     "columns",
                                                  "diagonal", "checker"};
 
-typedef struct Shapes {
-    long long seed;
+typedef struct Shapes { // what the call says
+    long long train, test, seed, first, classes;
 } Shapes;
 
 typedef struct Scene {
@@ -181,9 +182,9 @@ static NncStatus read_example(const NncSource *source, const NncExample *example
     const Shapes *shapes = source->own;
     NncDraw d = nnc_draw((uint64_t)shapes->seed, example->split, (uint64_t)example->index);
     unsigned char *image = nnc_example_field(example, &source->field[0]);
-    int32_t label = (int32_t)(example->index % CLASSES);
+    int32_t label = (int32_t)(example->index % shapes->classes);
     *(int32_t *)nnc_example_field(example, &source->field[1]) = label;
-    Scene scene = draw_scene(&d, label);
+    Scene scene = draw_scene(&d, (int)shapes->first + label);
     for (int row = 0; row < SIDE; row++)
         for (int column = 0; column < SIDE; column++)
             paint_pixel(&scene, column, row, nnc_draw_bits(&d), image);
@@ -198,41 +199,46 @@ static void describe_place(const NncSource *source, const NncExample *example, c
 
 static void free_shapes(NncSource *source) { free(source->own); }
 
-static NncStatus read_arguments(const NncCall *call, long long *train, long long *test,
-                                long long *seed, NncError *error) {
-    static const char *const names[] = {"train", "test", "seed", NULL};
+static NncStatus read_arguments(const NncCall *call, Shapes *shapes, NncError *error) {
+    static const char *const names[] = {"train", "test", "seed", "first", "classes", NULL};
     const long long most = 1LL << 31;
-    *train = 20000, *test = 2000, *seed = 1;
-    NncStatus status = nnc_arguments_check(call, names, 3, error);
-    if (!status) status = nnc_argument_integer(call, "train", 0, 1, most, train, error);
-    if (!status) status = nnc_argument_integer(call, "test", 1, 1, most, test, error);
-    if (!status) status = nnc_argument_integer(call, "seed", 2, 0, most, seed, error);
+    *shapes = (Shapes){.train = 20000, .test = 2000, .seed = 1};
+    NncStatus status = nnc_arguments_check(call, names, 5, error);
+    if (!status) status = nnc_argument_integer(call, "train", 0, 1, most, &shapes->train, error);
+    if (!status) status = nnc_argument_integer(call, "test", 1, 1, most, &shapes->test, error);
+    if (!status) status = nnc_argument_integer(call, "seed", 2, 0, most, &shapes->seed, error);
+    if (!status)
+        status = nnc_argument_integer(call, "first", 3, 0, CLASSES - 1, &shapes->first, error);
+    long long left = shapes->classes = CLASSES - shapes->first;
+    if (!status)
+        status = nnc_argument_integer(call, "classes", 4, 1, left, &shapes->classes, error);
     return status;
 }
 
 NncStatus nnc_shapes_fields(const NncCall *call, NncField *field, int *count, NncError *error) {
-    long long train, test, seed;
+    Shapes shapes;
+    NncStatus status = read_arguments(call, &shapes, error);
     field[0] =
         (NncField){.name = "image", NNC_FIELD_BYTES, .rank = 3, .extent = {CHANNELS, SIDE, SIDE}};
-    field[1] =
-        (NncField){.name = "label", NNC_FIELD_LABEL, .classes = CLASSES, .class_name = class_names};
+    field[1] = (NncField){.name = "label",
+                          NNC_FIELD_LABEL,
+                          .classes = (int)shapes.classes,
+                          .class_name = class_names + shapes.first};
     *count = 2;
-    return read_arguments(call, &train, &test, &seed, error);
+    return status;
 }
 
 NncStatus nnc_shapes_open(NncSource *source, const NncCall *call, const char *data,
                           NncError *error) {
     (void)data; // no file
-    long long seed;
-    NncStatus status = read_arguments(call, &source->count[NNC_SPLIT_TRAIN],
-                                      &source->count[NNC_SPLIT_TEST], &seed, error);
-    if (status) return status;
     Shapes *shapes = malloc(sizeof *shapes);
     if (!shapes) return nnc_error(error, NNC_ERROR_MEMORY, "no memory for shapes");
-    shapes->seed = seed;
+    NncStatus status = read_arguments(call, shapes, error);
     source->own = shapes;
+    source->count[NNC_SPLIT_TRAIN] = shapes->train;
+    source->count[NNC_SPLIT_TEST] = shapes->test;
     source->read = read_example;
     source->place = describe_place;
     source->close = free_shapes;
-    return NNC_OK;
+    return status;
 }

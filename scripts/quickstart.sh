@@ -28,8 +28,9 @@ where neither nnc nor a compiler is installed:
 
 Go on with:
 
-    less examples/shapes.nnd               the network, in the language
-    $build/nnc check examples/shapes.nnd      its layers and parameters
-    $build/nnc emit  examples/shapes.nnd -o shapes-c      the C it becomes, with a Makefile
-    docs/LANGUAGE.md                       the language
 END
+shown() { printf '    %-48s %s\n' "$1" "$2"; }
+shown 'less docs/TUTORIAL.md' 'from one layer to your own, in half an hour'
+shown 'less examples/shapes.nnd' 'the network, in the language'
+shown "$build/nnc check examples/shapes.nnd" 'its layers and parameters'
+shown "$build/nnc emit examples/shapes.nnd -o shapes-c" 'the C it becomes, with a Makefile'

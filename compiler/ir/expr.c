@@ -101,7 +101,8 @@ static const Token *take_name(Parser *p, const char *what) {
 
 // --- Operands
 
-// indices = "[" index { "," index } "]"          index = NAME [ ":" expr ] | ".."
+// indices = "[" index { "," index } "]"
+// index = NAME [ ":" expr ] | ".."               # .. to the left of "=" alone
 bool expr_parse_indices(Arena *arena, Lexer *lexer, Diag *diag, bool dots, IndexName **index,
                         int *count) {
     Parser p = {arena, lexer, diag, 0};
@@ -143,7 +144,8 @@ static bool parse_items(Parser *p, ExprVec *items, Span open, bool dots, const c
     return lexer_expect_close(p->lexer, "]", open, where);
 }
 
-// primary = NUMBER | STRING | NAME | NAME "'" | "(" expr ")" | "[" [ expr { "," expr } ] "]"
+// primary = NUMBER | STRING | NAME | NAME "'" | "(" expr ")"
+//         | "[" [ expr { "," expr } [ "," ] ] "]"
 static Expr *parse_primary(Parser *p) {
     const Token *token = lexer_peek(p->lexer);
     ExprKind kind = token->kind == TOKEN_NUMBER   ? EXPR_NUMBER
@@ -194,7 +196,7 @@ static void push_arg(Parser *p, CallParts *parts, Expr *value, const char *name,
     VEC_PUSH(p->arena, parts->name_span, name_span);
 }
 
-// arg = [ NAME "=" ] expr
+// arg = [ NAME "=" ] expr                        # those with a name come last
 static bool parse_arg(Parser *p, CallParts *parts) {
     const Token *token = lexer_peek(p->lexer);
     const char *name = NULL;
@@ -228,8 +230,7 @@ static bool parse_args(Parser *p, CallParts *parts) {
     return lexer_expect_close(p->lexer, ")", open, "after the arguments");
 }
 
-// args [ "as" NAME ], where the name of what is called is in `parts`, and what was piped into it
-// too
+// args [ "as" NAME ]: what is called is in `parts`, and so is what was piped into it.
 static Expr *parse_call(Parser *p, CallParts *parts, Span start, Span end, bool piped) {
     const Expr *callee = parts->in.at[0];
     if (!piped || lexer_is(p->lexer, "(")) {
@@ -268,7 +269,8 @@ static Expr *parse_callable(Parser *p) {
     return parse_call(p, &parts, expr->span, expr->span, false);
 }
 
-// postfix = call { "[" item { "," item } [ "," ] "]" }          item = ".." | expr
+// postfix = call { "[" item { "," item } [ "," ] "]" }
+// item = ".." | expr
 static Expr *parse_postfix(Parser *p) {
     Expr *expr = parse_callable(p);
     while (expr && lexer_is(p->lexer, "[")) {
@@ -315,7 +317,8 @@ static Expr *parse_product(Parser *p) {
     return parse_chain(p, operators, parse_unary);
 }
 
-// reduction = NAME indices product               NAME: sum mean prod max min argmax all any
+// reduction = REDUCER indices product
+// REDUCER = "sum" | "mean" | "prod" | "max" | "min" | "argmax" | "all" | "any"
 static Expr *parse_reduction(Parser *p) {
     const Token *name = lexer_next(p->lexer);
     IndexName *index;

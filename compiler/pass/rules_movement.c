@@ -52,10 +52,14 @@ static const Node *rule_fill(Graph *graph, const Node *node) {
 
 // --- reshape
 
+// A parameter's name goes on to the slice that it was a reshape of.
 static const Node *rule_reshape(Graph *graph, const Node *node) {
     const Node *x = node->in[0];
     if (shape_equal(&node->shape, &x->shape)) return x;
-    return x->op == OP_reshape ? node_reshape(graph, x->in[0], node->shape) : NULL;
+    if (x->op != OP_reshape) return NULL;
+    if (x->in[0]->op == OP_slice && !graph->label.at[x->in[0]->id])
+        graph_set_label(graph, x->in[0], graph->label.at[x->id]);
+    return node_reshape(graph, x->in[0], node->shape);
 }
 
 // --- permute

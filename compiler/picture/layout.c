@@ -10,6 +10,8 @@
 
 enum { SWEEPS = 12, COLUMNS = 2 };
 static const double row_gap = 44, side_gap = 26, pass_width = 14, margin = 24, bar_gap = 24;
+static const double label_height = 12;
+static const double channel = 10; // how far from boxes an arrow goes that has to go around some
 
 typedef struct Spot { // in a row: a box, or where an arrow passes
     int box;          // -1: an arrow
@@ -424,6 +426,76 @@ static double height_to_bar(const Drawing *d, const Arrow *arrow) {
     return from->y + from->height * (turn + 1) / (count + 1);
 }
 
+// --- Across
+
+enum { SAMPLES = 32 };
+
+static bool is_within(const Frame *box, double x, double y) {
+    return fabs(x - box->x) < box->width / 2 + 2 && y > box->y - 2 && y < box->y + box->height + 2;
+}
+
+// Does the curve from a to b, level at both ends, meet a box that it does not lead to?
+static bool meets_box(const Drawing *d, const Arrow *arrow, Point a, Point b) {
+    for (int i = 1; i < SAMPLES; i++) {
+        double t = (double)i / SAMPLES, s = 1 - t;
+        double x = a.x * (s * s * s + 1.5 * s * t) + b.x * (t * t * t + 1.5 * s * t);
+        double y = a.y * s * s * (s + 3 * t) + b.y * t * t * (t + 3 * s);
+        for (int box = 0; box < d->picture->box.count; box++)
+            if (box != arrow->from && box != arrow->to && is_within(&d->layout->box[box], x, y))
+                return true;
+    }
+    return false;
+}
+
+// Is there another box in its row and column, to the right (side 1) or to the left (-1)?
+static bool has_neighbour(const Drawing *d, int box, int side) {
+    for (int i = 0; i < d->picture->box.count; i++)
+        if (i != box && !is_update(d, i) && d->row[i] == d->row[box] &&
+            column_of(d, i) == column_of(d, box) &&
+            side * (d->layout->box[i].x - d->layout->box[box].x) > 0)
+            return true;
+    return false;
+}
+
+static void push(Drawing *d, Route *route, double x, double y) {
+    VEC_PUSH(d->arena, route->point, ((Point){x, y}));
+}
+
+// From an end's box to the edge of its column: straight, or through the gap beside its row. Returns
+// how high it is there.
+static double leave_column(Drawing *d, Route *route, int box, Point end, int side, double gap) {
+    int column = column_of(d, box);
+    if (is_update(d, box)) return end.y;
+    if (has_neighbour(d, box, side))
+        push(d, route, end.x + side * side_gap, gap);
+    else
+        gap = end.y;
+    push(d, route, side > 0 ? d->right[column] + channel : d->left[column] - channel, gap);
+    return gap;
+}
+
+// Between rows and between columns, where no boxes are.
+static void route_around(Drawing *d, Route *route, const Arrow *arrow, Point from, Point to) {
+    int side = from.x <= to.x ? 1 : -1;
+    bool starts = !is_update(d, arrow->from), ends = !is_update(d, arrow->to);
+    bool passes = (starts && !ends && !column_of(d, arrow->from)) ||
+                  (!starts && ends && !column_of(d, arrow->to)); // the column of the backward pass
+    double below = starts ? d->bottom[d->row[arrow->from]] + channel : 0;
+    double above = ends ? d->top[d->row[arrow->to]] - channel : 0;
+    Route back = {0};
+    push(d, route, from.x, from.y);
+    leave_column(d, route, arrow->from, from, side, below);
+    if (passes) {
+        double near = d->left[1] - channel, far = d->right[1] + channel;
+        push(d, route, side > 0 ? near : far, starts ? below : above);
+        push(d, route, side > 0 ? far : near, starts ? below : above);
+    }
+    leave_column(d, &back, arrow->to, to, -side, above);
+    for (int i = back.point.count; i > 0; i--)
+        VEC_PUSH(d->arena, route->point, back.point.at[i - 1]);
+    push(d, route, to.x, to.y);
+}
+
 static void route_across(Drawing *d, int index, const Arrow *arrow) {
     Route *route = &d->layout->arrow[index];
     const Frame *a = &d->layout->box[arrow->from], *b = &d->layout->box[arrow->to];
@@ -434,9 +506,19 @@ static void route_across(Drawing *d, int index, const Arrow *arrow) {
                 b->y + b->height * (turn + 1) / (count + 1)};
     if (is_update(d, arrow->to)) from.y = to.y = height_to_bar(d, arrow);
     route->across = true;
-    VEC_PUSH(d->arena, route->point, from);
-    VEC_PUSH(d->arena, route->point, to);
-    route->label = (Point){to.x + (right ? -14 - d->label[index].width : 14), to.y - 4};
+    if (meets_box(d, arrow, from, to)) {
+        route_around(d, route, arrow, from, to);
+    } else {
+        push(d, route, from.x, from.y);
+        push(d, route, to.x, to.y);
+    }
+    // The text is where the last part of it that is between columns ends, one above the other.
+    Point end = to;
+    if (!is_update(d, arrow->to) && has_neighbour(d, arrow->to, right ? -1 : 1)) {
+        end = route->point.at[route->point.count > 3 ? route->point.count - 3 : 0];
+        end.y -= label_height * turn;
+    }
+    route->label = (Point){end.x + (right ? -14 - d->label[index].width : 14), end.y - 4};
 }
 
 static void route_arrows(Drawing *d) {

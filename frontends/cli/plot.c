@@ -120,7 +120,8 @@ static void add_point(Plotter *p) {
         point.y = *(const float *)(p->input + target->offset);
         p->plot.point_name = target->name;
     }
-    bool shown = p->plot.axes == 2 ? point.class >= 0 : target != NULL;
+    bool shown = (p->plot.axes == 2 ? point.class >= 0 : target != NULL) && isfinite(point.x) &&
+                 isfinite(point.y);
     if (shown && p->plot.point.count < MAX_POINTS) VEC_PUSH(p->arena, p->plot.point, point);
 }
 
@@ -128,25 +129,18 @@ static void add_point(Plotter *p) {
 static NncStatus read_data(Plotter *p, NncError *error) {
     const NncSource *source = &p->session.source;
     NncExample example = {.values = arena_alloc(p->arena, source->example_bytes + 1)};
-    p->plot.low[0] = p->plot.low[1] = INFINITY;
-    p->plot.high[0] = p->plot.high[1] = -INFINITY;
+    for (int axis = 0; axis < p->plot.axes; axis++)
+        plot_begin_range(&p->plot, axis);
     for (; example.index < source->count[NNC_SPLIT_TRAIN]; example.index++) {
         NncStatus status = source->read(source, &example, error);
         if (!status) status = nnc_columns_fill(&p->session.columns, &example, p->input, 0, error);
         if (status) return status;
-        for (int axis = 0; axis < p->plot.axes; axis++) {
-            double x = *axis_place(p, axis, 0);
-            p->plot.low[axis] = fmin(p->plot.low[axis], x);
-            p->plot.high[axis] = fmax(p->plot.high[axis], x);
-        }
+        for (int axis = 0; axis < p->plot.axes; axis++)
+            plot_widen(&p->plot, axis, *axis_place(p, axis, 0));
         add_point(p);
     }
-    for (int axis = 0; axis < p->plot.axes; axis++) {
-        double range = p->plot.high[axis] - p->plot.low[axis];
-        double room = range > 0 ? (p->plot.axes == 2 ? 0.06 : 0) * range : 1;
-        p->plot.low[axis] -= room;
-        p->plot.high[axis] += room;
-    }
+    for (int axis = 0; axis < p->plot.axes; axis++)
+        plot_end_range(&p->plot, axis, p->plot.axes == 2 ? 0.06 : 0);
     return NNC_OK;
 }
 

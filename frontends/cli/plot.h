@@ -33,6 +33,11 @@ typedef struct Plot {
     const char *point_name; // one axis: what they are
 } Plot;
 
+// The range of an axis: what it has to show, and a share of it more on either side.
+void plot_begin_range(Plot *plot, int axis);
+void plot_widen(Plot *plot, int axis, double value); // what is no number is left out
+void plot_end_range(Plot *plot, int axis, double share);
+
 void plot_draw(Buf *out, Plot *plot);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { LEFT = 70, TOP = 84, BOTTOM = 500, HEIGHT = 560, COLORS = 8 };
+enum { LEFT = 70, RIGHT_MARGIN = 26, AXIS = 416, COLORS = 8 };
 
 static const char *const colors[COLORS] = {"#2f6db3", "#d0622a", "#3b8c4f", "#8a5fb0",
                                            "#b8902a", "#2a9296", "#b04a6d", "#6b6b6b"};
@@ -14,8 +14,31 @@ static const char *const colors[COLORS] = {"#2f6db3", "#d0622a", "#3b8c4f", "#8a
 typedef struct Page {
     Buf *out;
     Plot *plot;
-    double right; // of the axes; they end at BOTTOM
+    double right;    // of the axes
+    int top, bottom; // likewise
+    double x, y;     // of the next item of the legend
 } Page;
+
+// --- Ranges
+
+void plot_begin_range(Plot *plot, int axis) {
+    plot->low[axis] = INFINITY;
+    plot->high[axis] = -INFINITY;
+}
+
+void plot_widen(Plot *plot, int axis, double value) {
+    if (!isfinite(value)) return;
+    plot->low[axis] = fmin(plot->low[axis], value);
+    plot->high[axis] = fmax(plot->high[axis], value);
+}
+
+void plot_end_range(Plot *plot, int axis, double share) {
+    if (!(plot->low[axis] <= plot->high[axis])) plot->low[axis] = plot->high[axis] = 0;
+    double range = plot->high[axis] - plot->low[axis];
+    double room = range > 0 ? share * range : fmax(1, fabs(plot->low[axis]) / 1000);
+    plot->low[axis] -= room;
+    plot->high[axis] += room;
+}
 
 static double place_x(const Page *page, double x) {
     const Plot *plot = page->plot;
@@ -24,7 +47,7 @@ static double place_x(const Page *page, double x) {
 
 static double place_y(const Page *page, double y) {
     const Plot *plot = page->plot;
-    return BOTTOM - (y - plot->low[1]) / (plot->high[1] - plot->low[1]) * (BOTTOM - TOP);
+    return page->bottom - (y - plot->low[1]) / (plot->high[1] - plot->low[1]) * (AXIS);
 }
 
 static void text(Page *page, double x, double y, const char *style, const char *words) {
@@ -48,10 +71,10 @@ static void draw_ticks(Page *page, int axis) {
          last = lround(floor(plot->high[axis] / step + 1e-9));
     for (long i = first; i <= last; i++) {
         double at = (double)i * step;
-        double x = axis ? LEFT : place_x(page, at), y = axis ? place_y(page, at) : BOTTOM;
+        double x = axis ? LEFT : place_x(page, at), y = axis ? place_y(page, at) : page->bottom;
         buf_printf(page->out, "<path d=\"M%.1f %.1f%s%.1f\" class=\"%s\"/>\n", x, y,
-                   axis ? "H" : "V", axis ? page->right : TOP, i ? "tick" : "zero");
-        text(page, axis ? LEFT - 8 : x, axis ? y + 4 : BOTTOM + 18,
+                   axis ? "H" : "V", axis ? page->right : page->top, i ? "tick" : "zero");
+        text(page, axis ? LEFT - 8 : x, axis ? y + 4 : page->bottom + 18,
              axis ? "text-anchor=\"end\"" : "text-anchor=\"middle\"",
              arena_printf(page->out->arena, "%.6g", at));
     }
@@ -60,14 +83,14 @@ static void draw_ticks(Page *page, int axis) {
 static void draw_frame(Page *page) {
     buf_printf(page->out,
                "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" class=\"frame\"/>\n", LEFT,
-               TOP, page->right - LEFT, BOTTOM - TOP);
-    text(page, (LEFT + page->right) / 2, BOTTOM + 42, "text-anchor=\"middle\"",
+               page->top, page->right - LEFT, AXIS);
+    text(page, (LEFT + page->right) / 2, page->bottom + 42, "text-anchor=\"middle\"",
          page->plot->axis_name[0]);
     if (page->plot->axes == 2)
         text(page, 0, 0,
              arena_printf(page->out->arena,
                           "text-anchor=\"middle\" transform=\"translate(20 %d) rotate(-90)\"",
-                          (TOP + BOTTOM) / 2),
+                          (page->top + page->bottom) / 2),
              page->plot->axis_name[1]);
 }
 
@@ -99,23 +122,14 @@ static void draw_points(Page *page) {
 
 // --- One axis: curves
 
-static void widen(double *low, double *high, double value) {
-    if (!isfinite(value)) return;
-    *low = fmin(*low, value);
-    *high = fmax(*high, value);
-}
-
 static void find_height(Plot *plot) {
-    double low = INFINITY, high = -INFINITY;
+    plot_begin_range(plot, 1);
     for (int c = 0; c < plot->curve.count; c++)
         for (int i = 0; i < plot->samples; i++)
-            widen(&low, &high, plot->curve.at[c].y[i]);
+            plot_widen(plot, 1, plot->curve.at[c].y[i]);
     for (int i = 0; i < plot->point.count; i++)
-        widen(&low, &high, plot->point.at[i].y);
-    if (!(low <= high)) low = 0, high = 0;
-    double room = high > low ? 0.06 * (high - low) : 1;
-    plot->low[1] = low - room;
-    plot->high[1] = high + room;
+        plot_widen(plot, 1, plot->point.at[i].y);
+    plot_end_range(plot, 1, 0.06);
 }
 
 // The second and later curves are dashed: those that coincide are both seen.
@@ -166,11 +180,11 @@ static double margin(const Plot *plot, int region, int row, int column) {
 static void draw_regions(Page *page) {
     const Plot *plot = page->plot;
     int n = plot->samples;
-    double width = (page->right - LEFT) / (n - 1), height = (double)(BOTTOM - TOP) / (n - 1);
+    double width = (page->right - LEFT) / (n - 1), height = (double)(AXIS) / (n - 1);
     buf_printf(page->out,
                "<g clip-path=\"url(#inside)\"><g transform=\"translate(%.2f %.2f) scale(%.4f "
                "%.4f)\" class=\"region\">\n",
-               LEFT - width / 2, BOTTOM + height / 2, width, -height);
+               LEFT - width / 2, page->bottom + height / 2, width, -height);
     for (int r = 0; r < plot->regions; r++) {
         buf_printf(page->out, "<path fill=\"%s\" d=\"", colors[r % COLORS]);
         for (int row = 0; row < n; row++)
@@ -212,7 +226,7 @@ static int find_crossings(const Plot *plot, int region, int row, int column, Pla
 static void draw_borders(Page *page) {
     const Plot *plot = page->plot;
     double width = (page->right - LEFT) / (plot->samples - 1);
-    double height = (double)(BOTTOM - TOP) / (plot->samples - 1);
+    double height = (double)(AXIS) / (plot->samples - 1);
     buf_add(page->out, "<path class=\"border\" d=\"");
     for (int r = 0; r + 1 < plot->regions; r++)
         for (int row = 0; row + 1 < plot->samples; row++)
@@ -221,45 +235,52 @@ static void draw_borders(Page *page) {
                 int count = find_crossings(plot, r, row, column, at);
                 for (int i = 0; i + 1 < count; i += 2)
                     buf_printf(page->out, "M%.1f %.1fL%.1f %.1f", LEFT + at[i].x * width,
-                               BOTTOM - at[i].y * height, LEFT + at[i + 1].x * width,
-                               BOTTOM - at[i + 1].y * height);
+                               page->bottom - at[i].y * height, LEFT + at[i + 1].x * width,
+                               page->bottom - at[i + 1].y * height);
             }
     buf_add(page->out, "\"/>\n");
 }
 
 // --- The legend
 
-static double legend_item(Page *page, double x, const char *name) {
-    text(page, x + 24, 66, "", name);
-    return x + 44 + 7.2 * (double)strlen(name);
+// Goes on below where the line is full. Returns where the item's sign stands; its words are drawn.
+static double legend_item(Page *page, const char *name) {
+    double width = 44 + 7.2 * (double)strlen(name);
+    if (page->x > LEFT && page->x + width > page->right + RIGHT_MARGIN) {
+        page->x = LEFT;
+        page->y += 20;
+    }
+    double x = page->x;
+    text(page, x + 24, page->y, "", name);
+    page->x += width;
+    return x;
 }
 
 static void draw_legend(Page *page) {
     Plot *plot = page->plot;
-    double x = LEFT;
     for (int c = 0; c < plot->curve.count; c++) {
-        buf_printf(page->out, "<path class=\"curve\" stroke=\"%s\"%s d=\"M%.1f 62h18\"/>\n",
-                   colors[c % COLORS], c % 3 ? " stroke-dasharray=\"5 3\"" : "", x);
-        x = legend_item(page, x, plot->curve.at[c].name);
+        double x = legend_item(page, plot->curve.at[c].name);
+        buf_printf(page->out, "<path class=\"curve\" stroke=\"%s\"%s d=\"M%.1f %.0fh18\"/>\n",
+                   colors[c % COLORS], c % 3 ? " stroke-dasharray=\"5 3\"" : "", x, page->y - 4);
     }
     for (int r = 0; r < plot->regions; r++) {
+        double x = legend_item(page, plot->region_name[r]);
         buf_printf(page->out, "<path class=\"mark\" fill=\"%s\" d=\"", colors[r % COLORS]);
-        draw_mark(page, x + 12, 62, r);
+        draw_mark(page, x + 12, page->y - 4, r);
         buf_add(page->out, "\"/>\n");
-        x = legend_item(page, x, plot->region_name[r]);
     }
     if (plot->axes == 1 && plot->point.count) {
+        double x = legend_item(page, plot->point_name);
         buf_add(page->out, "<path class=\"faint\" fill=\"#444\" d=\"");
-        draw_mark(page, x + 12, 62, 0);
+        draw_mark(page, x + 12, page->y - 4, 0);
         buf_add(page->out, "\"/>\n");
-        legend_item(page, x, plot->point_name);
     }
 }
 
 // --- All of it
 
 static void begin(Page *page) {
-    int width = (int)page->right + 26;
+    int width = (int)page->right + RIGHT_MARGIN, height = page->bottom + 60;
     buf_printf(page->out,
                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 "
                "%d %d\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\">\n<style>"
@@ -270,12 +291,18 @@ static void begin(Page *page) {
                ".mark{stroke:#fff;stroke-width:.8}.faint{fill-opacity:.35}</style>\n"
                "<clipPath id=\"inside\"><rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>"
                "</clipPath>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fdfdfb\"/>\n",
-               width, HEIGHT, width, HEIGHT, LEFT, TOP, page->right - LEFT, BOTTOM - TOP);
+               width, height, width, height, LEFT, page->top, page->right - LEFT, AXIS);
     text(page, LEFT, 36, "font-size=\"17\" font-weight=\"bold\"", page->plot->title);
 }
 
 void plot_draw(Buf *out, Plot *plot) {
-    Page page = {.out = out, .plot = plot, .right = plot->axes == 2 ? 514 : 734};
+    Buf legend = buf_new(out->arena);
+    Page page = {.out = &legend, .plot = plot, .right = plot->axes == 2 ? 514 : 734};
+    page.x = LEFT, page.y = 66;
+    draw_legend(&page); // as high as it needs, above the axes
+    page.out = out;
+    page.top = (int)page.y + 18;
+    page.bottom = page.top + AXIS;
     if (plot->axes == 1) find_height(plot);
     begin(&page);
     if (plot->axes == 2) draw_regions(&page);
@@ -286,6 +313,6 @@ void plot_draw(Buf *out, Plot *plot) {
     for (int c = 0; c < plot->curve.count; c++)
         draw_curve(&page, c);
     draw_frame(&page);
-    draw_legend(&page);
+    buf_add(out, legend.text);
     buf_add(out, "</svg>\n");
 }

@@ -4,7 +4,12 @@
 //
 // State that matches stays as well. An instance of which the pattern takes in whatever may be in it
 // computes as it does outside of training: a batch norm by its running means, a dropout nothing.
+#include "nnc.h"
 #include "nnd/elab_internal.h"
+
+#include <string.h>
+
+typedef VEC(const char *) PatternVec;
 
 // A star stands for any characters. Only the last one met is ever taken back, so this is quick.
 bool pattern_matches(const char *pattern, const char *path) {
@@ -43,6 +48,26 @@ bool elab_is_frozen_inside(Elab *e, const char *path) {
     return e->freeze.count > 0 && elab_is_frozen(e, arena_printf(e->arena, "%s.\n", path));
 }
 
+// Patterns that the names in the model suggest: body.*, *.weight, and each name by itself.
+static void suggest(Elab *e, PatternVec *names, const char *path) {
+    const char *first = strchr(path, '.'), *last = strrchr(path, '.');
+    VEC_PUSH(e->arena, *names, path);
+    for (const char *dot = first; dot; dot = strchr(dot + 1, '.'))
+        VEC_PUSH(e->arena, *names, arena_printf(e->arena, "%.*s.*", (int)(dot - path), path));
+    if (last) VEC_PUSH(e->arena, *names, arena_printf(e->arena, "*%s", last));
+}
+
+void elab_hint_pattern(Elab *e, const char *pattern) {
+    PatternVec names = {0};
+    for (int i = 0; i < e->param.count; i++)
+        suggest(e, &names, e->param.at[i]->path);
+    const char *near = nnc_nearest(pattern, names.at, names.count);
+    if (near)
+        diag_hint(e->diag, "did you mean \"%s\"?", near);
+    else if (e->param.count > 0)
+        diag_hint(e->diag, "the first is called %s", e->param.at[0]->path);
+}
+
 void elab_check_pattern(Elab *e, const Stmt *stmt) {
     bool found = e->param.count == 0;
     for (int k = 0; k < e->param.count && !found; k++)
@@ -51,5 +76,5 @@ void elab_check_pattern(Elab *e, const Stmt *stmt) {
         found = pattern_matches(stmt->pattern, e->state.at[k]->path);
     if (found) return;
     elab_error(e, stmt->span, "no parameter matches \"%s\"", stmt->pattern);
-    diag_hint(e->diag, "the first is called %s", e->param.at[0]->path);
+    elab_hint_pattern(e, stmt->pattern);
 }

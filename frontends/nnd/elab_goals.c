@@ -72,7 +72,8 @@ static void set_best(Elab *e, const Stmt *stmt, Module *module, const Run *eval_
 }
 
 static void add_expect(Elab *e, const Stmt *stmt, Module *module, const Run *eval_run) {
-    NncExpect expect = {.score = stmt->name, .relation = stmt->relation, .otherwise = stmt->otherwise_text};
+    NncExpect expect = {.score = stmt->name, .relation = stmt->relation};
+    expect.otherwise = stmt->otherwise_text;
     Value value = elab_expr(e, scope_new(e, NULL), stmt->value);
     bool known = check_score(e, stmt, module, eval_run);
     if (value_is_poison(value)) return;

@@ -155,9 +155,9 @@ typedef struct Elab {
     const Source *user; // the file; the library's texts are others
     const ElabOptions *options;
     bool *set_used;
-    int epochs; // of the train block
+    int epochs;               // of the train block
     VEC(const Stmt *) freeze; // likewise
-    Map *decls; // name -> const Decl *
+    Map *decls;               // name -> const Decl *
     VEC(const char *) decl_names;
     Graph *graph; // where nodes go now
     Graph *init;
@@ -387,7 +387,8 @@ Value optimizer_all(Elab *, Scope *, const Expr *call); // all(sum(g^2))
 
 bool pattern_matches(const char *pattern, const char *path); // * stands for any characters
 void elab_freeze(Elab *, const Decl *train);
-void elab_check_pattern(Elab *, const Stmt *); // reports one that no parameter matches
+void elab_check_pattern(Elab *, const Stmt *);       // reports one that no parameter matches
+void elab_hint_pattern(Elab *, const char *pattern); // what may be meant
 bool elab_is_frozen(const Elab *, const char *path);
 bool elab_is_frozen_inside(Elab *, const char *path); // an instance with all that may be in it
 

@@ -3,9 +3,10 @@
 // parameter of an optimizer, or to a real parameter of a function that it is given to, becomes a
 // hyper-parameter under the names of both:
 //
-//     optimizer = adam(lr = cosine(1e-3, over = 10)); clip = global_norm(1)      lr.peak, lr.over,
-//     clip.limit group "*.bias" { lr = 0.1 } *.bias.lr optimizer = sgd(lr = 0.1 * warmup(1, 500))
-//     lr.warmup.peak, lr.warmup.steps
+//     optimizer = adam(lr = cosine(1e-3, over = 10))     lr.peak, lr.over
+//     optimizer = sgd(lr = 0.1 * warmup(1, 500))         lr.warmup.peak, lr.warmup.steps
+//     clip = global_norm(1)                              clip.limit
+//     group "*.bias" { lr = 0.1 }                        *.bias.lr
 //
 // What the command line sets is one as well, whatever stands there. In the tree it is replaced by a
 // name that only this file can write, and that is bound to the hyper-parameter.

@@ -3,8 +3,8 @@
 // many plateaus its loss has come to so far. In the graph they are hyper-parameters that nobody
 // sets; the runtime fills them in (NncHyperKind):
 //
-//     %3 = hyper "run/steps" {value = 1000} : f64[]        # of adam(lr = cosine(1e-3, over =
-//     steps, at = step))
+//     adam(lr = cosine(1e-3, over = steps, at = step))
+//     %3 = hyper "run/steps" {value = 1000} : f64[]
 #include "nnd/elab_internal.h"
 
 #include <string.h>

@@ -250,7 +250,7 @@ static void assign_params(Elab *e, Program *p) {
         elab_error(e, m->span,
                    e->param.count ? "no parameter matches \"%s\"" : "the model has no parameters",
                    m->pattern);
-        if (e->param.count) diag_hint(e->diag, "the first is called %s", e->param.at[0]->path);
+        elab_hint_pattern(e, m->pattern);
     }
 }
 

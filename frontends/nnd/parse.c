@@ -56,9 +56,12 @@ static bool parse_signature(Parser *p, Decl *decl) {
     return !lexer_take(p->lexer, "->") || (decl->result = parse_type(p));
 }
 
-// fn = "fn" NAME signature block [ derivative ]  layer = "layer" NAME signature block
-// model = "model" NAME [ parameters ] block      optimizer = "optimizer" NAME [ parameters ] block
-// data = "data" NAME block                       train = "train" NAME "on" NAME block
+// fn = "fn" NAME signature block [ derivative ]
+// layer = "layer" NAME signature block
+// model = "model" NAME [ parameters ] block
+// optimizer = "optimizer" NAME [ parameters ] block
+// data = "data" NAME block
+// train = "train" NAME "on" NAME block
 static bool parse_head(Parser *p, const struct Head *head, Decl *decl) {
     const Token *name = parse_name(p, arena_printf(p->arena, "a name after '%s'", head->word));
     if (!name) return false;
@@ -190,8 +193,8 @@ static int parse_version(Parser *p) {
     return 1;
 }
 
-// file = version { declaration }                 declaration = fn | layer | model | optimizer |
-// data | train
+// file = version { declaration }
+// declaration = fn | layer | model | optimizer | data | train
 File *nnd_parse(Arena *arena, const Source *source, Diag *diag) {
     int errors = diag_error_count(diag);
     Lexer *lexer = lexer_new(arena, source, diag);

@@ -58,7 +58,8 @@ static bool parse_use(Parser *p, Stmt *stmt) {
            (stmt->value = parse_value(p));
 }
 
-// input = "input" NAME ":" type                  target = "target" NAME ":" type
+// input = "input" NAME ":" type
+// target = "target" NAME ":" type
 static bool parse_column(Parser *p, Stmt *stmt) {
     return take_stmt_name(p, stmt, "the name of a column of the data") && parse_stmt_type(p, stmt);
 }
@@ -99,7 +100,8 @@ static bool parse_metric(Parser *p, Stmt *stmt) {
     return (stmt->value = parse_value(p)) != NULL;
 }
 
-// each = "each" NAME block                       augment = "augment" NAME block
+// each = "each" NAME block
+// augment = "augment" NAME block
 static bool parse_each(Parser *p, Stmt *stmt) {
     return take_stmt_name(p, stmt, "the name of a column of the data") &&
            parse_body(p, stmt, PLACE_STEPS, "after the column");
@@ -137,7 +139,7 @@ static bool parse_group(Parser *p, Stmt *stmt) {
 // freeze = "freeze" STRING
 static bool parse_freeze(Parser *p, Stmt *stmt) { return parse_pattern(p, stmt); }
 
-// score = NAME "." NAME
+// score = NAME "." NAME                           # without blanks
 static bool parse_score(Parser *p, Stmt *stmt) {
     const Token *split = parse_name(p, "a score, as val.accuracy");
     if (!split || !lexer_expect(p->lexer, ".", "and a loss or metric, as in val.accuracy"))
@@ -258,8 +260,7 @@ static bool parse_if_branches(Parser *p, Stmt *stmt) {
     return !lexer_take(p->lexer, "else") || parse_otherwise(p, stmt);
 }
 
-// if = "if" expr block [ otherwise ]             or the expression: "if" expr "then" expr "else"
-// expr
+// if = "if" expr block [ otherwise ]             # or it turns out to be an expression
 static bool parse_if(Parser *p, Stmt *stmt) {
     Span start = lexer_next(p->lexer)->span;
     if (p->nesting >= MAX_NESTING) {
@@ -307,7 +308,9 @@ static void take_unit(Parser *p, Stmt *stmt) {
     lexer_next(p->lexer);
 }
 
-// let = NAME "=" expr [ NAME ]          next = NAME "'" "=" expr          result = expr
+// let = NAME "=" expr [ NAME ]                   # in train, a number with a unit: 256 MB
+// next = NAME "'" "=" expr
+// result = expr
 static bool parse_plain(Parser *p, Stmt *stmt) {
     Expr *left = parse_value(p);
     stmt->kind = STMT_LET;
@@ -333,8 +336,9 @@ static bool parse_plain(Parser *p, Stmt *stmt) {
     return true;
 }
 
-// statement = param | state | use | input | target | output | loss | metric | each | augment
-//           | minimize | group | freeze | best | expect | if | indexed | let | next | result
+// statement = let | indexed | next | result | if | param | state | use | input | target
+//           | output | loss | metric | each | augment | minimize | group | freeze
+//           | best | expect
 static Stmt *parse_statement(Parser *p) {
     Stmt *stmt = ARENA_NEW(p->arena, Stmt);
     Span start = lexer_peek(p->lexer)->span;
@@ -389,8 +393,7 @@ static bool parse_statements(Parser *p, Block *block) {
     return true;
 }
 
-// block = "{" { NEWLINE } { statement { NEWLINE } } "}"        a statement before another: a
-// NEWLINE
+// block = "{" { NEWLINE } [ statement { NEWLINE { NEWLINE } statement } ] { NEWLINE } "}"
 bool parse_block(Parser *p, Place place, const char *where, Block *block) {
     *block = (Block){0};
     Span open = lexer_peek(p->lexer)->span;

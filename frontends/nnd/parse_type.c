@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Types and parameter lists.
 //
-//     f32[N, 3, 32, 32]     index(classes)[N]     [.., I]     int     (x: [.., I], units: int, bias
-//     = true)
-#include "nnd/parse.h"
+//     f32[N, 3, 32, 32]     index(classes)[N]     [.., I]     int
+//     (x: [.., I], units: int, bias = true)
 #include "nnc.h"
+#include "nnd/parse.h"
 
 #include <string.h>
 
@@ -26,7 +26,8 @@ static Expr *any_axes(Parser *p, Span span) {
     return expr;
 }
 
-// dims = "[" [ dim { "," dim } [ "," ] ] "]"     dim = ".." | expr
+// dims = "[" [ dim { "," dim } [ "," ] ] "]"
+// dim = ".." | expr
 static bool parse_dims(Parser *p, Type *type) {
     VEC(Expr *) dims = {0};
     bool has_any = false;

@@ -13,6 +13,12 @@ well_formed() {
     command -v python3 >/dev/null || return 0
     python3 -c 'import sys, xml.dom.minidom as x; x.parse(sys.argv[1])' "$1"
 }
+readable() { # OPTION..
+    for file in "$examples"/*.nnd; do
+        "$nnc" graph "$file" --format svg "$@" -o "graph.$(basename "$file" .nnd).svg" || return 1
+    done
+    python3 "$e2e/pictures.py" graph.*.svg
+}
 score() { grep '"event":"epoch"' "$1.json" | tail -n 1 | grep -o "\"$2\":[-+0-9.e]*" | tail -n 1 | cut -d: -f2; }
 
 # --- The perceptron
@@ -56,6 +62,44 @@ ok "as XML" well_formed widths.svg
 ok "target and fit are drawn" fit
 ok "as XML, too" well_formed fit.svg
 ok "as two curves with names" sh -c '[ "$(grep -c "class=\"curve\"" fit.svg)" -eq 4 ] && grep -q ">truth<" fit.svg && grep -q ">fit<" fit.svg'
+
+# --- Fine-tuning: the body of a network that has seen other classes, a new head
+frozen_is() { # FILE FILE: what both have of the body is the same
+    for run in "$1" "$2"; do
+        "$nnc" show "$run" 'body.*' --json >body.json || return 1
+        grep -o '"name":.*' body.json >"body.$(basename "$run")"
+    done
+    cmp "body.$(basename "$1")" "body.$(basename "$2")"
+}
+finetune() { # OUT FILE OPTION..
+    out=$1 file=$2
+    shift 2
+    "$nnc" train "$file" --json --out "$out" "$@" >"$out.json" 2>"$out.err"
+}
+quoted() { # what the page quotes is what is said
+    "$nnc" train "$examples/finetune.nnd" --steps 1 --out said --init out/pretrain.safetensors --init-partial >said.txt 2>&1
+    sed -nE 's/^    ((begins with|out\/pretrain).*)/\1/p' "$source/docs/EXAMPLES.md" >quoted.txt
+    [ "$(wc -l <quoted.txt)" -eq 3 ] && grep -Fxf quoted.txt said.txt | cmp - quoted.txt
+}
+ok "a network is trained on some classes" finetune out "$examples/pretrain.nnd" --limit 2500 --epochs 2
+ok "its body is taken by another" finetune tuned "$examples/finetune.nnd" --init out/pretrain.safetensors --init-partial
+ok "which says what is not" quoted
+ok "and which does not change it" frozen_is out/pretrain.safetensors tuned/finetune.safetensors
+ok "it tells classes apart that the other never saw" less 0.7 "$(score tuned accuracy)"
+sed '/freeze/d' "$examples/finetune.nnd" >scratch.nnd
+ok "from so few images alone" finetune scratch scratch.nnd
+ok "less is learned" less "$(score scratch accuracy)" "$(score tuned accuracy)"
+ok "a shape that does not fit is an error" fails 1 'head.weight is F32\[6, 64\] in it, but F32\[4, 64\].*--init-partial' \
+    "$nnc" train "$examples/finetune.nnd" --init out/pretrain.safetensors
+sed 's/as body/as bdoy/; s/"body/"bdoy/; s/as head/as tail/' "$examples/finetune.nnd" >misnamed.nnd
+ok "of a name that is not there the nearest is named" fails 1 'no bdoy.conv2d_1.weight in it; the nearest is body.conv2d_1.weight' \
+    "$nnc" train misnamed.nnd --init out/pretrain.safetensors
+ok "likewise in the file" fails 1 'did you mean "body.\*"' sh -c "sed 's/freeze \"body/freeze \"bdoy/' '$examples/finetune.nnd' >misnamed.nnd &&
+    '$nnc' check misnamed.nnd"
+
+# --- Pictures of graphs
+ok "pictures of the examples are readable" readable
+ok "opened ones, too" readable --depth 2
 
 # --- A table
 awk 'BEGIN { srand(7); print "width (cm),height,kind,price"

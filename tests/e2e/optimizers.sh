@@ -51,13 +51,4 @@ ok "others do not" not same_parameters linear_ begun frozen
 ok "another seed gives frozen ones other values" not same_parameters conv2d_ begun seeded
 ok "no state is kept for them" sh -c "! grep -aq 'adam.m/conv2d' frozen/frozen.safetensors && grep -aq adam.m/linear frozen/frozen.safetensors"
 
-# --- The picture of the valley is what the optimizers do now
-ok "draws the ways down the valley" "$source/scripts/valley.sh" "$nnc" valley.svg
-ok "which are those of the documents" cmp valley.svg "$source/docs/pictures/valley.svg"
-loss() { # OPTIMIZER: the picture's
-    awk -v call="$1" 'index($0, ">" call "<") { found = 1 } found && /class="loss"/ { sub(/.*>loss /, ""); print $1; exit }' valley.svg
-}
-ok "momentum damps the zigzag" less "$(loss 'momentum(lr = 0.075, gamma = 0.3)')" "$(loss 'sgd(lr = 0.075)')"
-ok "a low rate does not get far" less 1 "$(loss 'sgd(lr = 0.01)')"
-
 plan

@@ -43,8 +43,15 @@ ok "that a C compiler alone builds" make -s -j2 -C source
 ok "and that trains" env -i ./source/tiny train --steps 3 --out emitted
 
 # --- in another program
-embed() { # ARGUMENTS OF THE COMPILER..: the example, with the libraries of two networks
-    cc -O2 -Wall -Wextra -Werror -Inet "$source/examples/embedding.c" "$@" -lm -lpthread -o embedding && ./embedding
+shown() { # the commands that docs/EMBEDDING.md begins with, and the program that they make
+    ln -s "$source/examples" examples
+    sed -nE 's/^    ((nnc|make|cc) .*)/\1/p' "$source/docs/EMBEDDING.md" | sed "s|^nnc |'$nnc' |" >shown.sh
+    [ "$(wc -l <shown.sh)" -ge 3 ] && MAKEFLAGS=-sj2 sh -e shown.sh && ./embedding
+}
+shared() {
+    make -s -C net libsimplenet.so &&
+        cc -O2 -Wall -Wextra -Werror -Inet examples/embedding.c -Lnet -lsimplenet -Wl,-rpath,"$work/net" \
+            -lm -lpthread -o embedding && ./embedding
 }
 two_networks() {
     cat >two.c <<-'END'
@@ -65,10 +72,8 @@ two_networks() {
     cc -I. two.c net/libsimplenet.a source/libtiny.a -lm -lpthread -o two && ./two
 }
 if command -v objcopy >/dev/null; then
-    ok "writes a network for other programs" "$nnc" emit "$source/examples/simplenet.nnd" -o net
-    ok "a library of it is built" make -s -j2 -C net libsimplenet.a libsimplenet.so
-    ok "a C program trains it, saves, loads, asks" embed net/libsimplenet.a
-    ok "likewise with the shared library" embed -Lnet -lsimplenet -Wl,-rpath,"$work/net"
+    ok "a C program trains a network, saves, loads, asks, by the commands of the document" shown
+    ok "likewise with the shared library" shared
     ok "of its names only the runtime's and its own can be seen" \
         sh -c "! nm -D --defined-only net/libsimplenet.so | grep -vE ' (nnc_[a-z0-9_]+|simplenet_program)$'"
     ok "a second library is built" make -s -j2 -C source libtiny.a

@@ -3,17 +3,19 @@
 // is one of these, by its first line:
 //
 //     nnd 1                     a whole file, net.nnd. It has no mistakes, or those of the messages
-//                               that are the next block
+//                               that are the next block. Where the line above names a file,
+//                               `examples/gem.nnd`, it is that file
 //     net.nnd:2:18: error: ..   such messages
 //     fn .., layer .., data ..  declarations, as of a file that begins with nnd 1
-//     file = "nnd" ..           rules of the grammar: what they name is a rule or a token
+//     file = version ..         rules of the grammar: what they name is a rule or a token, and the
+//                               comments of the parser have the same rules
 //     $ nnc graph F --stage S   that command and what it prints, maybe through a filter: | grep mul
 //                               (NNC_PROMOTE=1 writes what it prints now)
 //     docs/ ..                  folders, with what is in them: they are there
-//     nnc .., scripts/..        commands: the files are there (and tests/e2e/manual.sh looks at the
-//                               options of nnc)
+//     nnc .., scripts/..        commands: the files are there (tests/e2e/manual.sh looks at the
+//                               options of nnc, documents.sh runs them)
 //
-// or has `<!-- not run: why -->` above it.
+// or has `<!-- not run: why -->` above it; commands are looked at all the same.
 #include "compile.h"
 #include "documents.h"
 #include "nnd/elab.h"
@@ -31,6 +33,7 @@ typedef struct Document {
     Arena *arena;
     const char *path, *text;
     Map *rules;               // the grammar's: name -> text
+    VEC(const char *) names;  // of them
     VEC(const char *) wanted; // names that rules use
 } Document;
 
@@ -90,24 +93,76 @@ static void add_names(Document *d, const char *text) {
     }
 }
 
+// One blank between words, and what follows # left out.
+static const char *squeezed(Arena *arena, const char *line) {
+    Buf out = buf_new(arena);
+    for (const char *end = line + strcspn(line, "#\n"); line < end;) {
+        size_t blanks = strspn(line, " "), length = strcspn(line + blanks, " #\n");
+        if (length) buf_printf(&out, "%s%.*s", out.length ? " " : "", (int)length, line + blanks);
+        line += blanks + length;
+    }
+    return out.text;
+}
+
 static void read_grammar(Document *d, const char *block) {
+    const char *name = NULL;
     for (const char *line = block, *end; *line; line = end) {
         end = strchr(line, '\n') ? strchr(line, '\n') + 1 : line + strlen(line);
-        const char *text = arena_strndup(d->arena, line, strcspn(line, "#\n"));
-        const char *equals = strchr(text, '=');
-        if (isalpha((unsigned char)*text) && equals) {
-            size_t length = strcspn(text, " ");
-            map_put(d->rules, arena_strndup(d->arena, text, length), (void *)text);
-            text = equals + 1;
+        const char *text = squeezed(d->arena, line);
+        const char *equals = strstr(text, " = ");
+        if (isalpha((unsigned char)*line) && equals) {
+            name = arena_strndup(d->arena, text, (size_t)(equals - text));
+            VEC_PUSH(d->arena, d->names, name);
+            map_put(d->rules, name, (void *)(equals + 3));
+        } else if (name && *text) {
+            map_put(d->rules, name,
+                    arena_printf(d->arena, "%s %s", (char *)map_get(d->rules, name), text));
         }
-        add_names(d, text);
     }
 }
 
-static void check_grammar(const Document *d) {
+// The rules in the comments of a source file: `// name = ..`, gone on with by `//     | ..`.
+static void read_comments(Document *d, const char *path) {
+    Buf rule = buf_new(d->arena);
+    for (const char *line = read_shipped(d->arena, path)->text; *line;
+         line = strchr(line, '\n') + 1) {
+        const char *text = starts_with(line, "// ") ? line + 3 : "", *word = text;
+        while (isalpha((unsigned char)*word))
+            word++;
+        bool goes_on = rule.length && *text == ' ' && text[strspn(text, " ")] == '|';
+        if (rule.length && !goes_on) {
+            read_grammar(d, rule.text);
+            rule = buf_new(d->arena);
+        }
+        if (goes_on || (word > text && starts_with(word, " = ")))
+            buf_printf(&rule, "%.*s\n", (int)strcspn(text, "\n"), text);
+    }
+}
+
+static void check_comments(const Document *d) {
+    static const char *const files[] = {"compiler/ir/expr.c", "frontends/nnd/parse.c",
+                                        "frontends/nnd/parse_stmt.c", "frontends/nnd/parse_type.c"};
+    Document parser = {.arena = d->arena, .rules = map_new(d->arena)};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        read_comments(&parser, files[i]);
+    for (int i = 0; i < d->names.count; i++) {
+        const char *rule = map_get(d->rules, d->names.at[i]);
+        const char *comment = map_get(parser.rules, d->names.at[i]);
+        cr_expect(comment && !strcmp(comment, rule), "%s: %s = %s; the parser's comment: %s",
+                  d->path, d->names.at[i], rule, comment ? comment : "none");
+    }
+    for (int i = 0; i < parser.names.count; i++)
+        cr_expect(map_get(d->rules, parser.names.at[i]), "%s: the parser has a rule %s, too",
+                  d->path, parser.names.at[i]);
+}
+
+static void check_grammar(Document *d) {
+    for (int i = 0; i < d->names.count; i++)
+        add_names(d, map_get(d->rules, d->names.at[i]));
     for (int i = 0; i < d->wanted.count; i++)
         cr_expect(is_token(d->wanted.at[i]) || map_get(d->rules, d->wanted.at[i]),
                   "%s: the grammar has no rule %s", d->path, d->wanted.at[i]);
+    if (d->names.count > 0) check_comments(d);
 }
 
 // --- Transcripts
@@ -275,6 +330,25 @@ static void check_links(const Document *d) {
     }
 }
 
+// The file that the line above a program names: `examples/gem.nnd`. NULL: it is none of the tree's.
+static const char *quoted_file(Arena *arena, const char *above) {
+    const char *line = above ? arena_strndup(arena, above, strcspn(above, "\n")) : "";
+    const char *end = strstr(line, ".nnd`"), *start = end;
+    while (start && start > line && start[-1] != '`')
+        start--;
+    const char *path = end ? arena_strndup(arena, start, (size_t)(end + 4 - start)) : NULL;
+    return path && strchr(path, '/') ? path : NULL;
+}
+
+static void check_quote(Document *d, const char *block, const char *path) {
+    const char *text = read_shipped(d->arena, path)->text, *set = getenv("NNC_PROMOTE");
+    if (set && !strcmp(set, "1") && strcmp(text, block))
+        replace(d, block, text);
+    else
+        cr_expect(!strcmp(text, block), "%s: %s is another (NNC_PROMOTE=1 accepts it)", d->path,
+                  path);
+}
+
 static int check_document(const char *path) {
     Document d = {.arena = arena_new(), .path = path};
     const char *original = d.text = read_shipped(d.arena, path)->text, *at = original, *above;
@@ -284,9 +358,12 @@ static int check_document(const char *path) {
     for (const char *next; block; block = next, blocks++) {
         const char *mark = above;
         next = next_block(d.arena, &at, &above);
-        if (mark && starts_with(mark, "<!-- not run: ")) continue;
-        if (starts_with(block, "nnd 1\n")) {
+        if (mark && starts_with(mark, "<!-- not run: ")) {
+            if (is_command(block)) check_commands(&d, block);
+        } else if (starts_with(block, "nnd 1\n")) {
             bool fails = next && starts_with(next, "net.nnd:");
+            const char *quoted = quoted_file(d.arena, mark);
+            if (quoted) check_quote(&d, block, quoted);
             check_program(&d, block, fails ? next : "");
             if (fails) next = next_block(d.arena, &at, &above);
         } else if (is_declaration(block)) {

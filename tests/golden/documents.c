@@ -117,6 +117,7 @@ static void check_picture(const char *name) {
 Test(documents, picture_of_perceptron) { check_picture("perceptron"); }
 Test(documents, picture_of_simplenet) { check_picture("simplenet"); }
 Test(documents, picture_of_cifar10) { check_picture("cifar10"); }
+Test(documents, picture_of_gem) { check_picture("gem"); }
 
 // --- The library's reference: nnc --library > docs/LIBRARY.md
 

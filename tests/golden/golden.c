@@ -2,13 +2,14 @@
 // Golden tests: what the compiler makes of a small file is compared with a file beside it, whose
 // extension says which stage is meant.
 //
-//     parse/pipe.nnd  beside  parse/pipe.ast          the tree, printed
-//     parse/bad.nnd   beside  parse/bad.err           all messages, in the order of their place
-//     elab/dense.nnd  beside  elab/dense.elab         the graph of its network, or of its last
-//     function graph/ops.graph                                 reads, and prints as the same text
-//     again graph/bad.graph beside  graph/bad.err pass/mul.graph  beside  pass/mul.simplify after a
-//     pass (nnc graph --stage; .c: what is emitted) pass/mul.graph  beside  pass/mul.grad d output
-//     / d each input and parameter, simplified
+//     parse/pipe.nnd   beside  .ast          the tree, printed
+//     parse/bad.nnd    beside  .err          all messages, in the order of their place
+//     elab/dense.nnd   beside  .elab         the graph of its network, or of its last function
+//     graph/ops.graph                        reads, and prints as the same text again
+//     graph/bad.graph  beside  .err
+//     pass/mul.graph   beside  .simplify ..  after a pass (nnc graph --stage; .c: what is emitted)
+//     pass/mul.graph   beside  .grad         d output / d each input and parameter, simplified
+//     picture/cnn.nnd  beside  .boxes ..     its picture as lines; .layout_boxes: of that stage
 //
 // A new stage is a row of `stages`. NNC_PROMOTE=1 writes what is there now into the expectations
 // that exist: `touch parse/new.ast`, promote, read the difference.
@@ -151,12 +152,14 @@ static void dump_pass(Buf *out, const Input *input, const char *pass) {
               "there is no stage %s", pass);
 }
 
-// The picture of the graph: dot, or as lines of its calls or of its operators.
+// The picture of the graph: dot, or as lines: of its calls, early or late in the pipeline, of its
+// operators.
 static void dump_picture(Buf *out, const Input *input, const char *form) {
     Subject subject = subject_of(input);
     if (!subject.module) return;
+    const char *stage = !strcmp(form, "layout") ? form : "elab";
     const Graph *graph =
-        stage_graph(input->arena, subject.module, &target_library, subject.function, "elab");
+        stage_graph(input->arena, subject.module, &target_library, subject.function, stage);
     bool opens = !strcmp(form, "operators");
     const Picture *picture = picture_make(input->arena, graph, opens ? PICTURE_OPERATORS : 1);
     if (!strcmp(form, "dot"))
@@ -189,6 +192,7 @@ static const GoldenStage stages[] = {
     {".c", dump_pass, "c", false},
     {".dot", dump_picture, "dot", false},
     {".boxes", dump_picture, "boxes", false},
+    {".layout_boxes", dump_picture, "layout", false},
     {".operators", dump_picture, "operators", false},
 };
 enum { STAGES = sizeof stages / sizeof *stages };
