@@ -73,6 +73,8 @@ int compiled_again(const Compiled *compiled) {
 // --- In words
 
 static const char *megabytes(Arena *arena, long long bytes) { // no less than there are
+    if (bytes < 1000000)
+        return arena_printf(arena, "%lld kB", (long long)((bytes + 999) / 1000));
     return arena_printf(arena, "%.1f MB", (double)((bytes + 99999) / 100000) / 10);
 }
 

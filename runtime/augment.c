@@ -81,6 +81,10 @@ static const Augmentation *find(const char *name) {
 
 bool nnc_augmentation_exists(const char *name) { return find(name) != NULL; }
 
+NncStatus nnc_augmentation_arguments(const NncCall *call, NncError *error) {
+    return nnc_arguments_check(call, find(call->name)->arguments, 1, error);
+}
+
 static Planes planes_of(const NncField *image) {
     return (Planes){.count = image->rank == 3 ? image->extent[0] : 1,
                     .height = image->extent[image->rank - 2],
@@ -108,7 +112,7 @@ static NncStatus check_call(const NncColumns *columns, const NncCall *call, NncE
     if (!image)
         return nnc_error(error, NNC_ERROR_MATCH, "%s(%s): %s has no image for %s", call->name,
                          call->column, columns->source->info->name, call->column);
-    NncStatus status = nnc_arguments_check(call, kind->arguments, 1, error);
+    NncStatus status = nnc_augmentation_arguments(call, error);
     return status ? status : kind->check(call, planes_of(image), error);
 }
 

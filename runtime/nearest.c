@@ -30,11 +30,20 @@ static int edit_distance(const char *a, const char *b) {
     return row[m][n];
 }
 
+// cifar of cifar10
+static bool begins_with(const char *name, const char *part) {
+    for (; *part; name++, part++)
+        if (tolower((unsigned char)*name) != tolower((unsigned char)*part)) return false;
+    return true;
+}
+
 const char *nnc_nearest(const char *name, const char *const *names, int count) {
     const char *nearest = NULL;
-    int least = 1 + (int)strlen(name) / 3; // one mistake in three letters
+    int length = (int)strlen(name);
+    int least = length < 3 ? length - 1 : (length + 1) / 3; // one mistake in three letters
     for (int i = 0; i < count; i++) {
         int distance = edit_distance(name, names[i]);
+        if (length >= 3 && distance > 1 && begins_with(names[i], name)) distance = 1;
         if (distance >= (int)strlen(names[i])) continue; // nothing in common
         if (distance < least || (distance == least && !nearest)) {
             least = distance;

@@ -229,6 +229,7 @@ typedef struct NncSourceInfo {
 const NncSourceInfo *nnc_source_info(const char *name); // NULL where there is none
 const char *const *nnc_source_names(int *count);
 bool nnc_augmentation_exists(const char *name);         // random_flip, random_crop
+NncStatus nnc_augmentation_arguments(const NncCall *call, NncError *error); // are they its own?
 
 // What is known of a source's examples without its files: as many fields as *count says, 0 where it is the files that
 // tell. An argument that is wrong is an error.

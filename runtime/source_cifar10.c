@@ -96,7 +96,9 @@ NncStatus nnc_cifar10_fields(const NncCall *call, NncField *field, int *count, N
     field[1] =
         (NncField){.name = "label", NNC_FIELD_LABEL, .classes = CLASSES, .class_name = class_names};
     *count = 2;
-    return nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
+    const char *path;
+    NncStatus status = nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
+    return status ? status : nnc_argument_text(call, "folder", 0, &path, error);
 }
 
 NncStatus nnc_cifar10_open(NncSource *source, const NncCall *call, const char *data,

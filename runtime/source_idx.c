@@ -137,7 +137,9 @@ NncStatus nnc_idx_fields(const NncCall *call, NncField *field, int *count, NncEr
     field[0] = (NncField){.name = "image", NNC_FIELD_BYTES, .rank = -1};
     field[1] = (NncField){.name = "label", NNC_FIELD_LABEL};
     *count = 2;
-    return nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
+    const char *path;
+    NncStatus status = nnc_arguments_check(call, (const char *const[]){"folder", NULL}, 1, error);
+    return status ? status : nnc_argument_text(call, "folder", 0, &path, error);
 }
 
 NncStatus nnc_idx_open(NncSource *source, const NncCall *call, const char *data, NncError *error) {

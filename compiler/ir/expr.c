@@ -126,6 +126,11 @@ bool expr_parse_indices(Arena *arena, Lexer *lexer, Diag *diag, bool dots, Index
     return lexer_expect_close(lexer, "]", open, "after the indices");
 }
 
+static void report_slice(Parser *p) {
+    lexer_unexpected(p->lexer, "an index");
+    diag_hint(p->diag, "a part is taken in index notation: y[n, i: 3] = x[n, i]");
+}
+
 // { expr "," } up to "]", which is taken too; ".." counts as an expression where `dots`
 static bool parse_items(Parser *p, ExprVec *items, Span open, bool dots, const char *where) {
     while (!lexer_is(p->lexer, "]")) {
@@ -135,10 +140,12 @@ static bool parse_items(Parser *p, ExprVec *items, Span open, bool dots, const c
             item = expr_new(p, EXPR_NAME, span, 0, NULL);
             item->text = "..";
         } else {
-            item = parse_expr(p);
+            item = lexer_is(p->lexer, ":") ? NULL : parse_expr(p);
         }
-        if (!item) return false;
-        VEC_PUSH(p->arena, *items, item);
+        bool is_slice = lexer_is(p->lexer, ":");
+        if (item && !is_slice) VEC_PUSH(p->arena, *items, item);
+        if (is_slice) report_slice(p);
+        if (!item || is_slice) return false;
         if (!lexer_take(p->lexer, ",")) break;
     }
     return lexer_expect_close(p->lexer, "]", open, where);

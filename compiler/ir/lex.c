@@ -153,7 +153,7 @@ static void scan_number(Scanner *s) {
     if (is_letter(char_at(s, s->at))) {
         while (is_letter(char_at(s, s->at)) || is_digit(char_at(s, s->at)))
             s->at++;
-        wrong = "a number runs into letters";
+        wrong = "a number runs into letters: there are no suffixes and no _ in it";
     }
     if (wrong) {
         diag_error(s->lexer->diag, span_from(s, start), "%s", wrong);
@@ -196,7 +196,8 @@ static const char *skip_string(Scanner *s, char *out, size_t *length) {
             if (c)
                 s->at++;
             else
-                wrong = "an unknown escape in a string: there are \\n \\t \\\" \\\\";
+                wrong = "an unknown escape in a string: there are \\n \\t \\\" \\\\; "
+                        "folders are written with /";
         } else if ((unsigned char)c < 32 || c == 127) {
             wrong = "a control character in a string";
         }
@@ -205,7 +206,7 @@ static const char *skip_string(Scanner *s, char *out, size_t *length) {
         else
             wrong = "a string of more than 4095 bytes";
     }
-    return "a string without closing quote";
+    return "a string without closing quote: it ends on its line";
 }
 
 static void scan_string(Scanner *s) {
@@ -253,28 +254,85 @@ static bool scan_point(Scanner *s) {
     return true;
 }
 
-// A run of bytes that begin no token is one error.
+// What other languages write, and word processors make of what was typed. Longer ones first.
+static const struct {
+    const char *text, *hint;
+} foreign[] = {
+    {"&&", "the logical operators are: and, or, not"},
+    {"||", "the logical operators are: and, or, not"},
+    {"&", "the logical operators are: and, or, not"},
+    {"|", "a pipe is written |>, and the logical operators are: and, or, not"},
+    {"!", "negation is written: not x"},
+    {"@", "a product of matrices: y[i, j] = sum[k] a[i, k] * b[k, j]"},
+    {".", "a number has digits on both sides of its point, 0.5; x |> f calls f(x)"},
+    {"\u2018", "a string stands in straight double quotes: \"folder\""},
+    {"\u2019", "a string stands in straight double quotes: \"folder\""},
+    {"\u201c", "a string stands in straight double quotes: \"folder\""},
+    {"\u201d", "a string stands in straight double quotes: \"folder\""},
+    {"\u201e", "a string stands in straight double quotes: \"folder\""},
+    {"\u00d7", "a product is written a * b"},
+    {"\u00b7", "a product is written a * b"},
+    {"\u00f7", "a quotient is written a / b"},
+    {"\u2212", "this is no minus of ASCII: type - again"},
+    {"\u2013", "this is no minus of ASCII: type - again"},
+    {"\u2014", "this is no minus of ASCII: type - again"},
+    {"\u2264", "it is written <="},
+    {"\u2265", "it is written >="},
+    {"\u2260", "it is written !="},
+    {"\u00b2", "a square is written x ^ 2"},
+    {"\u2192", "an arrow is written ->, a pipe |>"},
+    {"\u00a0", "this blank is no ASCII one: type it again"},
+};
+enum { FOREIGN = sizeof foreign / sizeof *foreign };
+
+static int find_foreign(const Scanner *s) {
+    for (int i = 0; i < FOREIGN; i++) {
+        size_t length = strlen(foreign[i].text);
+        if (length <= s->end - s->at && !memcmp(s->text + s->at, foreign[i].text, length)) return i;
+    }
+    return -1;
+}
+
+static size_t char_length(const Scanner *s, unsigned at) {
+    return utf8_length(s->text + at, s->end - at);
+}
+
+// A run of letters of another alphabet is one error, and so is one of bytes that are no text.
+static void scan_beyond_ascii(Scanner *s) {
+    unsigned start = s->at;
+    Diag *diag = s->lexer->diag;
+    bool is_text = char_length(s, start) > 0;
+    while (s->at < s->end && (s->text[s->at] & 0x80) && (char_length(s, s->at) > 0) == is_text &&
+           (s->at == start || find_foreign(s) < 0))
+        s->at += is_text ? (unsigned)char_length(s, s->at) : 1;
+    if (is_text) {
+        diag_error(diag, span_from(s, start), "an unexpected '%.*s'", (int)(s->at - start),
+                   s->text + start);
+        diag_hint(diag, "outside of strings and comments there are only ASCII letters, digits and "
+                        "signs");
+    } else {
+        diag_error(diag, span_from(s, start), "byte 0x%02x: this is no text in UTF-8",
+                   (unsigned char)s->text[start]);
+        diag_hint(diag, "save the file as UTF-8; names are of ASCII letters");
+    }
+}
+
 static void scan_unknown(Scanner *s) {
     unsigned start = s->at;
     char c = s->text[start];
-    do
-        s->at++;
-    while (s->at < s->end && (signed char)s->text[s->at] < 32 &&
-           !strchr(" \t\r\n", s->text[s->at]));
-    if ((signed char)c < 32 || c == 127) {
-        diag_error(
-            s->lexer->diag, span_from(s, start),
-            "an unexpected character (byte 0x%02x): outside of strings and comments there are "
-            "only ASCII letters, digits and signs",
-            (unsigned char)c);
+    int known = find_foreign(s);
+    Diag *diag = s->lexer->diag;
+    if (known >= 0) {
+        s->at += (unsigned)strlen(foreign[known].text);
+        diag_error(diag, span_from(s, start), "an unexpected '%s'", foreign[known].text);
+        diag_hint(diag, "%s", foreign[known].hint);
+    } else if (c & 0x80) {
+        scan_beyond_ascii(s);
     } else {
-        s->at = start + 1;
-        diag_error(s->lexer->diag, span_from(s, start), "an unexpected '%c'", c);
-        if (c == '!') diag_hint(s->lexer->diag, "negation is written: not x");
-        if (c == '&' || c == '|')
-            diag_hint(s->lexer->diag, "the logical operators are: and, or, not");
-        if (c == '.')
-            diag_hint(s->lexer->diag, "a number has digits on both sides of its point: 0.5, 1.0");
+        s->at++;
+        bool control = c < 32 || c == 127;
+        diag_error(diag, span_from(s, start),
+                   control ? "an unexpected control character, 0x%02x" : "an unexpected '%c'", c);
     }
     push_error(s, start);
 }
@@ -425,6 +483,46 @@ bool lexer_take(Lexer *lexer, const char *punct_or_name) {
     return is;
 }
 
+// How it is written, by what was found and what stands before and behind it; NULL: anything.
+static const struct {
+    const char *before, *found, *behind, *hint;
+} written[] = {
+    {"%", NULL, NULL, "a part is written 0.1; x % y is the remainder"},
+    {"*", "*", NULL, "a power is written x ^ 2"},
+    {")", "(", NULL, "a name alone can be called: x |> linear(3); or use f = linear(3), and f(x)"},
+    {"+", "=", NULL, "a name binds once: give the new value a name of its own"},
+    {"-", "=", NULL, "a name binds once: give the new value a name of its own"},
+    {"*", "=", NULL, "a name binds once: give the new value a name of its own"},
+    {"/", "=", NULL, "a name binds once: give the new value a name of its own"},
+    {NULL, "//", NULL, "a comment begins with #"},
+    {NULL, "/", "*", "each line of a comment begins with #"},
+    {NULL, "->", NULL, "a pipe is written |>"},
+    {NULL, "|>", NULL, "to the left of |> stands what goes in: x |> relu"},
+    {NULL, "'", NULL, "a string stands in double quotes; x' is the next value of a state"},
+    {NULL, ".", NULL, "x |> f(a) calls f; a point joins a split and its score, val.accuracy"},
+    {"return", NULL, NULL, "the last statement of a block is its result: leave `return` out"},
+};
+
+static bool fits(const char *wanted, const Token *token) {
+    return !wanted || (token && token_is(token, wanted));
+}
+
+static void hint_written(Lexer *lexer, const Token *found) {
+    const Token *before = lexer->at > 0 ? &lexer->token.at[lexer->at - 1].token : NULL;
+    const Token *behind = lexer_peek_second(lexer);
+    if (found->kind == TOKEN_NAME && name_is_reserved(found->text) && !token_is(found, "if"))
+        diag_hint(lexer->diag, "'%s' is a word of the language, and no name", found->text);
+    else if (found->kind == TOKEN_NUMBER && before && before->kind == TOKEN_NAME &&
+             !token_is(before, "return"))
+        diag_hint(lexer->diag, "arguments stand in brackets: %s(%s)", before->text, found->text);
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++)
+        if (fits(written[i].before, before) && fits(written[i].found, found) &&
+            fits(written[i].behind, behind)) {
+            diag_hint(lexer->diag, "%s", written[i].hint);
+            return;
+        }
+}
+
 void lexer_unexpected(Lexer *lexer, const char *expected) {
     const Token *token = lexer_peek(lexer);
     switch (token->kind) {
@@ -439,6 +537,7 @@ void lexer_unexpected(Lexer *lexer, const char *expected) {
         return;
     default:
         diag_error(lexer->diag, token->span, "expected %s, found '%s'", expected, token->text);
+        hint_written(lexer, token);
     }
 }
 

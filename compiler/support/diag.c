@@ -118,14 +118,16 @@ static Excerpt excerpt(Span span) {
 
 static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
 
-// The user's line as it is, but for control characters, which a terminal would obey.
+// The user's line as it is, but for control characters, which a terminal would obey, and bytes that
+// are no text.
 static void print_line(Buf *out, const Excerpt *line, int number) {
     buf_printf(out, "%4d | ", number);
-    for (size_t i = 0; i < line->length; i++) {
-        char c = line->text[i];
-        bool control = iscntrl((unsigned char)c) && c != '\t';
-        if (c == '\r' && i + 1 == line->length) continue;
-        buf_add_n(out, control ? "?" : &c, 1);
+    for (size_t i = 0, length; i < line->length; i += length ? length : 1) {
+        const char *c = line->text + i;
+        length = utf8_length(c, line->length - i);
+        bool control = !length || (iscntrl((unsigned char)*c) && *c != '\t');
+        if (*c == '\r' && i + 1 == line->length) continue;
+        buf_add_n(out, control ? "?" : c, control ? 1 : length);
     }
     buf_add(out, "\n");
 }

@@ -48,6 +48,8 @@ char *diag_text(const Diag *diag, Arena *arena); // the same, plain, as a string
 
 // Reads a whole file; NULL with *error set (a sentence without the path) where it cannot be read.
 Source *source_read(Arena *arena, const char *path, const char **error);
+// Bytes of the UTF-8 character that `text` begins with; 0 where its first `left` bytes begin with none.
+size_t utf8_length(const char *text, size_t left);
 Source *source_from_text(Arena *arena, const char *name, const char *text);
 
 _Noreturn void bug_at(const char *file, int line, const char *format, ...)

@@ -15,6 +15,15 @@ Span span_join(Span first, Span last) {
                   first.end > last.end ? first.end : last.end};
 }
 
+size_t utf8_length(const char *text, size_t left) {
+    unsigned char c = left ? (unsigned char)*text : 0x80;
+    size_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (length > left) return 0;
+    for (size_t i = 1; i < length; i++)
+        if (((unsigned char)text[i] & 0xc0) != 0x80) return 0;
+    return length;
+}
+
 int span_line(Span span) {
     if (!span.source) return 1;
     int low = 0, high = span.source->lines; // the line that we look for is one of low .. high - 1

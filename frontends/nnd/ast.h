@@ -106,6 +106,7 @@ typedef struct File {
 
 // Never NULL; what could be read is there even after errors, which are in `diag`.
 File *nnd_parse(Arena *arena, const Source *source, Diag *diag);
+void ast_print_signature(Buf *out, const Decl *decl); // conv1d(x: [N, C, L], units: int, ..)
 void ast_print(Buf *out, const File *file); // canonical text; parses back to an equal tree
 
 #endif

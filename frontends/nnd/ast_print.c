@@ -51,6 +51,11 @@ static void print_parameters(Buf *out, const Decl *decl) {
     buf_add(out, ")");
 }
 
+void ast_print_signature(Buf *out, const Decl *decl) {
+    buf_add(out, decl->name);
+    print_parameters(out, decl);
+}
+
 static void print_if(Printer *p, const Stmt *stmt) {
     buf_add(p->out, "if ");
     expr_print(p->out, stmt->value);

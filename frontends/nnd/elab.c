@@ -141,6 +141,13 @@ static Module *module_new(Elab *e, const File *file) {
     return module;
 }
 
+// Of a file with syntax errors the model may be what could not be read.
+static void report_no_model(Elab *e, const File *file) {
+    if (file->broken) return;
+    elab_error(e, (Span){file->source, 0, 0}, "there is no model in this file");
+    diag_hint(e->diag, "model NAME { .. } declares one, with its inputs, outputs and loss");
+}
+
 Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options, Diag *diag) {
     Elab *e = elab_new(arena, file, options, diag);
     Module *module = module_new(e, file);
@@ -150,7 +157,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     if (train)
         model = named_block(e, file, DECL_MODEL, "model", train->name, train->name_span);
     else if (!(model = last_block(file, DECL_MODEL)))
-        elab_error(e, (Span){file->source, 0, 0}, "there is no model in this file");
+        report_no_model(e, file);
     if (train && train->data_name)
         data = named_block(e, file, DECL_DATA, "data", train->data_name, train->data_name_span);
     else if (!train)

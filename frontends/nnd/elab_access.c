@@ -142,8 +142,10 @@ static bool look_up(Elab *e, Loops *loops, Gathered *to, int axis, const IndexUs
     int rank = to->node->shape.rank, var[2 * MAX_RANK], count = 0;
     if (value_is_poison(index)) return false;
     if (index.node->dtype != DT_I32 || (!index.loops && index.node->shape.rank > 0)) {
-        elab_error(e, subscript->span, "a subscript is an integer, this is %s",
-                   value_describe(e, index));
+        elab_error(e, subscript->span, "a subscript is an integer, this is %s of %s",
+                   index.loops ? "an element" : value_describe(e, index),
+                   dtype_name(index.node->dtype));
+        diag_hint(e->diag, "i32(x) rounds towards zero and makes an integer of it");
         return false;
     }
     uint32_t axes = index.loops ? index.axes : 0;

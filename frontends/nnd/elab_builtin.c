@@ -108,12 +108,16 @@ static Value apply_reshape(Elab *e, Span span, const Value *in) {
     }
     if (!fits) {
         elab_error(e, span, "reshape wants a list of at most %d extents, or a tensor", MAX_RANK);
+        diag_hint(e->diag, "each extent is written out, and at least 1; flatten(x) is [N, the rest]");
         return POISON;
     }
-    if (!shape_size(&before, &x.node->shape) || !shape_size(&after, &shape) ||
-        !dim_equal(before, after)) {
+    bool counted = shape_size(&before, &x.node->shape) && shape_size(&after, &shape);
+    if (!counted || !dim_equal(before, after)) {
         elab_error(e, span, "%s and %s differ in the number of elements",
                    shape_text(e, &x.node->shape), shape_text(e, &shape));
+        elab_note(e, x.from, "%s comes from here", shape_text(e, &x.node->shape));
+        if (counted)
+            diag_hint(e->diag, "they are %s and %s", dim_text(e, before), dim_text(e, after));
         return POISON;
     }
     if (shape_equal(&shape, &x.node->shape)) return x;
@@ -125,6 +129,21 @@ static bool can_join(const Node *a, const Node *b, int axis) {
     for (int i = 0; fits && i < a->shape.rank; i++)
         fits = i == axis || dim_equal(a->shape.dim[i], b->shape.dim[i]);
     return fits;
+}
+
+static void report_join(Elab *e, Span span, Value a, Value b, int64_t axis) {
+    const Shape *first = &a.node->shape, *second = &b.node->shape;
+    if (axis < 0 || axis >= second->rank) {
+        elab_error(e, span, "%s has no axis %lld", shape_text(e, second), (long long)axis);
+        diag_hint(e->diag, "axes are counted from 0: its last one is %d", second->rank - 1);
+        return;
+    }
+    elab_error(e, span, "%s and %s do not join along axis %lld", shape_text(e, first),
+               shape_text(e, second), (long long)axis);
+    elab_note(e, a.from, "%s comes from here", shape_text(e, first));
+    elab_note(e, b.from, "%s comes from here", shape_text(e, second));
+    if (first->rank == second->rank)
+        diag_hint(e->diag, "their other axes, counted from 0, have to be equal");
 }
 
 // concat([a, b], axis = 1)
@@ -141,9 +160,7 @@ static Value apply_concat(Elab *e, Span span, const Value *in) {
         if (!whole(e, span, "concat", &part)) return POISON;
         node[i] = part.node;
         if (axis < 0 || axis >= part.node->shape.rank || !can_join(node[0], node[i], (int)axis)) {
-            elab_error(e, span, "%s and %s do not join along axis %lld",
-                       shape_text(e, &node[0]->shape), shape_text(e, &node[i]->shape),
-                       (long long)axis);
+            report_join(e, span, in[0].item[0], part, axis);
             return POISON;
         }
         if (i == 0)
@@ -168,6 +185,7 @@ static Value apply_size(Elab *e, Span span, const Value *in) {
     if (value_const(in[1], &axis) && axis >= 0 && axis < x.node->shape.rank)
         return value_size(x.node->shape.dim[axis]);
     elab_error(e, span, "%s has no such axis", value_describe(e, x));
+    diag_hint(e->diag, "axes are counted from 0: its last one is %d", x.node->shape.rank - 1);
     return POISON;
 }
 
@@ -211,6 +229,8 @@ static Value apply_grad(Elab *e, Span span, const Value *in) {
     if (!is_real_tensor(in[0]) || !is_real_tensor(in[1]) || in[0].node->shape.rank > 0) {
         elab_error(e, span, "grad(y, x) wants a number y that is computed from a tensor x");
         if (is_real_tensor(in[0])) elab_note(e, in[0].from, "y is %s", value_describe(e, in[0]));
+        if (is_real_tensor(in[0]) && in[0].node->shape.rank > 0)
+            diag_hint(e->diag, "sum(y) and mean(y) are numbers");
         return POISON;
     }
     graph_grad(e->graph, in[0].node, NULL, &in[1].node, 1, &gradient);

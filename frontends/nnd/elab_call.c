@@ -46,7 +46,7 @@ static int param_of(Elab *e, const Expr *call, int i, Accept accept, Arguments *
     int at = name ? find_param(decl, name) : next_param(to, accept);
     if (!name && at < 0) {
         elab_error(e, call->in[i]->span, "%s takes no further argument", decl->name);
-        elab_note(e, decl->span, "it is declared here");
+        elab_declared(e, decl, decl->span);
     } else if (at < 0) {
         VEC(const char *) names = {0};
         for (int k = 0; k < decl->param_count; k++)
@@ -54,7 +54,7 @@ static int param_of(Elab *e, const Expr *call, int i, Accept accept, Arguments *
         elab_error(e, call->arg_span[i], "%s has no parameter %s", decl->name, name);
         const char *near = nnc_nearest(name, names.at, names.count);
         if (near) diag_hint(e->diag, "did you mean %s?", near);
-        elab_note(e, decl->span, "it is declared here");
+        elab_declared(e, decl, decl->span);
     } else if (to->given[at]) {
         elab_error(e, call->arg_span[i], "%s: %s is given twice", decl->name, name);
         elab_note(e, to->span[at], "here already");
@@ -107,17 +107,19 @@ static bool bind_param(Elab *e, Scope *scope, const Arguments *from, int i, Span
     const char *what = arena_printf(e->arena, "%s: %s", from->decl->name, param->name);
     if (!from->given[i] && !param->default_value) {
         elab_error(e, call, "%s is missing", what);
-        elab_note(e, param->span, "it is declared here");
+        elab_declared(e, from->decl, param->span);
         return false;
     }
     if (!from->given[i]) {
         value = elab_expr(e, scope, param->default_value);
         span = param->default_value->span;
     }
+    int errors = diag_error_count(e->diag);
     value = param->type ? elab_fit(e, scope, param->type, value, span, what, param->span)
                         : fit_untyped(e, from->decl, param, value, span, what, scope);
+    if (diag_error_count(e->diag) > errors && !elab_is_users(e, param->span))
+        elab_declared(e, from->decl, param->span);
     if (value_is_poison(value)) return false;
-    int errors = diag_error_count(e->diag);
     scope_bind(e, scope, param->name, param->span, value);
     return diag_error_count(e->diag) == errors;
 }
@@ -131,10 +133,28 @@ bool arguments_bind(Elab *e, Scope *scope, const Arguments *from, Span call) {
 
 // --- Bodies
 
+static bool calls_itself(const CallSite *site) {
+    for (const CallSite *outer = site->outer; outer; outer = outer->outer)
+        if (!strcmp(outer->name, site->name)) return true;
+    return false;
+}
+
+// Said once, of the user's call that goes round in a circle. The calls around it end silently.
+static void report_nested(Elab *e, const CallSite *site) {
+    if (e->nested_too_deep) return;
+    e->nested_too_deep = true;
+    while (site->outer && !(elab_is_users(e, site->span) && calls_itself(site)))
+        site = site->outer;
+    e->calls = NULL;
+    elab_error(e, site->span, "calls of %s are nested more than %d deep", site->name, MAX_NESTED);
+    diag_hint(e->diag, "it comes to call itself, and never ends: an if with a number that gets "
+                       "smaller ends it");
+}
+
 static bool enter_call(Elab *e, CallSite *site) {
+    site->outer = e->calls;
     if (e->nested == MAX_NESTED) {
-        elab_error(e, site->span, "calls of %s are nested more than %d deep", site->name,
-                   MAX_NESTED);
+        report_nested(e, site);
         return false;
     }
     if (++e->calls_made > MAX_CALLS) {
@@ -142,7 +162,6 @@ static bool enter_call(Elab *e, CallSite *site) {
             elab_error(e, site->span, "this makes more than %d calls", MAX_CALLS);
         return false;
     }
-    site->outer = e->calls;
     e->calls = site;
     e->nested++;
     return true;
@@ -292,6 +311,9 @@ Value elab_use(Elab *e, Scope *scope, const Expr *call, const char *name, Span n
     if (value_is_poison(callee)) return POISON;
     if (!callee.decl || callee.decl->kind != DECL_LAYER) {
         elab_error(e, call->operator_span, "%s is no layer", call->in[0]->text);
+        diag_hint(e->diag, "use makes an instance of a layer, with its parameters; a function needs "
+                           "none: %s(x)",
+                  call->in[0]->text);
         return POISON;
     }
     Arguments from = arguments_new(e, callee.decl);
@@ -318,6 +340,25 @@ static Value apply_instance(Elab *e, Scope *scope, const Expr *call, const Insta
 
 // --- Calls
 
+static void hint_builtin(Elab *e, const Builtin *builtin) {
+    Buf text = buf_new(e->arena);
+    for (int i = 0; i < MAX_BUILTIN && builtin->param[i]; i++)
+        buf_printf(&text, "%s%s%s", i ? ", " : "", builtin->param[i],
+                   i < builtin->required ? "" : " = ..");
+    diag_hint(e->diag, "it is %s(%s)", builtin->name, text.text);
+    if (name_is_reduction(builtin->name))
+        diag_hint(e->diag, "along one axis: y[n] = %s[c] x[n, c]", builtin->name);
+}
+
+static void report_builtin(Elab *e, const Expr *call, int i, const Builtin *builtin) {
+    const char *name = call->arg_name[i];
+    if (name)
+        elab_error(e, call->arg_span[i], "%s has no parameter %s", builtin->name, name);
+    else
+        elab_error(e, call->in[i]->span, "%s takes no further argument", builtin->name);
+    hint_builtin(e, builtin);
+}
+
 static Value call_builtin(Elab *e, Scope *scope, const Expr *call, const Builtin *builtin) {
     Value in[MAX_BUILTIN] = {0};
     int count = 0, next = 0;
@@ -332,8 +373,7 @@ static Value call_builtin(Elab *e, Scope *scope, const Expr *call, const Builtin
         while (call->arg_name[i] && at < count && strcmp(builtin->param[at], call->arg_name[i]))
             at++;
         if (at >= count || in[at].kind != VALUE_NONE) {
-            elab_error(e, call->arg_name[i] ? call->arg_span[i] : call->in[i]->span,
-                       "%s takes no such argument", builtin->name);
+            report_builtin(e, call, i, builtin);
             failed = true;
             continue;
         }
@@ -343,6 +383,7 @@ static Value call_builtin(Elab *e, Scope *scope, const Expr *call, const Builtin
     for (int i = 0; i < builtin->required && !failed; i++)
         if (in[i].kind == VALUE_NONE) {
             elab_error(e, call->span, "%s: %s is missing", builtin->name, builtin->param[i]);
+            hint_builtin(e, builtin);
             failed = true;
         }
     return failed ? POISON : builtin->apply(e, call->span, in);
@@ -366,6 +407,8 @@ static Value call_operator(Elab *e, Scope *scope, const Expr *call, Op op) {
     if (count == info->in_count) return elab_pointwise(e, call->span, op, in);
     elab_error(e, call->span, "%s takes %d argument%s, not %d", info->name, info->in_count,
                info->in_count == 1 ? "" : "s", count);
+    if (op == OP_max || op == OP_min)
+        diag_hint(e->diag, "%s(a, b) at each place; %s(x) of all elements", info->name, info->name);
     return POISON;
 }
 
@@ -377,6 +420,8 @@ static Value call_decl(Elab *e, Scope *scope, const Expr *call, const Decl *decl
     if (decl->kind != DECL_FN && decl->kind != DECL_LAYER) {
         elab_error(e, call->operator_span, "%s is %s, which is not called in expressions",
                    decl->name, what[decl->kind]);
+        if (decl->kind == DECL_OPTIMIZER)
+            diag_hint(e->diag, "it belongs in a train block: optimizer = %s(..)", decl->name);
         return POISON;
     }
     Arguments from = arguments_new(e, decl);
@@ -395,6 +440,19 @@ static Value call_decl(Elab *e, Scope *scope, const Expr *call, const Decl *decl
     return elab_apply(e, &from, elab_call_span(call));
 }
 
+static void report_not_called(Elab *e, Scope *scope, const Expr *call, Value callee) {
+    const char *name = call->in[0]->text;
+    const Binding *binding = scope_find(scope, name);
+    elab_error(e, call->operator_span, "%s is %s, which cannot be called", name,
+               value_describe(e, callee));
+    if (!binding) return;
+    elab_note(e, binding->span, "it is bound here");
+    if (map_get(e->decls, name) || builtin_find(name) || op_find(name) != OP_COUNT)
+        diag_hint(e->diag, "the value hides the function %s: give it another name", name);
+    else if (callee.kind == VALUE_TENSOR)
+        diag_hint(e->diag, "its elements are %s[i, ..]", name);
+}
+
 Value elab_call(Elab *e, Scope *scope, const Expr *call) {
     const char *name = call->in[0]->text;
     if (!strcmp(name, "all") && e->optimizer) return optimizer_all(e, scope, call);
@@ -406,8 +464,7 @@ Value elab_call(Elab *e, Scope *scope, const Expr *call) {
     }
     if (callee.kind == VALUE_INSTANCE) return apply_instance(e, scope, call, callee.instance);
     if (callee.kind != VALUE_FUNCTION) {
-        elab_error(e, call->operator_span, "%s is %s, which cannot be called", name,
-                   value_describe(e, callee));
+        report_not_called(e, scope, call, callee);
         return POISON;
     }
     if (callee.decl) return call_decl(e, scope, call, callee.decl, NULL);

@@ -43,22 +43,6 @@ static bool constant_name(Elab *e, const char *name, Value *out) {
     return true;
 }
 
-static void report_name(Elab *e, Scope *scope, const char *name, Span span) {
-    VEC(const char *) known = {0};
-    for (; scope; scope = scope->parent)
-        for (const Binding *b = scope->first; b; b = b->next)
-            VEC_PUSH(e->arena, known, b->name);
-    for (int i = 0; i < e->decl_names.count; i++)
-        VEC_PUSH(e->arena, known, e->decl_names.at[i]);
-    int count;
-    const Builtin *builtin = builtin_list(&count);
-    for (int i = 0; i < count; i++)
-        VEC_PUSH(e->arena, known, builtin[i].name);
-    for (int op = 0; op < OP_COUNT; op++)
-        if (op_info(op)->pointwise) VEC_PUSH(e->arena, known, op_info(op)->name);
-    elab_unknown(e, span, "name", name, known.at, known.count);
-}
-
 Value elab_name(Elab *e, Scope *scope, const char *name, Span span) {
     Value value;
     const Binding *binding = scope_find(scope, name);
@@ -73,7 +57,7 @@ Value elab_name(Elab *e, Scope *scope, const char *name, Span span) {
     if (op != OP_COUNT && op_info(op)->pointwise) return (Value){.kind = VALUE_FUNCTION, .op = op};
     const Node *run_number = elab_run_number(e, name);
     if (run_number) return value_tensor(run_number);
-    report_name(e, scope, name, span);
+    elab_unknown_name(e, scope, name, span);
     return POISON;
 }
 
@@ -229,13 +213,19 @@ Value elab_expr(Elab *e, Scope *scope, const Expr *expr) {
 
 // --- Structural values
 
+static void report_condition(Elab *e, const Expr *expr, Value v) {
+    elab_error(e, expr->span, "a condition that is known when compiling is wanted, this is %s",
+               value_describe(e, v));
+    if (v.kind == VALUE_TENSOR)
+        diag_hint(e->diag, "at each element: if c then a else b, without braces");
+}
+
 bool elab_structural_bool(Elab *e, Scope *scope, const Expr *expr, bool *value) {
     Value v = elab_expr(e, scope, expr);
     *value = v.boolean;
     if (v.kind == VALUE_BOOL) return true;
     if (!value_is_poison(v))
-        elab_error(e, expr->span, "a condition that is known when compiling is wanted, this is %s",
-                   value_describe(e, v));
+        report_condition(e, expr, v);
     return false;
 }
 

@@ -201,7 +201,12 @@ static bool fail(Loops *loops) {
 static void collect_subscript(Elab *e, Scope *scope, Loops *loops, const Expr *expr, Affine *at) {
     int errors = diag_error_count(e->diag);
     if (affine(e, scope, expr, at)) {
+        int count = at->count;
         drop_zero_terms(at);
+        if (at->count == count) return;
+        elab_error(e, expr->span, "an index counts 0 times in this subscript");
+        diag_hint(e->diag, "is a stride or dilation 0? They are at least 1");
+        loops->failed = true;
         return;
     }
     loops->failed |= diag_error_count(e->diag) > errors;
@@ -250,9 +255,11 @@ static bool check_subscripts(Elab *e, Loops *loops, const Expr *expr, Value base
     int rank = base.node->shape.rank;
     *rest = rank - (written - dots);
     if (dots <= 1 && (dots == 1 ? *rest >= 0 : *rest == 0)) return true;
-    elab_error(e, expr->span, "%d indices for %s, which has %d axes", written - dots,
-               shape_text(e, &base.node->shape), rank);
+    elab_error(e, expr->span, "%d ind%s for %s, which has %d %s", written - dots,
+               written - dots == 1 ? "ex" : "ices", shape_text(e, &base.node->shape), rank,
+               rank == 1 ? "axis" : "axes");
     elab_note(e, base.from, "it comes from here");
+    if (dots == 0 && *rest > 0) diag_hint(e->diag, "one for each axis; .. stands for several");
     return fail(loops);
 }
 
@@ -339,7 +346,7 @@ static void ranges_from_plain_uses(Elab *e, Loops *loops) {
             Dim extent = use->base.node->shape.dim[axis];
             if (!var->known) {
                 set_extent(var, extent, use->expr->span);
-            } else if (!var->written && !dim_equal(var->extent, extent)) {
+            } else if (!loops->failed && !var->written && !dim_equal(var->extent, extent)) {
                 elab_error(e, use->at[axis].span,
                            "the index %s runs over %s in %s, but over %s before", var->name,
                            dim_text(e, extent), shape_text(e, &use->base.node->shape),
@@ -425,9 +432,10 @@ static bool check_bounds(Elab *e, Loops *loops, const IndexUse *use, int axis) {
     if (interval(loops, a, -1, &low, &high) && dim_at_least(low, 0) &&
         dim_sub(&room, extent, high) && dim_at_least(room, 1))
         return true;
-    elab_error(e, a->span, "this index runs from %s to %s, but axis %d of %s has %s elements",
-               dim_text(e, low), dim_text(e, high), axis + 1, shape_text(e, &use->base.node->shape),
-               dim_text(e, extent));
+    const char *from = dim_text(e, low), *to = dim_text(e, high);
+    elab_error(e, a->span, "this index %s%s%s%s, but axis %d of %s goes from 0 to %s - 1",
+               a->count ? "runs from " : "is ", from, a->count ? " to " : "", a->count ? to : "",
+               axis, shape_text(e, &use->base.node->shape), dim_text(e, extent));
     for (int i = 0; i < a->count; i++) {
         const LoopVar *var = &loops->var[a->var[i]];
         elab_note(e, var->from, "%s runs from 0 to %s - 1, from here", var->name,
@@ -439,8 +447,26 @@ static bool check_bounds(Elab *e, Loops *loops, const IndexUse *use, int axis) {
 
 static const char *room_text(Elab *e, const LoopVar *var) {
     if (!var->use) return "";
-    return arena_printf(e->arena, " in axis %d of %s", var->axis + 1,
+    return arena_printf(e->arena, " in axis %d of %s", var->axis,
                         shape_text(e, &var->use->base.node->shape));
+}
+
+// A window that is larger than what it moves over, and by how much.
+static void report_room(Elab *e, Loops *loops, const LoopVar *var) {
+    const Shape *shape = &var->use->base.node->shape;
+    const Affine *a = &var->use->at[var->axis];
+    Dim low, high, window, extent = shape->dim[var->axis], apart;
+    bool known = interval(loops, a, (int)(var - loops->var), &low, &high) &&
+                 dim_sub(&window, high, low) && dim_add(&window, window, dim_const(1)) &&
+                 dim_sub(&apart, window, extent) && dim_is_const(window) && dim_is_const(apart);
+    if (!known) {
+        elab_error(e, var->span, "the index %s has no room%s", var->name, room_text(e, var));
+        return;
+    }
+    elab_error(e, var->span, "a window of %s does not fit into axis %d of %s: it is larger by %s",
+               dim_text(e, window), var->axis, shape_text(e, shape), dim_text(e, apart));
+    elab_note(e, var->use->base.from, "%s comes from here", shape_text(e, shape));
+    diag_hint(e->diag, "take a smaller window, pad more, or make less smaller before");
 }
 
 static bool check_range(Elab *e, Loops *loops, int index) {
@@ -450,9 +476,16 @@ static bool check_range(Elab *e, Loops *loops, int index) {
     if (is_rest && index >= loops->rest_first + (loops->rest_count < 0 ? 0 : loops->rest_count))
         return true;
     if (var->known && dim_at_least(var->extent, 1)) return true;
-    if (var->known) {
-        elab_error(e, var->span, "the index %s has no room%s", var->name, room_text(e, var));
+    if (var->known && var->use) {
+        report_room(e, loops, var);
+    } else if (var->known) {
+        elab_error(e, var->span, "the index %s has no range: %s", var->name,
+                   dim_text(e, var->extent));
         elab_note(e, var->from, "its range comes from here");
+    } else if (loops->use.count == 0) {
+        elab_error(e, var->span, "the range of the index %s is not known", var->name);
+        diag_hint(e->diag, "nothing here is indexed; the elements of a tensor x are x[%s, ..]",
+                  var->name);
     } else {
         elab_error(e, var->span, "the range of the index %s is not known", var->name);
         diag_hint(e->diag, "give it: [%s: 3]", var->name);
@@ -467,8 +500,8 @@ static void solve(Elab *e, Loops *loops, const int *order, int count, const Shap
     ranges_from_hint(loops, order, count, hint, span);
     while (range_from_affine_use(loops))
         ;
-    for (int i = 0; i < loops->count; i++)
-        if (!check_range(e, loops, i)) loops->failed = true;
+    for (int i = 0; i < loops->count && !loops->failed; i++)
+        loops->failed = !check_range(e, loops, i);
     for (int u = 0; u < loops->use.count && !loops->failed; u++)
         for (int axis = 0; axis < loops->use.at[u]->rank; axis++)
             if (!check_bounds(e, loops, loops->use.at[u], axis)) loops->failed = true;

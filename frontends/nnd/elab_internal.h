@@ -89,6 +89,7 @@ typedef struct Binding {
     Span span;
     Value value;
     Slot *slot;
+    bool unknown; // there is none of this name: it was reported, and is a poisoned value from then on
     struct Binding *next;
 } Binding;
 
@@ -98,6 +99,8 @@ typedef struct Scope {
     bool has_rest; // `..` of the signature
     Span rest_span;
     Shape rest;
+    Stmt *const *body; // of the block that binds here: for messages about what comes later
+    int body_count;
 } Scope;
 
 typedef struct Frame { // an instance of a layer while its body is elaborated; the model itself
@@ -177,6 +180,7 @@ typedef struct Elab {
     VEC(StateEntry *) state;
     Map *state_now; // path -> StateNow, of this graph
     VEC(StateNow *) state_used;
+    bool nested_too_deep; // was reported
     Map *param_used;   // path -> Node, of this graph
     Map *random_count; // stream's stem -> int, of this graph
 } Elab;
@@ -206,7 +210,15 @@ Binding *scope_bind(Elab *, Scope *, const char *name, Span, Value);
 
 // In a text of the library the place is where the user's file calls it, with a note of the other.
 void elab_error(Elab *, Span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// Belongs to the error before it; left out where the place is in the library.
 void elab_note(Elab *, Span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// Belongs to an error about a call: where the declaration is, at `span`, or how it reads.
+void elab_declared(Elab *, const Decl *, Span span);
+// The nearest of the names as a hint; else what it is called here, or all names if they are few.
+void elab_hint_near(Elab *, const char *name, const char *const *names, int count);
+// There is no such name in the scope, which has it from then on as a poisoned value.
+void elab_unknown_name(Elab *, Scope *, const char *name, Span);
+bool elab_is_users(const Elab *, Span); // and not the library's
 bool elab_failed(const Elab *); // whether it has reported any
 void elab_unknown(Elab *, Span, const char *what, const char *name, const char *const *names,
                   int count);

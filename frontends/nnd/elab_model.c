@@ -52,7 +52,8 @@ static bool constant_call(Elab *e, Scope *scope, const Expr *call, int first, Nn
 
 static void data_source(Elab *e, Scope *scope, const Expr *call, Module *module) {
     if (call->kind != EXPR_CALL) {
-        elab_error(e, call->span, "a source is a call: source = cifar10(\"folder\")");
+        elab_error(e, call->span, "a source is a call that says how files are read");
+        diag_hint(e->diag, "source = csv(\"iris.csv\"), idx(\"folder\"), cifar10(\"folder\")");
         return;
     }
     const NncSourceInfo *info = nnc_source_info(call->in[0]->text);
@@ -68,9 +69,11 @@ static void data_source(Elab *e, Scope *scope, const Expr *call, Module *module)
     }
     NncField field[NNC_KNOWN_FIELDS];
     NncError error;
-    if (constant_call(e, scope, call, 1, &module->data) &&
-        nnc_source_fields(&module->data, field, &count, &error))
-        elab_error(e, call->span, "%s", error.text);
+    if (!constant_call(e, scope, call, 1, &module->data) ||
+        !nnc_source_fields(&module->data, field, &count, &error))
+        return;
+    elab_error(e, call->span, "%s", error.text);
+    diag_hint(e->diag, "it is %s(%s)", info->name, info->arguments);
 }
 
 static void data_augment(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
@@ -78,6 +81,7 @@ static void data_augment(Elab *e, Scope *scope, const Stmt *stmt, Module *module
         const Stmt *step = stmt->body[i];
         const Expr *call = step->value;
         NncCall made;
+        NncError error;
         bool is_call = step->kind == STMT_LET && !step->name && call->kind == EXPR_CALL &&
                        call->in_count >= 2 && call->in[1]->kind == EXPR_NAME &&
                        !strcmp(call->in[1]->text, stmt->name);
@@ -87,10 +91,14 @@ static void data_augment(Elab *e, Scope *scope, const Stmt *stmt, Module *module
                        "random_flip(%s)",
                        stmt->name);
         } else if (!nnc_augmentation_exists(call->in[0]->text)) {
-            elab_error(e, call->operator_span, "there is no augmentation %s", call->in[0]->text);
+            static const char *const known[] = {"random_flip", "random_crop"};
+            elab_unknown(e, call->operator_span, "augmentation", call->in[0]->text, known, 2);
         } else if (constant_call(e, scope, call, 2, &made)) {
             made.column = stmt->name;
-            VEC_PUSH(e->arena, module->augment, made);
+            if (nnc_augmentation_arguments(&made, &error))
+                elab_error(e, call->span, "%s", error.text);
+            else
+                VEC_PUSH(e->arena, module->augment, made);
         }
     }
 }
@@ -107,9 +115,23 @@ static void data_validation(Elab *e, Scope *scope, const Stmt *stmt, Module *mod
                    "validation is a part of the training examples, as 0.1, or how many of them");
 }
 
+static void data_unknown(Elab *e, const Stmt *stmt, const char *key) {
+    int count;
+    const char *const *others = nnd_train_keys(&count);
+    elab_error(e, key ? stmt->name_span : stmt->span, "there is no key of data %s",
+               key ? key : "like this");
+    for (int i = 0; key && i < count; i++)
+        if (!strcmp(key, others[i])) {
+            diag_hint(e->diag, "%s belongs in the train block", key);
+            return;
+        }
+    elab_hint_near(e, key ? key : "", data_keys, DATA_KEYS);
+}
+
 void elab_data(Elab *e, const Decl *data, Module *module) {
     Scope *scope = scope_new(e, NULL);
     Map *seen = map_new(e->arena);
+    bool has_source = false;
     for (int i = 0; i < data->body_count; i++) {
         const Stmt *stmt = data->body[i];
         const char *key = stmt->kind == STMT_LET && stmt->name ? stmt->name : "";
@@ -120,14 +142,18 @@ void elab_data(Elab *e, const Decl *data, Module *module) {
         } else if (stmt->kind == STMT_AUGMENT) {
             data_augment(e, scope, stmt, module);
         } else if (!strcmp(key, "source")) {
+            has_source = true;
             data_source(e, scope, stmt->value, module);
         } else if (!strcmp(key, "validation")) {
             data_validation(e, scope, stmt, module);
         } else {
-            elab_unknown(e, *key ? stmt->name_span : stmt->span, "key of data",
-                         *key ? key : "like this", data_keys, DATA_KEYS);
+            data_unknown(e, stmt, *key ? key : NULL);
+            has_source = true; // maybe under that name
         }
     }
+    if (has_source) return;
+    elab_error(e, data->name_span, "%s has no source", data->name);
+    diag_hint(e->diag, "source = csv(\"iris.csv\") says where the examples come from");
 }
 
 const Stmt *data_each(const Decl *data, const char *input) {
@@ -139,19 +165,30 @@ const Stmt *data_each(const Decl *data, const char *input) {
 
 // --- Columns
 
+static bool report_batch(Elab *e, const Type *type, const Expr *first) {
+    elab_error(e, first ? first->span : type->span, "the first axis of a column is N, the batch");
+    diag_hint(e->diag, "N stands for however many examples there are: f32[N, 784], index(10)[N]; "
+                       "batch = 16 belongs in the train block");
+    return false;
+}
+
 static bool column_shape(Elab *e, Scope *scope, const Stmt *stmt, Shape *shape) {
     const Type *type = stmt->type;
     bool known =
         type->kind == TYPE_INDEX || (type->kind == TYPE_TENSOR && !strcmp(type->element, "f32"));
     if (!known) {
         elab_error(e, type->span, "a column is of f32[N, ..] or index(classes)[N]");
+        diag_hint(e->diag, "index(10)[N] are labels from 0 to 9, f32[N, 784] rows of 784 numbers");
         return false;
     }
+    const Expr *first = type->dim_count ? type->dim[0] : NULL;
+    bool has_batch = first && first->kind == EXPR_NAME && !strcmp(first->text, "N");
+    if (!has_batch) return report_batch(e, type, first);
     if (!elab_shape(e, scope, type, shape)) return false;
     bool rest_const = true;
     for (int i = 1; i < shape->rank; i++)
         rest_const &= dim_is_const(shape->dim[i]);
-    if (shape->rank > 0 && dim_equal(shape->dim[0], dim_batch()) && rest_const) return true;
+    if (rest_const) return true;
     elab_error(e, type->span, "the first axis of a column is N, the batch, and no other one is");
     return false;
 }
@@ -412,6 +449,11 @@ static void check_each(Elab *e, const Decl *data, const Decl *model) {
     }
 }
 
+static void report_no_output(Elab *e, const Decl *model) {
+    elab_error(e, model->name_span, "%s has no output", model->name);
+    diag_hint(e->diag, "output y says what a prediction is");
+}
+
 Run *elab_model(Elab *e, const Decl *model, const Decl *data, bool training, Module *module) {
     Run *run = ARENA_NEW(e->arena, Run);
     run->graph = graph_new(e->arena, training ? "training" : "inference");
@@ -424,11 +466,13 @@ Run *elab_model(Elab *e, const Decl *model, const Decl *data, bool training, Mod
     if (bind_settings(e, run->scope, model)) {
         if (training) list_settings(e, run->scope, model, module);
         scope_bind(e, run->scope, "N", SPAN_NONE, value_size(dim_batch()));
+        run->scope->body = model->body;
+        run->scope->body_count = model->body_count;
         for (int i = 0; i < model->body_count; i++)
             model_stmt(e, run->scope, run, model->body[i], data, module);
         check_each(e, data, model);
         if (run->output.count == 0 && !elab_failed(e))
-            elab_error(e, model->name_span, "%s has no output", model->name);
+            report_no_output(e, model);
     }
     e->frame = NULL;
     run->param = e->param_used;

@@ -88,8 +88,10 @@ static void override(Elab *e, Program *p, Scope *scope, const Stmt *group, Argum
         const Stmt *stmt = group->body[i];
         int at = stmt->kind == STMT_LET && stmt->name ? param_index(to->decl, stmt->name) : -1;
         if (at < 0) {
-            elab_error(e, stmt->span, "a group gives parameters of %s other values: decay = 0",
-                       to->decl->name);
+            elab_error(e, stmt->name ? stmt->name_span : stmt->span,
+                       "%s has no parameter%s%s that a group could change", to->decl->name,
+                       stmt->name ? " " : "", stmt->name ? stmt->name : "");
+            elab_declared(e, to->decl, to->decl->span);
             to->failed = true;
             continue;
         }
@@ -211,8 +213,8 @@ static const Node *run_piece(Elab *e, Program *p, OptimizerRun *run, Scope *trai
     elab_block(e, scope, m->decl->body, m->decl->body_count, NULL);
     if (diag_error_count(e->diag) > errors || !keep_states(e, run, scope)) return NULL;
     if (slot->next) return slot->next;
-    elab_error(e, m->decl->name_span, "%s gives the parameters no next value: p' = ...",
-               m->decl->name);
+    elab_error(e, m->decl->name_span, "%s gives the parameters no next value", m->decl->name);
+    diag_hint(e->diag, "p' = p - lr * g is that of plain descent");
     return NULL;
 }
 

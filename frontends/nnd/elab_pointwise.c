@@ -20,14 +20,25 @@ static bool is_condition(Value v) {
     return v.kind == VALUE_BOOL || (v.kind == VALUE_TENSOR && v.node->dtype == DT_BOOL);
 }
 
+// As it is written: a + b, or sin(x).
+static const char *op_text(Op op) {
+    static const char *const sign[OP_COUNT] = {
+        [OP_add] = "+", [OP_sub] = "-",  [OP_mul] = "*", [OP_div] = "/",  [OP_mod] = "%",
+        [OP_eq] = "==", [OP_ne] = "!=",  [OP_lt] = "<",  [OP_le] = "<=",  [OP_gt] = ">",
+        [OP_ge] = ">=", [OP_pow] = "^",  [OP_neg] = "-", [OP_select] = "if"};
+    return sign[op] ? sign[op] : op_info(op)->name;
+}
+
 static Value wrong_type(Elab *e, Span span, Op op, Value got, bool logic) {
-    const char *name = op_info(op)->name;
+    const char *name = op_text(op);
     if (is_condition(got)) {
         elab_error(e, span, "%s takes numbers, but this is a condition", name);
         diag_hint(e->diag, "f32(x) makes 0 and 1 of it; if c then a else b chooses");
     } else {
-        elab_error(e, span, "%s takes %s, but this is %s", op == OP_select ? "if" : name,
+        elab_error(e, span, "%s takes %s, but this is %s", name,
                    logic ? "a condition" : "numbers and tensors", value_describe(e, got));
+        if (got.kind == VALUE_LIST)
+            diag_hint(e->diag, "a list has elements: y[n, c] = x[n, c] - v[c]");
     }
     return POISON;
 }
@@ -233,15 +244,37 @@ static bool find_loops(Elab *e, Span span, const Value *in, int count, Loops **l
     return true;
 }
 
-static void report_shapes(Elab *e, Span span, Op op, Value a, Value b) {
-    const char *name = op_info(op)->pointwise ? op_info(op)->name : "this";
-    elab_error(e, span, "%s of %s and %s", name, shape_text(e, &a.node->shape),
-               shape_text(e, &b.node->shape));
-    elab_note(e, a.from, "%s comes from here", shape_text(e, &a.node->shape));
-    elab_note(e, b.from, "%s comes from here", shape_text(e, &b.node->shape));
-    if (a.node->shape.rank != b.node->shape.rank)
+static int first_apart(const Shape *a, const Shape *b) {
+    int axis = 0;
+    while (axis < a->rank && (dim_equal(a->dim[axis], b->dim[axis]) || dim_is_one(a->dim[axis]) ||
+                              dim_is_one(b->dim[axis])))
+        axis++;
+    return axis;
+}
+
+static void hint_meeting(Elab *e, const Shape *a, const Shape *b) {
+    int axis = a->rank == b->rank ? first_apart(a, b) : -1;
+    if (axis < 0)
         diag_hint(e->diag, "only numbers broadcast to more axes; say which axes meet with index "
                            "notation: y[n, c] = a[n, c] + b[c]");
+    else if (a->rank == 4 && axis >= 2)
+        diag_hint(e->diag, "a convolution makes images smaller: with a kernel of 3, padding = 1 "
+                           "keeps their size");
+    else if (a->rank == 4 && axis == 1)
+        diag_hint(e->diag, "x |> conv2d(%s, kernel = 1) has as many channels as the other",
+                  dim_text(e, dim_at_least(a->dim[1], b->dim[1].c[0]) ? a->dim[1] : b->dim[1]));
+    else
+        diag_hint(e->diag, "they differ in axis %d, counted from 0: %s and %s", axis,
+                  dim_text(e, a->dim[axis]), dim_text(e, b->dim[axis]));
+}
+
+static void report_shapes(Elab *e, Span span, Op op, Value a, Value b) {
+    const Shape *first = &a.node->shape, *second = &b.node->shape;
+    const char *one = shape_text(e, first), *other = shape_text(e, second);
+    elab_error(e, span, "%s and %s do not meet in %s", one, other, op_text(op));
+    elab_note(e, a.from, "%s comes from here", one);
+    elab_note(e, b.from, "%s comes from here", other);
+    hint_meeting(e, first, second);
 }
 
 // One shape for all operands: of equal rank, extents equal or 1.

@@ -22,6 +22,8 @@ bool frame_take(Elab *e, Frame *frame, const char *name, Span span) {
     if (old) {
         elab_error(e, span, "there is a %s here already", name);
         elab_note(e, *old, "it is this one");
+        diag_hint(e->diag, "each has its own name; use D = .. makes an instance that is applied "
+                           "several times: D(a), D(b)");
         return false;
     }
     Span *place = ARENA_NEW(e->arena, Span);
@@ -109,6 +111,7 @@ static bool kept_shape(Elab *e, Scope *scope, const Stmt *stmt, Shape *shape) {
     if (is_constant(shape)) return true;
     elab_error(e, type->span, "%s is %s, which depends on the batch", stmt->name,
                shape_text(e, shape));
+    diag_hint(e->diag, "it is the same for all examples: leave N out of its shape");
     return false;
 }
 
@@ -191,11 +194,13 @@ static Slot *state_slot(Elab *e, Scope *scope, const Stmt *stmt) {
 // name' = value
 static void next_value(Elab *e, Scope *scope, const Stmt *stmt) {
     Binding *binding = scope_find(scope, stmt->name);
-    Value value = elab_expr(e, scope, stmt->value);
     if (!binding) {
-        elab_name(e, scope, stmt->name, stmt->name_span); // reports it
+        elab_error(e, stmt->name_span, "there is no state %s", stmt->name);
+        diag_hint(e->diag, "state %s = 0 declares one, with its first value", stmt->name);
+        scope_bind(e, scope, stmt->name, stmt->name_span, POISON)->unknown = true;
         return;
     }
+    Value value = elab_expr(e, scope, stmt->value);
     Slot *slot = binding->slot;
     if (!slot || (slot->kind == SLOT_PARAM && !e->optimizer)) {
         if (value_is_poison(binding->value)) return;
@@ -300,6 +305,8 @@ static int last_with_value(Stmt *const *body, int count) {
 Value elab_block(Elab *e, Scope *scope, Stmt *const *body, int count, const Type *result) {
     Value value = {.kind = VALUE_NONE};
     int last = last_with_value(body, count);
+    scope->body = body;
+    scope->body_count = count;
     for (int i = 0; i < count; i++)
         elab_stmt(e, scope, body[i], i == last ? result : NULL, &value);
     return value;

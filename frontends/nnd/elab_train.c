@@ -46,7 +46,7 @@ static void budget_key(Elab *e, const Stmt *stmt, Module *module) {
     double bytes = stmt->value->number;
     int unit = 0;
     if (!stmt->unit || stmt->value->kind != EXPR_NUMBER) {
-        elab_error(e, stmt->value->span, "budget is an amount of memory: 256 MB");
+        elab_error(e, stmt->value->span, "budget is an amount of memory, with its unit: 256 MB");
         return;
     }
     while (unit < UNITS && strcmp(stmt->unit, units[unit]))
@@ -85,6 +85,7 @@ static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
     }
     if (stmt->unit) {
         elab_error(e, stmt->unit_span, "%s has no unit", stmt->name);
+        diag_hint(e->diag, "statements stand on lines of their own, or with ; between them");
         return;
     }
     if (!strcmp(stmt->name, "batch")) {
@@ -121,6 +122,7 @@ void elab_train_keys(Elab *e, const Decl *train, Module *module) {
         if (stmt->kind >= STMT_MINIMIZE) continue; // these are no keys
         if (stmt->kind != STMT_LET || !stmt->name) {
             elab_error(e, stmt->span, "this is no key of train");
+            diag_hint(e->diag, "keys are given values: batch = 16, optimizer = adam(lr = 1e-3)");
             continue;
         }
         const Stmt *old = map_get(seen, stmt->name);
@@ -136,8 +138,9 @@ void elab_train_keys(Elab *e, const Decl *train, Module *module) {
     if (e->options->batch > 0) module->batch = e->options->batch;
     if (e->options->whole) module->budget = module->accumulate = 0;
     if (module->accumulate > module->batch)
-        elab_error(e, module->accumulate_span, "a batch of %d has no %d chunks", module->batch,
-                   module->accumulate);
+        elab_error(e, module->accumulate_span,
+                   "a batch of %d has no %d chunks: it has at most one for each example",
+                   module->batch, module->accumulate);
     module->chunk = module->batch;
     if (e->options->epochs > 0) module->epochs = e->options->epochs;
     if (e->options->has_seed) module->seed = e->options->seed;
@@ -206,6 +209,11 @@ static const Expr *minimize_clip(Elab *e, const Stmt *stmt) {
     return clip ? clip->value : NULL;
 }
 
+static void report_no_optimizer(Elab *e, const Decl *train) {
+    elab_error(e, train->span, "train has no optimizer");
+    diag_hint(e->diag, "optimizer = adam(lr = 1e-3) is a good start");
+}
+
 static void collect_minimizes(Elab *e, Program *p) {
     const Decl *train = p->train;
     const Stmt *optimizer = find_key(train->body, train->body_count, "optimizer");
@@ -219,20 +227,34 @@ static void collect_minimizes(Elab *e, Program *p) {
         add_minimize(e, p, stmt, stmt->value, minimize_clip(e, stmt));
     }
     if (optimizer && count > 0)
-        elab_error(e, optimizer->span, "optimizer is short for one minimize; here are both");
+        elab_error(e, optimizer->span,
+                   "optimizer is short for one minimize, and here are both: keep one of them");
     else if (optimizer)
         add_minimize(e, p, optimizer, optimizer->value, clip ? clip->value : NULL);
     else if (count == 0)
-        elab_error(e, train->span, "train has no optimizer: optimizer = adam(lr = 1e-3)");
+        report_no_optimizer(e, train);
     if (clip && !optimizer)
         elab_error(e, clip->span, "clip belongs to an optimizer; put it in the braces of minimize");
 }
 
 // --- Layout: which parameter lies where
 
+static void report_frozen(Elab *e, const Minimize *m) {
+    elab_error(e, m->span, "all parameters that match \"%s\" are frozen", m->pattern);
+    elab_note(e, e->freeze.at[0]->span, "they are frozen here");
+    diag_hint(e->diag, "something has to be left to train");
+}
+
+static void report_again(Elab *e, const Program *p, const Minimize *m, const ParamEntry *param) {
+    elab_error(e, m->span, "%s is minimized a second time", param->path);
+    elab_note(e, p->minimize.at[param->group]->span, "the first is here");
+    diag_hint(e->diag, "each parameter has one minimize: patterns have nothing in common");
+}
+
 static void assign_params(Elab *e, Program *p) {
     for (int i = 0; i < p->minimize.count; i++) {
         Minimize *m = p->minimize.at[i];
+        bool again = false;
         int found = 0, frozen = 0;
         for (int k = 0; k < e->param.count; k++) {
             ParamEntry *param = e->param.at[k];
@@ -240,17 +262,20 @@ static void assign_params(Elab *e, Program *p) {
             found++;
             frozen += elab_is_frozen(e, param->path);
             if (elab_is_frozen(e, param->path)) continue;
-            if (param->group >= 0)
-                elab_error(e, m->span, "%s is minimized a second time", param->path);
+            if (param->group >= 0 && !again) report_again(e, p, m, param);
+            again |= param->group >= 0;
             param->group = i;
         }
         if (found > 0 && found == frozen)
-            elab_error(e, m->span, "all parameters that match \"%s\" are frozen", m->pattern);
+            report_frozen(e, m);
         if (found > 0) continue;
         elab_error(e, m->span,
                    e->param.count ? "no parameter matches \"%s\"" : "the model has no parameters",
                    m->pattern);
-        elab_hint_pattern(e, m->pattern);
+        if (e->param.count)
+            elab_hint_pattern(e, m->pattern);
+        else
+            diag_hint(e->diag, "layers have parameters: linear, conv2d; so has param w: [I] ~ 0");
     }
 }
 
@@ -414,6 +439,7 @@ static const Node *loss_node(Elab *e, const Run *run, const Minimize *m) {
     const Binding *binding = scope_find(run->scope, m->loss_name);
     if (!binding) {
         elab_error(e, m->loss_span, "the model has no %s", m->loss_name);
+        diag_hint(e->diag, "loss is its loss; any number that the model binds to a name is one, too");
         return NULL;
     }
     Value value = binding->value;
@@ -524,6 +550,11 @@ static bool predicts_without_targets(Elab *e, const Run *run, const Graph *graph
     return true;
 }
 
+static void report_no_loss(Elab *e, const Decl *train) {
+    elab_error(e, train->span, "%s has no loss to minimize", train->name);
+    diag_hint(e->diag, "in the model: loss cross_entropy(y, label), or loss mse(y, target)");
+}
+
 void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_run,
                   const Run *eval_run) {
     Program p = {.train = train, .module = module};
@@ -537,7 +568,7 @@ void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_r
         assign_params(e, &p);
         if (train_run->loss.kind == VALUE_POISON && !train_run->has_loss && p.minimize.count > 0 &&
             !strcmp(p.minimize.at[0]->loss_name, "loss"))
-            elab_error(e, train->span, "%s has no loss to minimize", train->name);
+            report_no_loss(e, train);
     }
     if (elab_failed(e)) return;
     lay_out(e, &p);

@@ -19,6 +19,12 @@ static int rest_place(const Type *type) {
 // Index notation hands over single elements: no axes, whatever the node's.
 static Shape shape_seen(Value value) { return value.loops ? shape_of(0, NULL) : value.node->shape; }
 
+// 28, 28: of [28, 28], without brackets; nothing where `..` stands for no axes.
+static const char *rest_text(Elab *e, const Scope *scope) {
+    const char *text = shape_text(e, &scope->rest);
+    return scope->rest.rank ? arena_strndup(e->arena, text + 1, strlen(text) - 2) : "nothing";
+}
+
 // [N = 3, C]: the dimensions as they were written, with what is known of them.
 static const char *wanted_text(Elab *e, Scope *scope, const Type *type) {
     Buf buf = buf_new(e->arena);
@@ -27,6 +33,7 @@ static const char *wanted_text(Elab *e, Scope *scope, const Type *type) {
         const Expr *dim = type->dim[i];
         if (i > 0) buf_add(&buf, ", ");
         expr_print(&buf, dim);
+        if (is_rest(dim) && scope->has_rest) buf_printf(&buf, " = %s", rest_text(e, scope));
         const Binding *binding = dim->kind == EXPR_NAME ? scope_find(scope, dim->text) : NULL;
         if (!binding || binding->value.kind != VALUE_INT) continue;
         const char *value = dim_text(e, binding->value.size);
@@ -36,15 +43,35 @@ static const char *wanted_text(Elab *e, Scope *scope, const Type *type) {
     return buf.text;
 }
 
-static void note_origins(Elab *e, Scope *scope, const Type *type, Span declared) {
+// Of the extents that were known, and are another one here: where they come from.
+static void note_origins(Elab *e, Scope *scope, const Type *type, const Shape *shape,
+                         Span declared) {
+    bool aligned = shape->rank == type->dim_count && rest_place(type) < 0;
     for (int i = 0; i < type->dim_count; i++) {
         const Expr *dim = type->dim[i];
         const Binding *binding = dim->kind == EXPR_NAME ? scope_find(scope, dim->text) : NULL;
-        if (binding && binding->value.kind == VALUE_INT)
-            elab_note(e, binding->span, "%s = %s comes from here", dim->text,
-                      dim_text(e, binding->value.size));
+        if (is_rest(dim) && scope->has_rest)
+            elab_note(e, scope->rest_span, ".. = %s comes from here", rest_text(e, scope));
+        if (!binding || binding->value.kind != VALUE_INT) continue;
+        bool agrees = aligned && dim_equal(binding->value.size, shape->dim[i]);
+        const char *text = dim_text(e, binding->value.size);
+        if (!agrees && strcmp(text, dim->text))
+            elab_note(e, binding->span, "%s = %s comes from here", dim->text, text);
     }
     elab_note(e, declared, "it is declared here");
+}
+
+// What is hardly ever meant otherwise.
+static void hint_shape(Elab *e, const Type *type, const Shape *shape) {
+    if (shape->rank > type->dim_count && type->dim_count == 2 && rest_place(type) < 0)
+        diag_hint(e->diag,
+                  "linear works on the last axis alone; flatten the image first: |> flatten");
+    if (type->dim_count == 4 && shape->rank == 3)
+        diag_hint(e->diag, "an image has the axes of its batch, channels, rows and columns; a grey "
+                           "one is f32[N, 1, 28, 28]");
+    if (type->dim_count == 4 && shape->rank == 2)
+        diag_hint(e->diag, "an image has the axes of its batch, channels, rows and columns: "
+                           "reshape(x, [N, 1, 28, 28])");
 }
 
 static void report_shape(Elab *e, Scope *scope, const Type *type, Value value, Span span,
@@ -54,21 +81,18 @@ static void report_shape(Elab *e, Scope *scope, const Type *type, Value value, S
                wanted_text(e, scope, type));
     if (value.from.start != span.start || value.from.source != span.source)
         elab_note(e, value.from, "%s comes from here", shape_text(e, &shape));
-    note_origins(e, scope, type, declared);
-    if (shape.rank > type->dim_count && type->dim_count == 2)
-        diag_hint(e->diag,
-                  "linear works on the last axis alone; flatten the image first: |> flatten");
+    note_origins(e, scope, type, &shape, declared);
+    hint_shape(e, type, &shape);
 }
 
 // One extent against what is declared for it; binds a name that has no value yet.
-static bool fit_dim(Elab *e, Scope *scope, const Expr *wanted, Dim got, Span span, bool *reported) {
+// `from`: where the value that has it was made.
+static bool fit_dim(Elab *e, Scope *scope, const Expr *wanted, Dim got, Span from, bool *reported) {
     *reported = false;
     if (wanted->kind == EXPR_NAME) {
         const Binding *binding = scope_find(scope, wanted->text);
         if (!binding) {
-            Value value = value_size(got);
-            value.from = span;
-            scope_bind(e, scope, wanted->text, span, value);
+            scope_bind(e, scope, wanted->text, from, value_size(got));
             return true;
         }
         return binding->value.kind == VALUE_POISON ||
@@ -91,15 +115,16 @@ static bool fit_rest(Scope *scope, const Shape *shape, int from, int count, Span
 static bool fit_shape(Elab *e, Scope *scope, const Type *type, Value value, Span span,
                       const char *what, Span declared) {
     Shape shape = shape_seen(value);
+    Span from = value.from.source ? value.from : span;
     int place = rest_place(type), named = type->dim_count - (place >= 0);
     int rest = shape.rank - named;
     bool fits = place >= 0 ? rest >= 0 : rest == 0, reported = false;
     for (int i = 0, axis = 0; fits && i < type->dim_count; i++) {
         if (i == place) {
-            fits = fit_rest(scope, &shape, axis, rest, span);
+            fits = fit_rest(scope, &shape, axis, rest, from);
             axis += rest;
         } else {
-            fits = fit_dim(e, scope, type->dim[i], shape.dim[axis++], span, &reported);
+            fits = fit_dim(e, scope, type->dim[i], shape.dim[axis++], from, &reported);
         }
     }
     if (!fits && !reported) report_shape(e, scope, type, value, span, what, declared);
@@ -145,8 +170,12 @@ static Value fit_tensor(Elab *e, Scope *scope, const Type *type, Value value, Sp
     value.from = from;
     const char *got = dtype_name(value.node->dtype);
     if (element && strcmp(element, got)) {
-        elab_error(e, span, "%s is of %s, but %s is wanted", what, got, element);
+        bool labels = type->kind == TYPE_INDEX;
+        elab_error(e, span, "%s is of %s, but %s is wanted", what, got,
+                   labels ? "a label, an index," : element);
+        elab_note(e, from, "it comes from here");
         elab_note(e, declared, "it is declared here");
+        if (labels) diag_hint(e->diag, "target label: index(10)[N] declares labels from 0 to 9");
         return POISON;
     }
     if (!fit_shape(e, scope, type, value, span, what, declared)) return POISON;
@@ -204,6 +233,7 @@ bool elab_check_size(Elab *e, const Shape *shape, Span span) {
         if (fits) return true;
     }
     elab_error(e, span, "a tensor of %s has too many elements", shape_text(e, shape));
+    diag_hint(e->diag, "there may be %d at most; is one of the extents meant otherwise?", INT32_MAX);
     return false;
 }
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Values, scopes and messages of elaboration.
-#include "nnc.h"
+// Values and scopes of elaboration.
 #include "nnd/elab_internal.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
 // --- Values
@@ -113,12 +111,27 @@ Binding *scope_find(Scope *scope, const char *name) {
     return NULL;
 }
 
+static void report_bound(Elab *e, const char *name, Span span, const Binding *old) {
+    elab_error(e, span, "%s is bound already", name);
+    elab_note(e, old->span, "here");
+    if (old->slot)
+        diag_hint(e->diag, "%s' = .. gives its next value", name);
+    else if (old->value.kind == VALUE_INDEX)
+        diag_hint(e->diag, "each index has a name of its own; one that is reduced, sum[%s], is not "
+                           "on the left",
+                  name);
+    else
+        diag_hint(e->diag, "a name binds once; choose another for the new value");
+}
+
 Binding *scope_bind(Elab *e, Scope *scope, const char *name, Span span, Value value) {
     Binding *old = scope_find(scope, name);
+    if (old && old->unknown) { // was missing further up, which was reported
+        *old = (Binding){.name = name, .span = span, .value = value, .next = old->next};
+        return old;
+    }
     if (old) {
-        elab_error(e, span, "%s is bound already", name);
-        elab_note(e, old->span, "here");
-        diag_hint(e->diag, "a name binds once; choose another for the new value");
+        report_bound(e, name, span, old);
         return old;
     }
     Binding *binding = ARENA_NEW(e->arena, Binding);
@@ -128,55 +141,10 @@ Binding *scope_bind(Elab *e, Scope *scope, const char *name, Span span, Value va
     return binding;
 }
 
-// --- Messages
-
-static bool is_users(const Elab *e, Span span) { return !e->user || span.source == e->user; }
+// --- Places
 
 Span elab_here(Elab *e, Span span) {
     Span before = e->graph->here;
-    if (is_users(e, span) || !before.source) e->graph->here = span;
+    if (elab_is_users(e, span) || !before.source) e->graph->here = span;
     return before;
-}
-
-static void note_calls(Elab *e) {
-    int shown = 0;
-    for (const CallSite *site = e->calls; site && shown < 3; site = site->outer)
-        if (is_users(e, site->span)) {
-            diag_note(e->diag, site->span, "in %s, called from here", site->name);
-            shown++;
-        }
-}
-
-bool elab_failed(const Elab *e) { return diag_error_count(e->diag) > e->errors; }
-
-void elab_error(Elab *e, Span span, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    const char *text = arena_vprintf(e->arena, format, args);
-    va_end(args);
-    const CallSite *site = e->calls;
-    while (site && !is_users(e, site->span))
-        site = site->outer;
-    if (is_users(e, span) || !site) {
-        diag_error(e->diag, span, "%s", text);
-        note_calls(e);
-        return;
-    }
-    diag_error(e->diag, site->span, "%s: %s", site->name, text);
-    if (span.source) diag_note(e->diag, span, "it is here in the standard library");
-}
-
-void elab_note(Elab *e, Span span, const char *format, ...) {
-    if (!span.source) return;
-    va_list args;
-    va_start(args, format);
-    diag_note(e->diag, span, "%s", arena_vprintf(e->arena, format, args));
-    va_end(args);
-}
-
-void elab_unknown(Elab *e, Span span, const char *what, const char *name, const char *const *names,
-                  int count) {
-    elab_error(e, span, "there is no %s %s", what, name);
-    const char *near = nnc_nearest(name, names, count);
-    if (near) diag_hint(e->diag, "did you mean %s?", near);
 }

@@ -129,6 +129,7 @@ static Decl *parse_declaration(Parser *p, const struct Head *head) {
     decl->span = parser_span_since(p, start);
     if (sound && !lexer_is(p->lexer, "{")) {
         lexer_unexpected(p->lexer, "'{' and the body after the head");
+        if (lexer_is(p->lexer, ":")) diag_hint(p->diag, "a block stands in braces: { .. }");
         sound = false;
     }
     bool has_body = sound || skip_to_block(p);
@@ -145,14 +146,46 @@ static Decl *parse_declaration(Parser *p, const struct Head *head) {
 
 // --- The file
 
+// What declarations are called elsewhere.
+static const char *hint_of_word(const char *word) {
+    static const struct {
+        const char *word, *hint;
+    } words[] = {
+        {"class", "a layer is declared by layer NAME(x: [N, I]) { .. }, a network by model"},
+        {"def", "a function is declared by fn NAME(x) { .. }"},
+        {"func", "a function is declared by fn NAME(x) { .. }"},
+        {"function", "a function is declared by fn NAME(x) { .. }"},
+        {"network", "a network is declared by model NAME { .. }"},
+        {"dataset", "data are declared by data NAME { source = .. }"},
+        {"import", "nothing is imported: all layers are there"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(words[i].word, word)) return words[i].hint;
+    return NULL;
+}
+
 static void report_no_declaration(Parser *p) {
     const char *names[HEADS];
     for (int i = 0; i < HEADS; i++)
         names[i] = heads[i].word;
     const Token *token = lexer_peek(p->lexer);
     const char *near = token->kind == TOKEN_NAME ? nnc_nearest(token->text, names, HEADS) : NULL;
+    const char *other = token->kind == TOKEN_NAME ? hint_of_word(token->text) : NULL;
+    int errors = diag_error_count(p->diag);
+    bool binds = token->kind == TOKEN_NAME && lexer_peek_second(p->lexer)->kind == TOKEN_PUNCT &&
+                 !strcmp(lexer_peek_second(p->lexer)->text, "=");
+    bool closes = lexer_is(p->lexer, "}");
     lexer_unexpected(p->lexer, "a declaration (fn, layer, model, optimizer, data, train)");
-    if (near && token->kind == TOKEN_NAME) diag_hint(p->diag, "did you mean '%s'?", near);
+    if (diag_error_count(p->diag) == errors) return; // of a bad token, which was reported
+    if (other)
+        diag_hint(p->diag, "%s", other);
+    else if (near)
+        diag_hint(p->diag, "did you mean '%s'?", near);
+    else if (binds)
+        diag_hint(p->diag, "a number of a model is its parameter: model Net(%s = ..) { .. }",
+                  token->text);
+    else if (closes)
+        diag_hint(p->diag, "there is one '}' too many, here or before");
 }
 
 // To the next declaration, over whole blocks.
@@ -169,6 +202,17 @@ static void skip_to_declaration(Parser *p) {
     }
 }
 
+// Where what follows is no declaration either, it is not looked at: one message is enough.
+static void report_no_version(Parser *p, Span span) {
+    bool empty = lexer_peek(p->lexer)->kind == TOKEN_END;
+    diag_error(p->diag, span, "the first line has to be: nnd 1");
+    diag_hint(p->diag, empty ? "this file is empty: behind that line stands model NAME { .. }"
+              : begins_declaration(p)
+                  ? "it is the version of the language that the file is in"
+                  : "it is the version of the language; is this a file of another kind?");
+    if (!begins_declaration(p)) skip_to_declaration(p);
+}
+
 // version = "nnd" "1" NEWLINE
 static int parse_version(Parser *p) {
     lexer_skip_newlines(p->lexer);
@@ -176,7 +220,7 @@ static int parse_version(Parser *p) {
     if (!lexer_is(p->lexer, "nnd") || token->kind != TOKEN_NUMBER) {
         Span span = lexer_peek(p->lexer)->span;
         if (lexer_peek(p->lexer)->kind != TOKEN_ERROR)
-            diag_error(p->diag, span, "the first line has to be: nnd 1");
+            report_no_version(p, span);
         return 0;
     }
     lexer_next(p->lexer);
@@ -184,6 +228,7 @@ static int parse_version(Parser *p) {
     if (!token->is_integer || token->number != 1) {
         diag_error(p->diag, token->span, "version %s of the language: this nnc reads nnd 1",
                    token->text);
+        diag_hint(p->diag, "nnc --version says how old it is; a newer one may read the file");
         return 0;
     }
     if (lexer_peek(p->lexer)->kind != TOKEN_NEWLINE && lexer_peek(p->lexer)->kind != TOKEN_END) {
@@ -199,9 +244,10 @@ File *nnd_parse(Arena *arena, const Source *source, Diag *diag) {
     int errors = diag_error_count(diag);
     Lexer *lexer = lexer_new(arena, source, diag);
     Parser p = {.arena = arena, .lexer = lexer, .diag = diag};
+    p.has_bad_tokens = diag_error_count(diag) > errors;
     p.error_limit = diag_error_count(diag) + MAX_ERRORS;
     File *file = ARENA_NEW(arena, File);
-    file->lost = diag_error_count(diag) > errors; // characters that are no tokens stand anywhere
+    file->lost = p.has_bad_tokens;
     VEC(Decl *) list = {0};
     file->source = source;
     file->version = parse_version(&p);

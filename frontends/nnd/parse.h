@@ -23,7 +23,8 @@ typedef struct Parser {
     Diag *diag;
     Place place;
     int nesting;     // blocks and else-ifs that are open
-    int error_limit; // at so many errors the rest of the file is left
+    int error_limit;
+    bool has_bad_tokens; // characters that are no tokens stand somewhere // at so many errors the rest of the file is left
 } Parser;
 
 typedef struct Block {

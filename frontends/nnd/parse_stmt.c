@@ -36,11 +36,16 @@ static bool parse_body(Parser *p, Stmt *stmt, Place place, const char *where) {
 
 // --- One function for each statement that a word begins, called when the word was read
 
+static bool take_tilde(Parser *p) {
+    if (lexer_expect(p->lexer, "~", "and how the parameter is initialised")) return true;
+    diag_hint(p->diag, "param w: [I] ~ normal(std = 0.1) begins with random numbers, ~ 0 with zeros");
+    return false;
+}
+
 // param = "param" NAME ":" type "~" expr
 static bool parse_param(Parser *p, Stmt *stmt) {
     return take_stmt_name(p, stmt, "the name of the parameter") && parse_stmt_type(p, stmt) &&
-           lexer_expect(p->lexer, "~", "and how the parameter is initialised") &&
-           (stmt->value = parse_value(p));
+           take_tilde(p) && (stmt->value = parse_value(p));
 }
 
 // state = "state" NAME [ ":" type ] "=" expr
@@ -336,6 +341,17 @@ static bool parse_plain(Parser *p, Stmt *stmt) {
     return true;
 }
 
+// An operator at the end of a line takes in the next one, which may not be meant so: 90%
+static void report_no_end(Parser *p, Span start) {
+    Span found = lexer_peek(p->lexer)->span;
+    int errors = diag_error_count(p->diag);
+    lexer_unexpected(p->lexer, "the end of the statement");
+    if (diag_error_count(p->diag) > errors && span_line(start) != span_line(found))
+        diag_note(p->diag, start, "the statement begins here, and its lines go on");
+    else if (diag_error_count(p->diag) > errors && lexer_peek(p->lexer)->kind == TOKEN_NAME)
+        diag_hint(p->diag, "a statement ends with its line, or at ;");
+}
+
 // statement = let | indexed | next | result | if | param | state | use | input | target
 //           | output | loss | metric | each | augment | minimize | group | freeze
 //           | best | expect
@@ -351,18 +367,25 @@ static Stmt *parse_statement(Parser *p) {
     const Token *next = lexer_peek(p->lexer);
     if (sound && next->kind != TOKEN_NEWLINE && next->kind != TOKEN_END &&
         !lexer_is(p->lexer, "}")) {
-        lexer_unexpected(p->lexer, "the end of the statement");
+        report_no_end(p, start);
         sound = false;
     }
     return sound ? stmt : NULL;
 }
 
 // `y = x` and `- z` on the next line are two statements, and are hardly meant so.
-static bool begins_with_minus(Parser *p) {
-    Span span = lexer_peek(p->lexer)->span;
-    if (!lexer_is(p->lexer, "-")) return false;
-    diag_error(p->diag, span, "a line that begins with '-' does not go on with the one before");
-    diag_hint(p->diag, "end that line with the '-'; a negative result is written (-x)");
+static bool begins_with_operator(Parser *p) {
+    static const char *const operators[] = {"-", "+", "*", "/"};
+    const char *found = NULL;
+    for (int i = 0; i < 4; i++)
+        if (lexer_is(p->lexer, operators[i])) found = operators[i];
+    if (!found) return false;
+    diag_error(p->diag, lexer_peek(p->lexer)->span,
+               "a line that begins with '%s' does not go on with the one before", found);
+    diag_hint(p->diag, *found == '-'
+                           ? "end that line with the '-'; a negative result is written (-x)"
+                           : "end that line with the '%s'",
+              found);
     return true;
 }
 
@@ -380,7 +403,7 @@ static bool parse_statements(Parser *p, Block *block) {
         if (lexer_peek(p->lexer)->kind == TOKEN_END || begins_declaration(p) || parser_gave_up(p))
             return false;
         if (list.count > 0) check_result(p, list.at[list.count - 1]);
-        Stmt *stmt = list.count > 0 && begins_with_minus(p) ? NULL : parse_statement(p);
+        Stmt *stmt = list.count > 0 && begins_with_operator(p) ? NULL : parse_statement(p);
         if (stmt)
             VEC_PUSH(p->arena, list, stmt);
         else
@@ -391,6 +414,13 @@ static bool parse_statements(Parser *p, Block *block) {
     }
     lexer_next(p->lexer);
     return true;
+}
+
+// A bad token may have swallowed the brace: then it is not looked for.
+static void report_open_brace(Parser *p, Span open) {
+    const Token *next = lexer_peek(p->lexer);
+    diag_error(p->diag, open, "this '{' is never closed");
+    if (next->kind != TOKEN_END) diag_note(p->diag, next->span, "a '}' is missing before this");
 }
 
 // block = "{" { NEWLINE } [ statement { NEWLINE { NEWLINE } statement } ] { NEWLINE } "}"
@@ -408,6 +438,6 @@ bool parse_block(Parser *p, Place place, const char *where, Block *block) {
     bool closed = parse_statements(p, block);
     p->nesting--;
     p->place = outer;
-    if (!closed && !parser_gave_up(p)) diag_error(p->diag, open, "this '{' is never closed");
+    if (!closed && !parser_gave_up(p) && !p->has_bad_tokens) report_open_brace(p, open);
     return closed;
 }

@@ -70,7 +70,10 @@ static void report_unknown_type(Parser *p) {
         names[i] = words[i].word;
     const char *near = nnc_nearest(token->text, names, WORDS);
     diag_error(p->diag, token->span, "no type is named '%s'", token->text);
-    if (near)
+    bool is_float = !strncmp(token->text, "float", 5) || !strcmp(token->text, "double");
+    if (is_float)
+        diag_hint(p->diag, "numbers are f32[N, 4], whole tensors of them; one number is real");
+    else if (near)
         diag_hint(p->diag, "did you mean '%s'?", near);
     else
         diag_hint(p->diag, "types are f32[..] i32[..] bool[..] index(n)[..] [..] int real bool fn");

@@ -4,6 +4,7 @@
 //
 //     parse/pipe.nnd   beside  .ast          the tree, printed
 //     parse/bad.nnd    beside  .err          all messages, in the order of their place
+//     errors/bad.nnd   beside  .expected     what nnc check says of it, at most twelve lines
 //     elab/dense.nnd   beside  .elab         the graph of its network, or of its last function
 //     graph/ops.graph                        reads, and prints as the same text again
 //     graph/bad.graph  beside  .err
@@ -107,6 +108,17 @@ static void dump_messages(Buf *out, const Input *input, const char *pass) {
     buf_add(out, diag_text(input->diag, input->arena));
 }
 
+// What `nnc check` says of a whole file.
+static void dump_check(Buf *out, const Input *input, const char *pass) {
+    (void)pass;
+    const File *file = nnd_parse(input->arena, input->source, input->diag);
+    const Module *module = NULL;
+    if (!file->lost)
+        module = nnd_elaborate(input->arena, file, &(ElabOptions){0}, input->diag);
+    if (module && !file->broken) compile(input->arena, module, &target_library, input->diag);
+    buf_add(out, diag_text(input->diag, input->arena));
+}
+
 static void dump_tree(Buf *out, const Input *input, const char *pass) {
     (void)pass;
     ast_print(out, nnd_parse(input->arena, input->source, input->diag));
@@ -179,6 +191,7 @@ static const GoldenStage stages[] = {
     {".ast", dump_tree, NULL, false},
     {".graph", dump_graph, NULL, false}, // of a .graph: the file is its own expectation
     {".err", dump_messages, NULL, true},
+    {".expected", dump_check, NULL, true},
     {".grad", dump_grad, NULL, false},
     {".elab", dump_pass, "elab", false},
     {".simplify", dump_pass, "simplify", false},
