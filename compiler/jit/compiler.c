@@ -47,6 +47,15 @@ static const char *find_command(Arena *arena, const char *command) {
     return program ? arena_printf(arena, "%s%s", program, command + length) : NULL;
 }
 
+// The line of its version: nvcc has others before it.
+static const char *version_line(Arena *arena, const char *path) {
+    size_t length;
+    const char *text = file_read(arena, path, &length);
+    const char *release = text ? strstr(text, "release ") : NULL;
+    return release ? arena_strndup(arena, release, strcspn(release, "\n"))
+                   : first_line(arena, path);
+}
+
 // What the compiler says of itself; "" where it does not.
 static const char *ask_version(Arena *arena, const char *command) {
     Args args = args_new(arena);
@@ -55,7 +64,7 @@ static const char *ask_version(Arena *arena, const char *command) {
     const char *folder = temporary_folder(arena, NULL), *version = NULL;
     if (folder) {
         const char *log = path_join(arena, folder, "version");
-        if (process_wait(process_start(&args, log))) version = first_line(arena, log);
+        if (process_wait(process_start(&args, log))) version = version_line(arena, log);
         folder_remove(folder);
     }
     return version ? version : "";
@@ -97,7 +106,27 @@ bool compiler_find(Arena *arena, CCompiler *compiler, const char **error) {
         return false;
     }
     const char *version = ask_version(arena, command);
-    *compiler = (CCompiler){command, version, identify(arena, command, version)};
+    *compiler = (CCompiler){command, version, identify(arena, command, version), false};
+    return true;
+}
+
+static const char *const nvcc_places[] = {"nvcc", "/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc"};
+
+bool nvcc_find(Arena *arena, CCompiler *compiler, const char **error) {
+    const char *chosen = getenv("NVCC"), *command = NULL;
+    bool is_chosen = chosen && *chosen;
+    if (is_chosen) command = find_command(arena, chosen);
+    for (size_t i = 0; i < sizeof nvcc_places / sizeof *nvcc_places && !command && !is_chosen; i++)
+        command = find_in_path(arena, nvcc_places[i]);
+    if (!command) {
+        *error = is_chosen ? arena_printf(arena, "the CUDA compiler named by $NVCC, '%s', is not to "
+                                                 "be found", chosen)
+                           : "no CUDA compiler: nvcc is neither in $PATH nor in /usr/local/cuda/bin "
+                             "(and $NVCC is not set)";
+        return false;
+    }
+    const char *version = ask_version(arena, command);
+    *compiler = (CCompiler){command, version, identify(arena, command, version), true};
     return true;
 }
 
@@ -114,6 +143,10 @@ const char *jit_march_text(const char *march) {
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug) {
     Args args = args_new(arena);
     args_add_words(&args, compiler->command);
+    if (compiler->cuda) {
+        cuda_args_add(&args, march, debug);
+        return args;
+    }
     args_add_words(&args, compile_flags);
     const char *text = arena_printf(arena, "-march=%s", jit_march_text(march));
     (march && !strcmp(march, ours) ? args_add_words : args_add)(&args, text);
@@ -132,7 +165,7 @@ const char *compiler_quick_flags(Arena *arena, const CCompiler *compiler, const 
 
 bool compiler_works(Arena *arena, const CCompiler *compiler, const char *march, const char *folder,
                     const char **log) {
-    const char *source = path_join(arena, folder, "probe.c");
+    const char *source = path_join(arena, folder, compiler->cuda ? "probe.cu" : "probe.c");
     const char *printed = path_join(arena, folder, "probe.log");
     const char *text = "int probe(int x) { return x + 1; }\n";
     if (!file_write(source, text, strlen(text))) {
@@ -140,7 +173,7 @@ bool compiler_works(Arena *arena, const CCompiler *compiler, const char *march, 
         return false;
     }
     Args args = compiler_args(arena, compiler, march, false);
-    args_add_words(&args, "-shared -nostdlib -o");
+    args_add_words(&args, compiler->cuda ? "-shared -o" : "-shared -nostdlib -o");
     args_add(&args, path_join(arena, folder, "probe.so"));
     args_add(&args, source);
     bool works = process_wait(process_start(&args, printed));

@@ -61,10 +61,13 @@ typedef struct CCompiler {
     const char *command;  // path, then words that $CC had after it
     const char *version;  // the first line of what it says of itself
     const char *identity; // differs where another program would run: path, version, size, time
+    bool cuda;            // nvcc
 } CCompiler;
 
 // False with *error set where there is none.
 bool compiler_find(Arena *arena, CCompiler *compiler, const char **error);
+// The same of nvcc: $NVCC, or in $PATH or where CUDA is installed.
+bool nvcc_find(Arena *arena, CCompiler *compiler, const char **error);
 const char *compiler_flags(void); // without -march, which each call has, too
 // The first words of each call: command and flags; march NULL: native.
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug);
@@ -122,6 +125,21 @@ bool cache_store(Arena *arena, Cache cache, const char *object, const char *path
 
 // C source without #line and the lines that are comments, which change no code.
 char *source_normalize(Arena *arena, const char *source);
+
+// --- gpu.c, cuda.c
+
+typedef struct Gpu {
+    const char *name;
+    int capability; // 90 of sm_90
+} Gpu;
+
+// The first GPU. False with *why where there is none.
+bool gpu_find(Arena *arena, Gpu *gpu, const char **why);
+// What nvcc is told of the GPUs that code is for: sm_90, or sm_80,sm_90.
+void cuda_args_add(Args *args, const char *march, bool debug);
+// A job for the kernels and one for the runtime's part. False where files are missing.
+bool jobs_add_cuda(Arena *arena, const Compilation *how, const char *source, Jobs *jobs);
+const char *cuda_whole_source(Arena *arena, const char *source); // with the runtime's part
 
 // --- native.c, tcc.c, symbols.c
 

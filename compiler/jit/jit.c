@@ -27,6 +27,7 @@ static Jit *load_auto(Arena *arena, const char *source, const JitOptions *option
 Jit *jit_load(Arena *arena, const char *source, const JitOptions *options, const char **error) {
     switch (options->tier) {
     case JIT_NATIVE:
+    case JIT_CUDA: // options->compiler is nvcc
         return load_native(arena, source, options, error);
     case JIT_TCC:
         return instant_load(arena, source, error);
@@ -57,6 +58,6 @@ JitTier jit_tier(const Jit *jit) { return jit->tier; }
 bool jit_from_cache(const Jit *jit) { return jit->from_cache; }
 
 const char *jit_tier_name(JitTier tier) {
-    static const char *const names[] = {"auto", "native", "tcc"};
+    static const char *const names[] = {"auto", "native", "tcc", "cuda"};
     return names[tier];
 }

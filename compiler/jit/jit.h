@@ -19,6 +19,7 @@ typedef enum JitTier {
     JIT_NATIVE, // the system's C compiler ($CC, or cc, gcc, clang), into a shared object cached by
                 // content
     JIT_TCC,    // libtcc, in process
+    JIT_CUDA,   // nvcc, likewise into a cached object, for a target of jit_gpu_target
 } JitTier;
 
 typedef struct Jit Jit;
@@ -39,6 +40,13 @@ const char *jit_march_text(const char *march);
 // compiler, where it knows no such name, or, to_run, where this processor cannot run it.
 const Target *jit_target(Arena *arena, const JitOptions *options, bool to_run, const char **error);
 
+// The same for GPUs: --march sm_90, or NULL, the GPU that is there; and what nvcc makes of it.
+const Target *jit_gpu_target(Arena *arena, const JitOptions *options, const char **error);
+// By a name of --march alone, or several with commas between, for text.
+const Target *gpu_target(Arena *arena, const char *march, const char **error);
+// The name of this machine's GPU. NULL with *why: a sentence.
+const char *jit_find_gpu(Arena *arena, const char **why);
+
 // NULL with *error set to a sentence (in the arena) where it cannot be had.
 Jit *jit_load(Arena *arena, const char *c_source, const JitOptions *options, const char **error);
 void *jit_symbol(const Jit *jit, const char *name); // NULL where there is none
@@ -49,7 +57,7 @@ JitTier jit_tier(const Jit *jit); // the one that was taken
 bool jit_from_cache(const Jit *jit);
 void jit_free(Jit *jit);
 
-const char *jit_tier_name(JitTier tier);     // auto, native, tcc
+const char *jit_tier_name(JitTier tier);     // auto, native, tcc, cuda
 bool jit_has_tcc(void);                      // built with libtcc
 const char *jit_find_compiler(Arena *arena); // path, or NULL
 

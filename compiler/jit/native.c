@@ -24,7 +24,8 @@ static const char *link_objects(Build *build, const Jobs *jobs) {
     const char *log = path_join(build->arena, build->folder, "link.log");
     Args args =
         compiler_args(build->arena, build->compiler, build->options->march, build->options->debug);
-    args_add_words(&args, "-shared -nostdlib -Wl,-Bsymbolic -o");
+    args_add_words(&args, build->compiler->cuda ? "-shared -Xlinker -Bsymbolic -o"
+                                                : "-shared -nostdlib -Wl,-Bsymbolic -o");
     args_add(&args, object);
     for (int i = 0; i < jobs->count; i++)
         args_add(&args, jobs->at[i].output);
@@ -38,7 +39,9 @@ static const char *build_object(Build *build, const char *source) {
     Compilation how = {build->compiler, build->options->march, build->folder, "",
                        build->options->debug};
     build->failed = build->folder; // no log: it cannot be written
-    if (!jobs_add_source(build->arena, &how, source, &jobs)) return NULL;
+    bool added = build->compiler->cuda ? jobs_add_cuda(build->arena, &how, source, &jobs)
+                                       : jobs_add_source(build->arena, &how, source, &jobs);
+    if (!added) return NULL;
     const Job *failed = jobs_run(&jobs);
     if (!failed) return link_objects(build, &jobs);
     build->failed = failed->log;
@@ -50,12 +53,13 @@ static void report_failure(Build *build, const char *source, CacheKey key, const
     Arena *arena = build->arena;
     const char *log;
     if (!compiler_works(arena, build->compiler, build->options->march, build->folder, &log)) {
-        *error = arena_printf(arena, "the C compiler '%s' does not work here: %s",
+        *error = arena_printf(arena, "the compiler '%s' does not work here: %s",
                               build->compiler->command, *log ? log : "it cannot be run");
         return;
     }
     const char *says = first_line(arena, build->failed), *folder = temporary_folder(arena, NULL);
-    const char *kept = arena_printf(arena, "%s/%s.c", folder ? folder : ".", key.hex);
+    const char *kept = arena_printf(arena, "%s/%s.%s", folder ? folder : ".", key.hex,
+                                    build->compiler->cuda ? "cu" : "c");
     bool is_kept = file_write(kept, source, strlen(source));
     folder_remove(build->folder);
     bug("emitted C does not compile: %s\n(%s is in %s)", says, is_kept ? "it" : "none of it", kept);
@@ -68,12 +72,13 @@ static bool has_symbols(void) {
     return runtime_symbols(&count) && count > 0;
 }
 
-static Jit *open_object(Arena *arena, const char *path, bool from_cache) {
+static Jit *open_object(Arena *arena, const CCompiler *compiler, const char *path,
+                        bool from_cache) {
     if (!has_symbols()) return NULL;
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) return NULL;
     Jit *jit = ARENA_NEW(arena, Jit);
-    *jit = (Jit){JIT_NATIVE, from_cache, handle};
+    *jit = (Jit){compiler->cuda ? JIT_CUDA : JIT_NATIVE, from_cache, handle};
     return jit;
 }
 
@@ -86,7 +91,7 @@ static Jit *compile_and_open(Build *build, Cache cache, CacheKey key, const char
     }
     const char *path = cache.folder ? cache_path(build->arena, cache, key) : NULL;
     if (path && cache_store(build->arena, cache, object, path, key)) object = path;
-    Jit *jit = open_object(build->arena, object, false);
+    Jit *jit = open_object(build->arena, build->compiler, object, false);
     if (!jit)
         *error = arena_printf(build->arena, "the compiled model cannot be loaded: %s", dlerror());
     return jit;
@@ -95,10 +100,11 @@ static Jit *compile_and_open(Build *build, Cache cache, CacheKey key, const char
 Jit *native_load(Arena *arena, const CCompiler *compiler, const char *source,
                  const JitOptions *options, const char **error) {
     Cache cache = cache_open(arena, options->cache_dir);
-    CacheKey key = cache_key(arena, compiler, options, source);
+    const char *whole = compiler->cuda ? cuda_whole_source(arena, source) : source;
+    CacheKey key = cache_key(arena, compiler, options, whole);
     if (cache.folder) {
         const char *path = cache_path(arena, cache, key);
-        Jit *jit = cache_check(arena, path, key) ? open_object(arena, path, true) : NULL;
+        Jit *jit = cache_check(arena, path, key) ? open_object(arena, compiler, path, true) : NULL;
         if (jit) return jit;
     }
     Build build = {.arena = arena, .compiler = compiler, .options = options};

@@ -31,6 +31,8 @@ typedef enum CommandId {
     CMD_COUNT,
 } CommandId;
 
+typedef enum Device { DEVICE_CPU, DEVICE_CUDA, DEVICE_AUTO } Device;
+
 typedef struct Settings { // what the command line says
     Arena *arena;
     CommandId command;
@@ -39,6 +41,7 @@ typedef struct Settings { // what the command line says
     VEC(const char *) log;
     NncOptions run;
     JitOptions jit;
+    Device device; // auto: a GPU, where there is one that can be used
     ElabOptions elab;
     const char *output; // -o
     const Tuning *tuning; // what was measured; NULL: what `nnc tune` has kept

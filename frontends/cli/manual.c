@@ -14,6 +14,8 @@ typedef struct Entry {
 static const Entry environment[] = {
     {"CC", "the C compiler of the native tier, of build and of what is built; else cc, gcc or "
            "clang, whichever is found in PATH first"},
+    {"NVCC", "the CUDA compiler of --device cuda and --target cuda, with words behind it where it "
+             "needs any; else nvcc, found in PATH or in /usr/local/cuda/bin"},
     {"NNC_CACHE", "the folder of compiled objects and of what `nnc tune` has found; else nnc in "
                   "XDG_CACHE_HOME, or in .cache in HOME"},
     {"NNC_RUNTIME_DIR", "where the runtime lies that built programs carry; else beside nnc"},

@@ -2,6 +2,8 @@
 // From a file's name to functions that can be called, an error being printed wherever the way ends.
 #include "cli/cli.h"
 
+#include "device.h"
+
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,17 +61,55 @@ bool is_portable(const Settings *settings) {
     return settings->jit.march && !strcmp(settings->jit.march, "portable");
 }
 
+// --- GPUs
+
+// Of `nnc emit` and `nnc graph`, whatever is installed here; of `nnc build`, for nvcc.
+static const Target *text_gpu(const Settings *settings) {
+    const char *error, *march = settings->jit.march ? settings->jit.march : "sm_90";
+    JitOptions options = settings->jit;
+    options.march = march;
+    const Target *gpu = settings->command == CMD_BUILD
+                            ? jit_gpu_target(settings->arena, &options, &error)
+                            : gpu_target(settings->arena, march, &error);
+    if (!gpu) report("%s", error);
+    return gpu;
+}
+
+static const Target *ask_gpu(const Settings *settings) {
+    const char *error;
+    const Target *gpu = jit_gpu_target(settings->arena, &settings->jit, &error);
+    if (!gpu) report("--device cuda: %s", error);
+    return gpu;
+}
+
+static void say_why_not(const Settings *settings, const char *why) {
+    if (settings->run.json || settings->run.quiet) return;
+    printf("%s: on the processor: %s\n", settings->file, why);
+    fflush(stdout);
+}
+
+static const Target *look_for_gpu(const Settings *settings) {
+    const char *why;
+    const Target *gpu = NULL;
+    if (jit_find_gpu(settings->arena, &why))
+        gpu = jit_gpu_target(settings->arena, &settings->jit, &why);
+    if (!gpu) say_why_not(settings, why);
+    return gpu;
+}
+
+// --- The target
+
 const Target *load_target(const Settings *settings) {
     if (settings->baseline) return &target_baseline;
     if (is_portable(settings)) {
         report("--march portable is several processors in one program: for nnc build alone");
         return NULL;
     }
-    if (settings->target && !strcmp(settings->target, "cuda")) {
-        const Target *gpu = target_cuda(settings->jit.march);
-        if (!gpu) report("--march %s: sm_75, sm_80, sm_90 and sm_90a are GPUs", settings->jit.march);
-        return gpu;
-    }
+    if (settings->target && !strcmp(settings->target, "cuda")) return text_gpu(settings);
+    const Target *gpu = NULL;
+    if (settings->device == DEVICE_CUDA && !(gpu = ask_gpu(settings))) return NULL;
+    if (settings->device == DEVICE_AUTO) gpu = look_for_gpu(settings);
+    if (gpu) return gpu;
     JitTier tier = settings->jit.tier;
     const Target *level = target_find(settings->jit.march);
     bool text_alone = settings->command == CMD_EMIT || settings->command == CMD_GRAPH;
@@ -128,6 +168,7 @@ static Jit *load_as(const Settings *settings, const Compiled *compiled, JitTier 
     JitOptions options = settings->jit;
     options.tier = tier;
     options.compiler = compiled->target->compiler;
+    if (compiled->target->gpu) options.march = compiled->target->name;
     unsigned functions = needed_functions(settings, compiled->module);
     return jit_load(settings->arena, compiled_source(settings->arena, compiled, functions),
                     &options, error);
@@ -136,6 +177,7 @@ static Jit *load_as(const Settings *settings, const Compiled *compiled, JitTier 
 // The native tier, where its source was made for that; else libtcc.
 static Jit *load_tier(const Settings *settings, Compiled *compiled, const char **error) {
     const char *native_error;
+    if (compiled->target->gpu) return load_as(settings, compiled, JIT_CUDA, error);
     if (settings->jit.tier != JIT_AUTO)
         return load_as(settings, compiled, settings->jit.tier, error);
     Jit *jit = load_as(settings, compiled, JIT_NATIVE, &native_error);
@@ -153,6 +195,29 @@ static Jit *load_tier(const Settings *settings, Compiled *compiled, const char *
     return jit;
 }
 
+// A GPU that is there may be one that cannot run this: it has to have the memory. Then the processor
+// does.
+static Jit *or_processor(const Settings *settings, Compiled *compiled, Jit *jit) {
+    const NncProgram *program = &compiled->program;
+    NncDeviceRun *run;
+    NncError error;
+    if (!program->device) return jit;
+    if (!program->device->open(program, &run, &error)) {
+        program->device->close(run);
+        return jit;
+    }
+    Settings instead = *settings;
+    instead.device = DEVICE_CPU;
+    instead.jit.march = NULL;
+    say_why_not(settings, error.text);
+    jit_free(jit);
+    const Target *target = load_target(&instead);
+    Compiled *again = target ? compile_module(&instead, compiled->module, target) : NULL;
+    if (!again) return NULL;
+    *compiled = *again;
+    return load_functions(&instead, compiled);
+}
+
 Jit *load_functions(const Settings *settings, Compiled *compiled) {
     const char *error;
     unsigned needed = needed_functions(settings, compiled->module);
@@ -161,6 +226,7 @@ Jit *load_functions(const Settings *settings, Compiled *compiled) {
         report("%s", error);
         return NULL;
     }
+    if (compiled->target->gpu) compiled->program.device = jit_symbol(jit, "nnc_cuda_device");
     for (NncFunctionKind i = 0; i < NNC_FUNCTIONS; i++) {
         NncFunction *function = &compiled->program.function[i];
         function->run = (Run *)find_function(settings, jit, "run", i);
@@ -169,5 +235,5 @@ Jit *load_functions(const Settings *settings, Compiled *compiled) {
             bug("emitted C has no function %s", function_name(i));
     }
     compiled->program.jit = jit_tier_name(jit_tier(jit));
-    return jit;
+    return settings->device == DEVICE_AUTO ? or_processor(settings, compiled, jit) : jit;
 }

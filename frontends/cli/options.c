@@ -71,7 +71,8 @@ static const OptionRow option_table[] = {
     {TRAIN, {"init-partial", OPT_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0}},
     {TRAIN, {"log", OPT_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0}},
     {TRAIN, {"tensorboard", OPT_TENSORBOARD, "DIR", 0, "the same as an event file", 0}},
-    {RUN, {"device", OPT_DEVICE, "auto|cpu", 0, "what to run on", 0}},
+    {RUN, {"device", OPT_DEVICE, "cpu|cuda|auto", 0,
+          "what to run on (default: cpu): this processor, an NVIDIA GPU, or that where there is one", 0}},
     {RUN | MEASURED | BIT(CMD_VERIFY) | BIT(CMD_PLOT),
      {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},
     {RUN | MEASURED | BIT(CMD_BUILD) | BIT(CMD_EMIT) | BIT(CMD_GRAPH) | BIT(CMD_VERIFY) |
@@ -266,7 +267,7 @@ static void parse_end(struct argp_state *state, Settings *settings) {
 static error_t parse_option(int key, char *text, struct argp_state *state) {
     Settings *settings = state->input;
     NncOptions *run = &settings->run;
-    static const char *const devices[] = {"auto", "cpu"};
+    static const char *const devices[] = {"cpu", "cuda", "auto"};
     static const char *const targets[] = {"c", "cuda"};
     // clang-format off
     switch (key) {
@@ -287,7 +288,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_INIT_PARTIAL: run->init_partial = true; break;
     case OPT_LOG: VEC_PUSH(settings->arena, settings->log, text); break;
     case OPT_TENSORBOARD: run->tensorboard = text; break;
-    case OPT_DEVICE: parse_choice(state, "device", text, devices, 2); break;
+    case OPT_DEVICE: settings->device = (Device)parse_choice(state, "device", text, devices, 3); break;
     case OPT_JIT: settings->jit.tier = parse_tier(state, text); break;
     case OPT_MARCH: settings->jit.march = text; break;
     case OPT_DEBUG: settings->jit.debug = true; break;
