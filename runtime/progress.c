@@ -145,7 +145,7 @@ static void add_loss(NncTally *tally, double loss, long long examples) {
 // --- Reports
 
 void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const NncOptions *options,
-                        int threads, long long arena_bytes, NncLog *log) {
+                        const char *device, int threads, long long arena_bytes, NncLog *log) {
     *progress = (NncProgress){
         .log = log,
         .program = program,
@@ -159,8 +159,8 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
     const char *target = program->target ? program->target : "";
     const char *precision = program->precision ? program->precision : "f32";
     if (is_for_people(progress)) {
-        fprintf(progress->out, "%s: %lld parameters, %.1f MB, cpu (%s, %s, %s), %d thread%s",
-                program->model, parameters, (double)arena_bytes / 1e6, jit, target, precision,
+        fprintf(progress->out, "%s: %lld parameters, %.1f MB, %s (%s, %s, %s), %d thread%s",
+                program->model, parameters, (double)arena_bytes / 1e6, device, jit, target, precision,
                 threads, threads == 1 ? "" : "s");
         if (program->chunk < program->batch)
             fprintf(progress->out, "; batch %d in chunks of %d", program->batch, program->chunk);
@@ -169,7 +169,7 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
     if (json_begin(progress, "start")) {
         json_text(progress, "model", program->model);
         json_integer(progress, "parameters", parameters);
-        json_text(progress, "device", "cpu");
+        json_text(progress, "device", device);
         json_text(progress, "jit", jit);
         json_text(progress, "target", target);
         json_text(progress, "precision", precision);

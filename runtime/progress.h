@@ -38,8 +38,9 @@ typedef struct NncProgress {
     size_t json_size;
 } NncProgress;
 
+// device: what runs the program: cpu, or a GPU's name.
 void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const NncOptions *options,
-                        int threads, long long arena_bytes, NncLog *log);
+                        const char *device, int threads, long long arena_bytes, NncLog *log);
 // `done` examples with the sum of losses `loss_sum` were trained on before, by an interrupted run.
 void nnc_progress_epoch(NncProgress *progress, long long epoch, long long examples, long long done,
                         double loss_sum);

@@ -342,7 +342,7 @@ static NncStatus begin_reports(Training *training, NncError *error) {
     long long step = options->resume ? checkpoint->at.step : -1;
     training->log = nnc_log_open(session->program, options, step, &status, error);
     if (status) return status;
-    nnc_progress_begin(&training->progress, session->program, options,
+    nnc_progress_begin(&training->progress, session->program, options, nnc_session_device(session),
                        nnc_pool_threads(session->pool), session->arena_bytes, training->log);
     if (options->init && !options->resume)
         nnc_progress_initial(&training->progress, options->init, &training->initial);

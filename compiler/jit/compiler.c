@@ -119,10 +119,13 @@ bool nvcc_find(Arena *arena, CCompiler *compiler, const char **error) {
     for (size_t i = 0; i < sizeof nvcc_places / sizeof *nvcc_places && !command && !is_chosen; i++)
         command = find_in_path(arena, nvcc_places[i]);
     if (!command) {
-        *error = is_chosen ? arena_printf(arena, "the CUDA compiler named by $NVCC, '%s', is not to "
-                                                 "be found", chosen)
-                           : "no CUDA compiler: nvcc is neither in $PATH nor in /usr/local/cuda/bin "
-                             "(and $NVCC is not set)";
+        *error = is_chosen
+                     ? arena_printf(arena,
+                                    "the CUDA compiler named by $NVCC, '%s', is not to "
+                                    "be found",
+                                    chosen)
+                     : "no CUDA compiler: nvcc is neither in $PATH nor in /usr/local/cuda/bin "
+                       "(and $NVCC is not set)";
         return false;
     }
     const char *version = ask_version(arena, command);

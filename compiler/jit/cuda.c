@@ -36,10 +36,11 @@ const Target *gpu_target(Arena *arena, const char *march, const char **error) {
         size_t length = strcspn(name, ",");
         int capability = capability_of(name, length);
         if (!capability) {
-            *error = arena_printf(arena,
-                                  "--march %s: GPUs are sm_75, sm_80, sm_90 and the like, from sm_75 on; "
-                                  "several with commas between",
-                                  march);
+            *error = arena_printf(
+                arena,
+                "--march %s: GPUs are sm_75, sm_80, sm_90 and the like, from sm_75 on; "
+                "several with commas between",
+                march);
             return NULL;
         }
         least = least == 0 || capability < least ? capability : least;

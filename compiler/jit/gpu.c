@@ -27,11 +27,10 @@ static JitFunction *function(void *library, const char *name) {
 }
 
 static bool load_driver(void *library, Driver *driver) {
-    *driver = (Driver){(Init *)function(library, "cuInit"),
-                       (GetCount *)function(library, "cuDeviceGetCount"),
-                       (Get *)function(library, "cuDeviceGet"),
-                       (GetName *)function(library, "cuDeviceGetName"),
-                       (GetAttribute *)function(library, "cuDeviceGetAttribute")};
+    *driver = (Driver){
+        (Init *)function(library, "cuInit"), (GetCount *)function(library, "cuDeviceGetCount"),
+        (Get *)function(library, "cuDeviceGet"), (GetName *)function(library, "cuDeviceGetName"),
+        (GetAttribute *)function(library, "cuDeviceGetAttribute")};
     return driver->init && driver->count && driver->get && driver->name && driver->attribute;
 }
 

@@ -195,8 +195,8 @@ static Jit *load_tier(const Settings *settings, Compiled *compiled, const char *
     return jit;
 }
 
-// A GPU that is there may be one that cannot run this: it has to have the memory. Then the processor
-// does.
+// A GPU that is there may be one that cannot run this: it has to have the memory. Then the
+// processor does.
 static Jit *or_processor(const Settings *settings, Compiled *compiled, Jit *jit) {
     const NncProgram *program = &compiled->program;
     NncDeviceRun *run;
