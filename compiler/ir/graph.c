@@ -44,11 +44,16 @@ void graph_add_root(Graph *graph, RootKind kind, const char *name, const Node *l
 // --- Side tables
 
 // The oldest first: that is where the node was made.
+// Of a node: nobody reads more, and a constant may serve every line of a file.
+enum { MOST_SPANS = 64 };
+
 void graph_add_span(Graph *graph, const Node *node, Span span) {
     if (!span.source) return;
     const SpanList **end = &graph->spans.at[node->id];
-    for (; *end; end = (const SpanList **)&(*end)->next)
+    int count = 0;
+    for (; *end; end = (const SpanList **)&(*end)->next, count++)
         if (!memcmp(&(*end)->span, &span, sizeof span)) return;
+    if (count == MOST_SPANS) return;
     SpanList *item = ARENA_NEW(graph->arena, SpanList);
     item->span = span;
     *end = item;

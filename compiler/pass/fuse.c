@@ -9,8 +9,8 @@
 //
 // A core (a reduction, fold, product, scatter) closes a kernel. Its epilogue is the chain of
 // pointwise operators behind it, as long as each is the only user of the one before.
-#include "pass/fuse_internal.h"
 #include "pass/forms.h"
+#include "pass/fuse_internal.h"
 #include "pass/prepare.h"
 #include "pass/update.h"
 
@@ -145,6 +145,9 @@ bool node_is_placed_concat(const Node *node) {
 
 // --- Epilogues
 
+// Operators behind one another in a kernel: those that print it, and the C compiler, recurse.
+enum { MOST_DEPTH = 256 };
+
 bool product_outer(const Node *product, const Shape *shape, Dim *outer, Dim *rows) {
     int axis = 0;
     while (axis + 1 < shape->rank && dim_is_one(shape->dim[axis]))
@@ -195,8 +198,9 @@ static bool can_end(const Fuse *f, const Node *core, const Node *node) {
 
 static void claim_epilogue(Fuse *f, const Node *core) {
     const Node *end = core, *node = core;
-    for (const Node *user;
-         node->dtype != DT_BF16 && (user = only_user(f, node)) && epilogue_takes(f, core, user);
+    int depth = 0;
+    for (const Node *user; node->dtype != DT_BF16 && (user = only_user(f, node)) &&
+                           depth++ < MOST_DEPTH && epilogue_takes(f, core, user);
          node = user)
         if ((op_info(user->op)->pointwise || user->dtype == DT_BF16) && can_end(f, core, user))
             end = user;
@@ -468,7 +472,7 @@ static void store_costly(Fuse *f) {
     }
 }
 
-// --- What would make a kernel of too many index variables (loops.h: LOOP_VARS)
+// --- What would make a kernel of too many index variables (loops.h: LOOP_VARS), or too deep
 
 // Variables that the way through this node makes, about.
 static int own_variables(const Node *node) {
@@ -507,6 +511,28 @@ static const Node *most_crowded(const Fuse *f, const Node *node) {
         if (!most || f->variables[in->id] > f->variables[most->id]) most = in;
     }
     return most;
+}
+
+// The input of `node` that is computed in passing and has the most operators behind one another.
+static const Node *deepest(const Fuse *f, const Node *node) {
+    const Node *most = NULL;
+    for (int i = 0; i < node->in_count; i++) {
+        const Node *in = node->in[i];
+        if (f->inside[in->id] || lies_in_memory(f, in) || node_is_scalar(in)) continue;
+        if (!most || f->depth[in->id] > f->depth[most->id]) most = in;
+    }
+    return most;
+}
+
+static void store_deep(Fuse *f) {
+    const Graph *graph = f->fusion->graph;
+    for (int id = 0; id < graph->node.count; id++) {
+        const Node *node = graph->node.at[id], *most;
+        if (!f->live[id] || node_is_leaf(node) || node_is_scalar(node)) continue;
+        while ((most = deepest(f, node)) && f->depth[most->id] >= MOST_DEPTH)
+            store(f, most, "its kernel would be too deep");
+        f->depth[id] = most ? f->depth[most->id] + 1 : 0;
+    }
 }
 
 static void store_crowded(Fuse *f) {
@@ -551,6 +577,7 @@ void choose_stored(Fuse *f) {
     store_operands(f);
     if (f->fusion->target->separate) store_operators(f);
     store_costly(f);
+    store_deep(f);
     store_crowded(f);
 }
 
@@ -573,6 +600,7 @@ Fuse fuse_begin(Arena *arena, const Graph *graph, int64_t batch, const Target *t
     f.used_up = ARENA_ARRAY(arena, bool, count);
     f.with = ARENA_ARRAY(arena, const Node *, count);
     f.variables = ARENA_ARRAY(arena, int, count);
+    f.depth = ARENA_ARRAY(arena, int, count);
     f.folded = ARENA_ARRAY(arena, bool, count);
     f.core = ARENA_ARRAY(arena, const Node *, count);
     f.apart = ARENA_ARRAY(arena, const char *, count);

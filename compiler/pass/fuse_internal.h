@@ -27,6 +27,7 @@ typedef struct Fuse {
     bool *folded;      // by id of a product: its epilogue is computed from it by folds
     bool *claimed;     // part of some core's epilogue
     int *variables;    // by node id: index variables that computing it makes, about
+    int *depth;        // by node id: operators behind one another that computing it takes
     const char **apart; // by node id: why it was stored
     const Placement *placement;
     int placements;

@@ -96,6 +96,8 @@ typedef struct Binding {
 typedef struct Scope {
     struct Scope *parent;
     Binding *first;
+    Map *by_name; // NULL: there are few
+    int count;
     bool has_rest; // `..` of the signature
     Span rest_span;
     Shape rest;
@@ -207,6 +209,7 @@ Scope *scope_new(Elab *, Scope *parent);
 Binding *scope_find(Scope *, const char *name);
 // Reports a second binding of a name; the first stands.
 Binding *scope_bind(Elab *, Scope *, const char *name, Span, Value);
+Binding *scope_put(Elab *, Scope *, Binding); // hides one of the same name
 
 // In a text of the library the place is where the user's file calls it, with a note of the other.
 void elab_error(Elab *, Span, const char *format, ...) __attribute__((format(printf, 3, 4)));

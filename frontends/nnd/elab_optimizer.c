@@ -151,9 +151,7 @@ Slot *optimizer_state(Elab *e, Scope *scope, const Stmt *stmt) {
 
 // Binds a name anew: all() looks at everything where the body sees a piece.
 static void hide(Elab *e, Scope *scope, const char *name, const Node *node) {
-    Binding *binding = ARENA_NEW(e->arena, Binding);
-    *binding = (Binding){.name = name, .value = value_tensor(node), .next = scope->first};
-    scope->first = binding;
+    scope_put(e, scope, (Binding){.name = name, .value = value_tensor(node)});
 }
 
 Value optimizer_all(Elab *e, Scope *scope, const Expr *call) {

@@ -104,10 +104,10 @@ Scope *scope_new(Elab *e, Scope *parent) {
     return scope;
 }
 
-Binding *scope_find(Scope *scope, const char *name) {
-    for (; scope; scope = scope->parent)
-        for (Binding *b = scope->first; b; b = b->next)
-            if (!strcmp(b->name, name)) return b;
+static Binding *find_own(const Scope *scope, const char *name) {
+    if (scope->by_name) return map_get(scope->by_name, name);
+    for (Binding *b = scope->first; b; b = b->next)
+        if (!strcmp(b->name, name)) return b;
     return NULL;
 }
 
@@ -124,6 +124,28 @@ static void report_bound(Elab *e, const char *name, Span span, const Binding *ol
         diag_hint(e->diag, "a name binds once; choose another for the new value");
 }
 
+Binding *scope_find(Scope *scope, const char *name) {
+    Binding *found = NULL;
+    for (; scope && !found; scope = scope->parent)
+        found = find_own(scope, name);
+    return found;
+}
+
+// Most scopes hold a few names, which a list finds faster than a map.
+Binding *scope_put(Elab *e, Scope *scope, Binding binding) {
+    enum { FEW = 16 };
+    Binding *put = ARENA_NEW(e->arena, Binding);
+    *put = binding;
+    put->next = scope->first;
+    scope->first = put;
+    if (scope->by_name) map_put(scope->by_name, put->name, put);
+    if (++scope->count != FEW) return put;
+    scope->by_name = map_new(e->arena);
+    for (Binding *b = scope->first; b; b = b->next) // the newest of a name is first
+        if (!map_get(scope->by_name, b->name)) map_put(scope->by_name, b->name, b);
+    return put;
+}
+
 Binding *scope_bind(Elab *e, Scope *scope, const char *name, Span span, Value value) {
     Binding *old = scope_find(scope, name);
     if (old && old->unknown) { // was missing further up, which was reported
@@ -134,11 +156,8 @@ Binding *scope_bind(Elab *e, Scope *scope, const char *name, Span span, Value va
         report_bound(e, name, span, old);
         return old;
     }
-    Binding *binding = ARENA_NEW(e->arena, Binding);
-    *binding = (Binding){.name = name, .span = span, .value = value, .next = scope->first};
-    if (!binding->value.from.source) binding->value.from = span;
-    scope->first = binding;
-    return binding;
+    if (!value.from.source) value.from = span;
+    return scope_put(e, scope, (Binding){.name = name, .span = span, .value = value});
 }
 
 // --- Places

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Texts from strangers: the readers of .nnd files and of graphs neither crash nor hang, and what
-// they accept prints as a text that they accept again and that prints the same.
+// Each target with what its corpus holds (tests/fuzz/corpus/NAME: what libFuzzer kept because it
+// reached something new, and what once was a mistake), and with changed copies of that; the same
+// ones in every run. Texts of the language come from the golden tests and examples, too.
 //
-// Inputs are the golden ones, mutated; the same ones in every run. NNC_FUZZ_RUNS=N sets how many.
+// NNC_FUZZ_RUNS=N sets how many changed copies are tried.
 #include "fuzz/targets.h"
 #include "support/arena.h"
 
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TEXT = 8192, MAX_SEEDS = 256 };
+enum { MAX_TEXT = 8192, MAX_SEEDS = 1024 };
 
 static uint64_t random_state;
 
@@ -40,6 +41,7 @@ static void read_seed(const char *path) {
     fclose(file);
 }
 
+// Those of a folder whose names end so; NULL: all.
 static void read_seeds(const char *folder, const char *extension) {
     char top[512], path[1024];
     const char *root = getenv("NNC_SOURCE_DIR");
@@ -48,7 +50,7 @@ static void read_seeds(const char *folder, const char *extension) {
     cr_assert(open, "%s is missing", top);
     for (const struct dirent *entry; (entry = readdir(open));) {
         const char *dot = strrchr(entry->d_name, '.');
-        if (!dot || strcmp(dot, extension)) continue;
+        if (*entry->d_name == '.' || (extension && (!dot || strcmp(dot, extension)))) continue;
         snprintf(path, sizeof path, "%s/%s", top, entry->d_name);
         read_seed(path);
     }
@@ -128,33 +130,56 @@ static void mutate(Text *text) {
     }
 }
 
-static void run(const char *(*target)(const char *text, size_t length, char *message, size_t size),
-                int runs) {
-    const char *set = getenv("NNC_FUZZ_RUNS");
+static const FuzzTarget *find_target(const char *name) {
+    const FuzzTarget *target = fuzz_targets;
+    while (target->name && strcmp(target->name, name) != 0)
+        target++;
+    return target->name ? target : NULL;
+}
+
+static void run(const char *name, int runs) {
+    static char message[2 * MAX_TEXT], folder[100];
     static Text text;
-    static char message[2 * MAX_TEXT];
+    const FuzzTarget *target = find_target(name);
+    const char *set = getenv("NNC_FUZZ_RUNS");
+    if (!target) cr_skip_test("built without the library that reads it");
+    snprintf(folder, sizeof folder, "tests/fuzz/corpus/%s", name);
+    read_seeds(folder, NULL);
     random_state = 88172645463325252u;
-    for (int i = 0; i < (set ? atoi(set) : runs); i++) {
-        text = seeds[random_below(seed_count)];
-        for (unsigned k = random_below(6); k > 0; k--)
+    for (unsigned i = 0; i < seed_count + (unsigned)(set ? atoi(set) : runs); i++) {
+        text = seeds[i < seed_count ? i : random_below(seed_count)];
+        for (unsigned k = i < seed_count ? 0 : 1 + random_below(5); k > 0; k--)
             mutate(&text);
-        const char *wrong = target(text.at, text.length, message, sizeof message);
-        cr_assert_null(wrong, "run %d: %s\n%.*s", i, wrong, (int)text.length, text.at);
+        const char *wrong = target->run(text.at, text.length, message, sizeof message);
+        cr_assert_null(wrong, "run %u: %s\n%.*s", i, wrong, (int)text.length, text.at);
     }
 }
 
 Test(fuzz, nnd) {
     read_seeds("tests/golden/parse", ".nnd");
-    run(fuzz_nnd, 4000);
+    run("nnd", 4000);
 }
 
 Test(fuzz, graph) {
     read_seeds("tests/golden/graph", ".graph");
-    run(fuzz_graph, 4000);
+    run("graph", 4000);
 }
 
 Test(fuzz, elaborate) {
     read_seeds("examples", ".nnd");
     read_seeds("tests/golden/elab", ".nnd");
-    run(fuzz_elaborate, 500);
+    run("elaborate", 500);
 }
+
+Test(fuzz, compile) { run("compile", 50); }
+Test(fuzz, expr) { run("expr", 4000); }
+Test(fuzz, checkpoint) { run("checkpoint", 1000); }
+Test(fuzz, idx) { run("idx", 500); }
+Test(fuzz, idx_gz) { run("idx_gz", 500); }
+Test(fuzz, csv) { run("csv", 1000); }
+Test(fuzz, cifar10) { run("cifar10", 200); }
+Test(fuzz, json) { run("json", 4000); }
+Test(fuzz, log) { run("log", 500); }
+Test(fuzz, png) { run("png", 500); }
+Test(fuzz, tuning) { run("tuning", 1000); }
+Test(fuzz, object) { run("object", 500); }

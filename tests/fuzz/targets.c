@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz/targets.h"
 
+#include "compile.h"
+#include "ir/expr.h"
 #include "nnd/elab.h"
 #include "picture/picture.h"
 
 #include <stdio.h>
 #include <string.h>
 
+const FuzzTarget fuzz_targets[] = {
+    {"nnd", fuzz_nnd},       {"elaborate", fuzz_elaborate}, {"compile", fuzz_compile},
+    {"graph", fuzz_graph},   {"expr", fuzz_expr},           {"checkpoint", fuzz_checkpoint},
+    {"idx", fuzz_idx},
+#ifdef NNC_HAVE_ZLIB
+    {"idx_gz", fuzz_idx_gz},
+#endif
+    {"csv", fuzz_csv},       {"cifar10", fuzz_cifar10},     {"json", fuzz_json},
+    {"log", fuzz_log},
+#ifdef NNC_HAVE_PNG
+    {"png", fuzz_png},
+#endif
+    {"tuning", fuzz_tuning}, {"object", fuzz_object},       {0},
+};
+
 static const Source *source_of(Arena *arena, const char *text, size_t length) {
     Source *source = ARENA_NEW(arena, Source);
-    source->name = "fuzz";
-    source->text = arena_strndup(arena, text, length);
-    source->length = length;
+    *source = *source_from_text(arena, "fuzz", arena_strndup(arena, text, length));
+    source->length = length; // beyond a zero byte, too
     return source;
 }
 
@@ -97,23 +113,62 @@ static const char *check_elaborate(Arena *arena, const Source *source, char *mes
     return check_graphs(arena, module->graph, NNC_FUNCTIONS, message, size);
 }
 
-const char *fuzz_nnd(const char *text, size_t length, char *message, size_t size) {
+static const char *check_expr(Arena *arena, const Source *source, char *message, size_t size) {
+    Diag *diag = diag_new(arena);
+    Buf once = buf_new(arena), twice = buf_new(arena);
+    const Expr *expr = expr_parse_text(arena, source, diag);
+    diag_text(diag, arena);
+    if (!expr && diag_error_count(diag)) return NULL;
+    if (!expr) return "no expression, and no message";
+    expr_print(&once, expr);
+    expr = expr_parse_text(arena, source_from_text(arena, "printed", once.text), diag);
+    if (expr) expr_print(&twice, expr);
+    return compare(&once, &twice, diag_text(diag, arena), message, size);
+}
+
+// Whatever elaborates becomes C, or an error with its place.
+static const char *check_compile(Arena *arena, const Source *source, char *message, size_t size) {
+    static const char *const level[] = {"x86-64-v4", "x86-64"};
+    Diag *diag = diag_new(arena);
+    const File *file = nnd_parse(arena, source, diag);
+    const Module *module = file->lost ? NULL : nnd_elaborate(arena, file, &(ElabOptions){0}, diag);
+    if (!module) return NULL;
+    (void)message, (void)size;
+    for (int i = 0; i < 3; i++) {
+        const Target *target = i < 2 ? target_find(level[i]) : &target_library;
+        const Compiled *compiled = compile(arena, module, target, diag);
+        if (!compiled && !diag_error_count(diag)) return "no code, and no message";
+        if (!compiled) return NULL;
+        Buf table = buf_new(arena);
+        emit_table(&table, &compiled->program, "nnc_program");
+    }
+    return NULL;
+}
+
+static const char *run(const char *text, size_t length, char *message, size_t size,
+                       const char *(*check)(Arena *, const Source *, char *, size_t)) {
     Arena *arena = arena_new();
-    const char *wrong = check_nnd(arena, source_of(arena, text, length), message, size);
+    const char *wrong = check(arena, source_of(arena, text, length), message, size);
     arena_free(arena);
     return wrong;
+}
+
+const char *fuzz_nnd(const char *text, size_t length, char *message, size_t size) {
+    return run(text, length, message, size, check_nnd);
 }
 
 const char *fuzz_graph(const char *text, size_t length, char *message, size_t size) {
-    Arena *arena = arena_new();
-    const char *wrong = check_graph(arena, source_of(arena, text, length), message, size);
-    arena_free(arena);
-    return wrong;
+    return run(text, length, message, size, check_graph);
+}
+
+const char *fuzz_expr(const char *text, size_t length, char *message, size_t size) {
+    return run(text, length, message, size, check_expr);
 }
 
 const char *fuzz_elaborate(const char *text, size_t length, char *message, size_t size) {
-    Arena *arena = arena_new();
-    const char *wrong = check_elaborate(arena, source_of(arena, text, length), message, size);
-    arena_free(arena);
-    return wrong;
+    return run(text, length, message, size, check_elaborate);
+}
+
+const char *fuzz_compile(const char *text, size_t length, char *message, size_t size) {
+    return run(text, length, message, size, check_compile);
 }
