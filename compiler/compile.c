@@ -144,7 +144,7 @@ static void fill_table(Arena *arena, const Module *module, const Layout *layout,
                             .patience = module->patience,
                             .expect = module->expect.at,
                             .expect_count = module->expect.count,
-                            .precision = dtype_name(module->precision),
+                            .precision = module->tf32 ? "tf32" : dtype_name(module->precision),
                             .state_bytes = layout->state_bytes,
                             .input_bytes = layout->input_bytes,
                             .hyper = module->hyper.at,
@@ -158,6 +158,15 @@ static void fill_table(Arena *arena, const Module *module, const Layout *layout,
 
 // --- Functions
 
+// The target as the model wants it used.
+static const Target *target_for(Arena *arena, const Module *module, const Target *target) {
+    if (!module->tf32) return target;
+    Target *rounding = ARENA_NEW(arena, Target);
+    *rounding = *target;
+    rounding->tf32 = true;
+    return rounding;
+}
+
 static void run_passes(Arena *arena, const Module *module, const Target *target,
                        const Layout *layout, int kind, const char *last, Pipeline *p) {
     NncFunction outputs = {0};
@@ -168,7 +177,7 @@ static void run_passes(Arena *arena, const Module *module, const Target *target,
     *p = (Pipeline){.arena = arena,
                     .module = module,
                     .function = (NncFunctionKind)kind,
-                    .target = target,
+                    .target = target_for(arena, module, target),
                     .placement = own.placement.at,
                     .placements = own.placement.count};
     pipeline_run(p, last);
@@ -236,11 +245,10 @@ static uint64_t plan_id(Arena *arena, const Compiled *compiled) {
     bool calls = false;
     for (int kind = 0; kind < NNC_FUNCTIONS; kind++)
         calls |= strstr(compiled->text[kind], "nnc_product(") != NULL;
-    const char *how =
-        arena_printf(arena, "%s, %d lanes, %d registers\n%s\n%s", target->name, target->lanes,
-                     target->registers, target->tools ? target->tools : "",
-                     calls && target_is_here(target) && !target->alone ? nnc_product_library()
-                                                                       : "own");
+    const char *how = arena_printf(
+        arena, "%s, %d lanes, %d registers\n%s\n%s", target->name, target->lanes, target->registers,
+        target->tools ? target->tools : "",
+        calls && target_is_here(target) && !target->alone ? nnc_product_library() : "own");
     uint64_t id = hash64(how, strlen(how));
     for (const char *line = compiled->source; *line;) {
         size_t length = strcspn(line, "\n");

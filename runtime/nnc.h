@@ -132,7 +132,7 @@ typedef struct NncProgram {
     const char *source;       // the text of the .nnd file, kept in the checkpoint
     const char *plan;         // plan id: 16 hexadecimal digits
     const char *jit;          // native, tcc
-    const char *precision;    // of what lies between kernels: f32, bf16
+    const char *precision;    // f32; bf16: of what lies between kernels; tf32: of what products read
     const char *target;       // what its functions were emitted for: x86-64-v4, armv8-a, library
     int batch, epochs;
     int chunk; // examples that are taken at a time, and that the arenas have room for: the batch, or fewer

@@ -59,6 +59,7 @@ typedef struct Module {
     int patience;
     VEC(NncExpect) expect;
     DType precision;             // of tensors between kernels: DT_F32, DT_BF16
+    bool tf32;                   // products may round what they read to TF32 (a GPU's do)
     Graph *graph[NNC_FUNCTIONS]; // NULL where there is none (no data or train block: TRAIN; no loss: EVAL)
     VEC(InputInfo) input;
     VEC(TensorInfo) tensor;

@@ -67,13 +67,15 @@ static void budget_key(Elab *e, const Stmt *stmt, Module *module) {
 
 static void precision_key(Elab *e, const Expr *value, Module *module) {
     const char *name = value->kind == EXPR_NAME ? value->text : "";
-    static const char *const names[] = {"f32", "bf16"};
-    if (!strcmp(name, "f32") || !strcmp(name, "bf16"))
+    static const char *const names[] = {"f32", "tf32", "bf16"};
+    if (!strcmp(name, "f32") || !strcmp(name, "tf32") || !strcmp(name, "bf16")) {
         module->precision = !strcmp(name, "bf16") ? DT_BF16 : DT_F32;
-    else if (*name)
-        elab_unknown(e, value->span, "precision", name, names, 2);
-    else
-        elab_error(e, value->span, "precision is f32 or bf16");
+        module->tf32 = !strcmp(name, "tf32");
+    } else if (*name) {
+        elab_unknown(e, value->span, "precision", name, names, 3);
+    } else {
+        elab_error(e, value->span, "precision is f32, tf32 or bf16");
+    }
 }
 
 static void train_key(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {

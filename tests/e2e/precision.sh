@@ -24,6 +24,11 @@ ok "one thread" train narrow single --epochs 20 --lr 0.01 --threads 1
 ok "and two give the same bits" same_checkpoint bf16 single
 differ() { same_checkpoint "$1" "$2"; [ $? -eq 1 ]; }
 ok "others than in f32" differ bf16 f32
+sed 's/precision = bf16/precision = tf32/' narrow.nnd >rounding.nnd
+ok "trains in tf32" train rounding tf32 --epochs 20 --lr 0.01
+ok "its start says so, too" sh -c "head -n 1 tf32.json | grep -q '\"precision\":\"tf32\"'"
+same_loss() { [ "$(field "$1.json" epoch loss)" = "$(field "$2.json" epoch loss)" ]; }
+ok "which changes nothing where there is no GPU" same_loss tf32 f32
 ok "with libtcc" train narrow tcc --epochs 1 --jit tcc
 ok "a checkpoint is evaluated in either" sh -c "'$nnc' eval narrow.nnd --checkpoint bf16/*.safetensors &&
     '$nnc' eval wide.nnd --checkpoint bf16/*.safetensors"
@@ -99,6 +104,6 @@ fi
 sed 's/precision = bf16/precision = f16/' narrow.nnd >wrong.nnd
 ok "another precision is an error" fails 1 'f16' "$nnc" check wrong.nnd
 sed 's/precision = bf16/precision = 16/' narrow.nnd >wrong.nnd
-ok "so is a number" fails 1 'precision is f32 or bf16' "$nnc" check wrong.nnd
+ok "so is a number" fails 1 'precision is f32, tf32 or bf16' "$nnc" check wrong.nnd
 
 echo "1..$number"
