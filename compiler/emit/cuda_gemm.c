@@ -23,8 +23,6 @@ typedef struct Gemm {
     Arena *arena;
     const Fusion *fusion;
     const Kernel *kernel;
-    const Tiling *tiling;
-    Dim g, rows, columns, k;
     CudaTile tile;
 } Gemm;
 
@@ -43,9 +41,9 @@ static const char *text_of(const Gemm *g, Dim dim) { return dim_as_c(g->arena, d
 
 static int64_t most(const Gemm *g, Dim dim) { return dim_eval(dim, g->fusion->batch); }
 
-static long long matrix(const Gemm *g) { return most(g, g->rows) * most(g, g->columns); }
+static long long matrix(const Gemm *g) { return most(g, g->tile.rows) * most(g, g->tile.columns); }
 
-static long long all_elements(const Gemm *g) { return matrix(g) * most(g, g->g); }
+static long long all_elements(const Gemm *g) { return matrix(g) * most(g, g->tile.g); }
 
 static const char *factor(const Gemm *g, Dim dim) {
     return dim_is_const(dim) ? text_of(g, dim)
@@ -80,12 +78,12 @@ static const char *place_of(const Gemm *g, const Digits *digits, Side side, cons
 // --- What all forms begin with
 
 static void print_extents(Gemm *g) {
-    line(g, 1, "const int rows = %s, columns = %s, last = %s;", text_of(g, g->rows),
-         text_of(g, g->columns), text_of(g, g->k));
+    line(g, 1, "const int rows = %s, columns = %s, last = %s;", text_of(g, g->tile.rows),
+         text_of(g, g->tile.columns), text_of(g, g->tile.k));
 }
 
 static void print_operand(Gemm *g, Side side) {
-    const Tiling *t = g->tiling;
+    const Tiling *t = &g->tile.digits;
     Storage at = g->fusion->storage[t->base[side]->id];
     const char *row = side == SIDE_A ? "row" : "column";
     line(g, 1, "const auto %c = nnc_operand<%d, %s>(", "ab"[side], g -> tile.vector[side],
@@ -104,7 +102,7 @@ static void print_operand(Gemm *g, Side side) {
 // columns, those before its rows. Gives the first loop of g, of rows and of columns; false where a
 // loop is of two of these.
 static bool part_loops(const Gemm *g, const Loops *loops, int first[3]) {
-    const Dim part[] = {g->g, g->rows, g->columns};
+    const Dim part[] = {g->tile.g, g->tile.rows, g->tile.columns};
     int at = loops->loop_count;
     for (int i = 2; i >= 0; i--) {
         Dim whole = dim_const(1);
@@ -166,7 +164,7 @@ static const char *result_pointer(const Gemm *g) {
 
 static const char *even_of(const Gemm *g) {
     const CudaTile *t = &g->tile;
-    const Dim dim[] = {g->rows, g->columns, g->k};
+    const Dim dim[] = {g->tile.rows, g->tile.columns, g->tile.k};
     const int by[] = {t->shape.rows, t->shape.columns, cuda_depth(t)};
     static const char *const names[] = {"NNC_EVEN_ROWS", "NNC_EVEN_COLUMNS", "NNC_EVEN_SUM"};
     Buf text = buf_new(g->arena);
@@ -185,9 +183,9 @@ static const char *count_tiles(const Gemm *g, Dim dim, int size) {
 
 static const char *count_blocks(const Gemm *g) {
     const CudaShape *s = &g->tile.shape;
-    return arena_printf(g->arena, "(long long)%s * %s * %lld * (%s)",
-                        count_tiles(g, g->columns, s->columns), count_tiles(g, g->rows, s->rows),
-                        (long long)g->tile.parts, text_of(g, g->g));
+    return arena_printf(
+        g->arena, "(long long)%s * %s * %lld * (%s)", count_tiles(g, g->tile.columns, s->columns),
+        count_tiles(g, g->tile.rows, s->rows), (long long)g->tile.parts, text_of(g, g->tile.g));
 }
 
 // Which tile of which part of which matrix a block has: columns run fastest.
@@ -198,7 +196,7 @@ static void print_block(Gemm *g) {
          s->rows, s->columns, s->cells, s->warp_rows, s->warp_columns, even_of(g));
     print_extents(g);
     line(g, 1, "const unsigned block = blockIdx.x, across = %s, down = %s;",
-         count_tiles(g, g->columns, s->columns), count_tiles(g, g->rows, s->rows));
+         count_tiles(g, g->tile.columns, s->columns), count_tiles(g, g->tile.rows, s->rows));
     line(g, 1, "const int column = (int)(block %% across) * %d;", s->columns);
     line(g, 1, "const int row = (int)(block / across %% down) * %d;", s->rows);
 }
@@ -248,7 +246,7 @@ static void print_join(Gemm *g) {
     print_end(g);
     line(g, 1, "nnc_join<%d>(%s, %s, %lld, %lldll, %s, %lld, rows, columns, end);", g->tile.store,
          result_pointer(g), partial_pointer(g), (long long)g->tile.parts, all_elements(g),
-         text_of(g, g->g), (long long)most(g, g->rows));
+         text_of(g, g->tile.g), (long long)most(g, g->tile.rows));
 }
 
 // --- Without tiles
@@ -259,13 +257,13 @@ static void print_store(Gemm *g, int depth, const char *row) {
 }
 
 static void print_dots(Gemm *g) {
-    int rows = g->tile.rows;
+    int rows = g->tile.warp_rows;
     print_extents(g);
     line(g, 1, "const int warp = (int)((blockIdx.x * (long long)blockDim.x + threadIdx.x) / 32);");
     line(g, 1, "const int lane = (int)threadIdx.x %% 32, down = (rows + %d) / %d;", rows - 1, rows);
     line(g, 1, "const int column = warp %% columns, row = warp / columns %% down * %d;", rows);
     line(g, 1, "const int g = warp / columns / down;");
-    line(g, 1, "if (g >= %s) return; // the whole warp", text_of(g, g->g));
+    line(g, 1, "if (g >= %s) return; // the whole warp", text_of(g, g->tile.g));
     print_operand(g, SIDE_A);
     print_operand(g, SIDE_B);
     line(g, 1, "float sum[%d] = {0};", rows);
@@ -287,11 +285,11 @@ static void print_alone(Gemm *g) {
     line(g, 1,
          "const int column = (int)(element %% columns), row = (int)(element / columns %% rows);");
     line(g, 1, "const int g = (int)(element / columns / rows);");
-    line(g, 1, "if (g >= %s) return;", text_of(g, g->g));
-    if (g->tiling) {
+    line(g, 1, "if (g >= %s) return;", text_of(g, g->tile.g));
+    if (g->kernel->tiling) {
         print_operand(g, SIDE_A);
         print_operand(g, SIDE_B);
-        long long last = dim_is_const(g->k) ? dim_eval(g->k, 1) : 0;
+        long long last = dim_is_const(g->tile.k) ? dim_eval(g->tile.k, 1) : 0;
         sum = arena_printf(g->arena, "nnc_alone<%lld>(a, b, row, column, last)", last);
     }
     print_end(g);
@@ -303,9 +301,9 @@ static void print_alone(Gemm *g) {
 
 // Blocks for so many threads for each of [g, rows / per, columns].
 static const char *spread(const Gemm *g, int threads, int per) {
-    return arena_printf(g->arena, "((long long)(%s) * %s * (%s) * %d + %d) / %d", text_of(g, g->g),
-                        count_tiles(g, g->rows, per), text_of(g, g->columns), threads,
-                        g->tile.threads - 1, g->tile.threads);
+    return arena_printf(g->arena, "((long long)(%s) * %s * (%s) * %d + %d) / %d",
+                        text_of(g, g->tile.g), count_tiles(g, g->tile.rows, per),
+                        text_of(g, g->tile.columns), threads, g->tile.threads - 1, g->tile.threads);
 }
 
 static void print_kernel(Gemm *g, CudaFile *file, const char *suffix, const char *blocks,
@@ -317,27 +315,15 @@ static void print_kernel(Gemm *g, CudaFile *file, const char *suffix, const char
     buf_add(g->out, "}\n\n");
 }
 
-static Dim times(Dim a, Dim b) {
-    Dim product;
-    if (!dim_mul(&product, a, b)) bug("an extent of a product overflows");
-    return product;
-}
-
 void emit_cuda_product(CudaFile *file, const Fusion *fusion, const Kernel *kernel) {
-    const Node *core = kernel->core, *a = core->in[0];
     Gemm g = {.out = file->out,
               .arena = file->out->arena,
               .fusion = fusion,
               .kernel = kernel,
-              .tiling = kernel->tiling,
-              .g = core->shape.dim[0],
-              .rows = core->shape.dim[1],
-              .columns = core->shape.dim[2],
-              .k = times(a->shape.dim[1], a->shape.dim[core->attr->product.transpose_a ? 2 : 3]),
               .tile = cuda_tile(fusion, kernel)};
     int threads = g.tile.threads;
     if (g.tile.form == CUDA_DOTS) {
-        print_kernel(&g, file, "", spread(&g, 32, g.tile.rows), threads, print_dots);
+        print_kernel(&g, file, "", spread(&g, 32, g.tile.warp_rows), threads, print_dots);
     } else if (g.tile.form == CUDA_ALONE) {
         print_kernel(&g, file, "", spread(&g, 1, 1), threads, print_alone);
     } else if (g.tile.parts > 1) {

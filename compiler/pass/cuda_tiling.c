@@ -64,12 +64,12 @@ static void set_vectors(const Fusion *fusion, const Tiling *t, CudaTile *tile) {
     }
 }
 
-static int store_of(const Kernel *kernel, const Extents *e) {
+static int store_of(const Kernel *kernel, int64_t columns) {
     Storage to = kernel->result.at[0].to;
     int size = (int)dtype_size(kernel->result.at[0].value->dtype);
     int64_t start = to.offset + to.buffer->offset / size;
     for (int v = 4; v > 1; v /= 2)
-        if ((int64_t)e->n % v == 0 && start % v == 0) return v;
+        if (columns % v == 0 && start % v == 0) return v;
     return 1;
 }
 
@@ -176,9 +176,9 @@ static void try_dots(CudaTile *best, const CudaTile *like, const Extents *e, int
     tile.threads = BLOCK;
     tile.vector[SIDE_A] = tile.vector[SIDE_B] = vector;
     tile.along_sum[SIDE_A] = tile.along_sum[SIDE_B] = true;
-    tile.rows = e->m >= 4 ? 4 : (int)e->m;
-    double warps = e->g * ceil(e->m / tile.rows) * e->n, steps = ceil(e->k / (32.0 * vector));
-    double each = ceil(warps / processors), loads = (tile.rows + 1.0) * vector * 128;
+    tile.warp_rows = e->m >= 4 ? 4 : (int)e->m;
+    double warps = e->g * ceil(e->m / tile.warp_rows) * e->n, steps = ceil(e->k / (32.0 * vector));
+    double each = ceil(warps / processors), loads = (tile.warp_rows + 1.0) * vector * 128;
     bool near = like->along_sum[SIDE_A] && like->along_sum[SIDE_B];
     double turn = most(loads / (near ? 32 : 4), LATENCY / least(each, 16));
     tile.cost = each * (steps * turn + 60) + 2 * LATENCY;
@@ -201,14 +201,55 @@ int cuda_depth(const CudaTile *tile) {
     return tile->shape.cells * (tile->arithmetic == CUDA_BF16 ? 2 : 1);
 }
 
+static Dim total(const Digits *digits) {
+    Dim all = dim_const(1);
+    for (int i = 0; i < digits->count; i++)
+        if (!dim_mul(&all, all, digits->at[i].extent)) bug("an index of a product overflows");
+    return all;
+}
+
+// Where b is the same for all matrices, as a filter is for all images, g's digits are m's first.
+static void join_rows(Tiling *t) {
+    for (int i = 0; i < t->g.count; i++)
+        if (t->g.at[i].stride[SIDE_B] != 0) return;
+    if (t->g.count + t->m.count > DIGITS || !dim_is_const(total(&t->m))) return;
+    Digits rows = t->g;
+    for (int i = 0; i < t->m.count; i++)
+        rows.at[rows.count++] = t->m.at[i];
+    t->m = rows;
+    t->g = (Digits){.count = 1};
+    t->g.at[0].extent = dim_const(1);
+    digits_merge(&t->m);
+}
+
+static CudaTile measure(const Fusion *fusion, const Kernel *kernel) {
+    CudaTile tile = {.digits = *kernel->tiling, .parts = 1};
+    Tiling *t = &tile.digits;
+    join_rows(t);
+    tile.g = total(&t->g), tile.rows = total(&t->m);
+    tile.columns = total(&t->n), tile.k = total(&t->k);
+    tile.arithmetic = arithmetic_of(fusion, kernel);
+    tile.part = dim_eval(tile.k, fusion->batch);
+    tile.store = store_of(kernel, dim_eval(tile.columns, fusion->batch));
+    set_vectors(fusion, t, &tile);
+    return tile;
+}
+
+// An empty sum: zero for each element.
+static CudaTile measure_empty(const Kernel *kernel) {
+    const Dim *dim = kernel->core->shape.dim;
+    return (CudaTile){.g = dim[0],
+                      .rows = dim[1],
+                      .columns = dim[2],
+                      .form = CUDA_ALONE,
+                      .threads = BLOCK,
+                      .parts = 1};
+}
+
 CudaTile cuda_tile(const Fusion *fusion, const Kernel *kernel) {
-    const Tiling *t = kernel->tiling;
-    if (!t) return (CudaTile){.form = CUDA_ALONE, .threads = BLOCK, .parts = 1}; // an empty sum
-    Extents e = extents_of(t);
-    CudaTile like = {.arithmetic = arithmetic_of(fusion, kernel), .parts = 1, .part = (int64_t)e.k};
-    set_vectors(fusion, t, &like);
-    like.store = store_of(kernel, &e);
-    CudaTile best = like;
+    if (!kernel->tiling) return measure_empty(kernel);
+    CudaTile like = measure(fusion, kernel), best = like;
+    Extents e = extents_of(&like.digits);
     best.cost = INFINITY;
     int processors = fusion->target->processors;
     bool exactly = like.arithmetic == CUDA_F32;

@@ -29,11 +29,14 @@ typedef struct CudaShape { // of a tile
 } CudaShape;
 
 typedef struct CudaTile {
+    Tiling digits; // of the product: base, offset, g, m, n, k. Rows of several matrices that share
+                   // b are rows of one
+    Dim g, rows, columns, k; // the product of each one's extents
     CudaForm form;
     CudaArithmetic arithmetic;
     CudaShape shape;   // TILES
     int threads;       // of a block
-    int rows;          // DOTS: of a warp
+    int warp_rows;     // DOTS: of a warp
     int vector[2];     // neighbours of a and of b that are loaded at once,
     bool along_sum[2]; // which are neighbours along k; else along rows or columns
     int store;         // neighbours that are stored at once
