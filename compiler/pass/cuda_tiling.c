@@ -73,6 +73,26 @@ static int store_of(const Kernel *kernel, int64_t columns) {
     return 1;
 }
 
+// Which of k's digits runs fastest is free. The one along which operands lie side by side.
+static void order_sum(const Fusion *fusion, Tiling *t) {
+    Digits best = t->k;
+    int most = 0;
+    for (int i = t->k.count - 1; i >= 0; i--) {
+        CudaTile tile;
+        Digits given = t->k;
+        const Digit last = given.at[i];
+        for (int d = i; d + 1 < given.count; d++)
+            t->k.at[d] = given.at[d + 1];
+        t->k.at[given.count - 1] = last;
+        set_vectors(fusion, t, &tile);
+        if (tile.vector[SIDE_A] + tile.vector[SIDE_B] > most)
+            most = tile.vector[SIDE_A] + tile.vector[SIDE_B], best = t->k;
+        t->k = given;
+    }
+    t->k = best;
+    digits_merge(&t->k);
+}
+
 // --- Arithmetic
 
 // Has it been rounded to bf16 on its way from memory?
@@ -226,6 +246,7 @@ static CudaTile measure(const Fusion *fusion, const Kernel *kernel) {
     CudaTile tile = {.digits = *kernel->tiling, .parts = 1};
     Tiling *t = &tile.digits;
     join_rows(t);
+    order_sum(fusion, t);
     tile.g = total(&t->g), tile.rows = total(&t->m);
     tile.columns = total(&t->n), tile.k = total(&t->k);
     tile.arithmetic = arithmetic_of(fusion, kernel);

@@ -355,6 +355,16 @@ const Node *product_copied_operand(const Fuse *f, const Node *product, int which
     return columns && dim_is_const(base->shape.dim[1]) && splits_columns(f, product) ? base : NULL;
 }
 
+// On a GPU a parameter that products read in another order is brought into it once, for all of them.
+static void store_permuted(Fuse *f, const Node *product) {
+    int64_t offset;
+    for (int i = 0; i < 2; i++)
+        for (const Node *node = product->in[i]; node_is_movement(node); node = node->in[0])
+            if (node->op == OP_permute && !node_is_view(node, f->fusion->batch, &offset) &&
+                strip_views(node->in[0], f->fusion->batch, &offset)->op == OP_state)
+                store(f, node, "products read it in this order");
+}
+
 // A parameter, rounded: stored where that serves a product.
 static bool copies_leaf(const Fuse *f, const Node *cast) {
     int64_t offset;
@@ -366,6 +376,7 @@ static void store_operands(Fuse *f) {
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
         if (!f->live[id]) continue;
+        if (node->op == OP_product && f->fusion->target->gpu) store_permuted(f, node);
         if (node->op == OP_product) choose_reads(f, node);
         for (int i = 0; node->op == OP_product && i < 2; i++) {
             const Node *base = f->fusion->read[id].base[i];

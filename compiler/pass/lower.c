@@ -12,6 +12,7 @@
 // window are copied in any case, so their order is free.
 #include "pass/lower.h"
 #include "pass/lower_internal.h"
+#include "pass/plan.h"
 
 #include <string.h>
 
@@ -385,6 +386,38 @@ typedef struct Lower { // the pass
     const Target *target;
 } Lower;
 
+// A parameter with taps of windows behind its channels, a filter [k, c, r, s], is read with them in
+// front of the channels, [k, r, s, c], where that is how images lie: channels side by side. A GPU
+// then loads several at once; the copy serves both directions.
+static const Node *channels_behind_taps(const Lowering *l, const Node *node, Access *access,
+                                        const Access *other, int other_rank) {
+    enum { SEVERAL = 4 };
+    int8_t perm[MAX_RANK], count = 0, channels = -1;
+    Access given[MAX_RANK];
+    int64_t offset;
+    int rank = node->shape.rank;
+    unsigned taps = 0;
+    if (!l->target->gpu || strip_views(node, l->batch, &offset)->op != OP_state) return node;
+    for (int axis = 0; axis < rank; axis++) {
+        if (!access_is_plain(&access[axis])) return node;
+        int i = access[axis].index[0];
+        bool tap = indexes(other, other_rank, i, false) && !indexes(other, other_rank, i, true);
+        taps |= (unsigned)tap << axis;
+        if (!tap) channels = (int8_t)axis;
+    }
+    if (channels < 1 || channels == rank - 1 || !dim_is_const(node->shape.dim[channels]) ||
+        dim_eval(node->shape.dim[channels], 1) % SEVERAL)
+        return node;
+    for (int part = 0; part < 2; part++)
+        for (int8_t axis = 0; axis < rank; axis++)
+            if (axis != channels && (int)(taps >> axis & 1) == part) perm[count++] = axis;
+    perm[count] = channels;
+    memcpy(given, access, sizeof *access * (size_t)rank);
+    for (int axis = 0; axis < rank; axis++)
+        access[axis] = given[perm[axis]];
+    return node_permute(l->graph, node, perm);
+}
+
 // The lowered form, summed over some axes of its output; or NULL where the contraction stays as it
 // is.
 static const Node *lower_contract(const Lower *pass, const Node *node, ContractAttr access,
@@ -397,6 +430,8 @@ static const Node *lower_contract(const Lower *pass, const Node *node, ContractA
     const Node *winograd =
         pass->target->lanes && !summed ? lower_winograd(&l, a, b, &access, out) : NULL;
     if (winograd) return winograd;
+    a = channels_behind_taps(&l, a, access.a, access.b, b->shape.rank);
+    b = channels_behind_taps(&l, b, access.b, access.a, a->shape.rank);
     for (int axis = 0; axis < a->shape.rank; axis++)
         take_fold(&l, a, axis, access.a, access.b, b->shape.rank);
     for (int axis = 0; axis < b->shape.rank; axis++)
