@@ -320,7 +320,7 @@ void emit_cuda_product(CudaFile *file, const Fusion *fusion, const Kernel *kerne
               .arena = file->out->arena,
               .fusion = fusion,
               .kernel = kernel,
-              .tile = cuda_tile(fusion, kernel)};
+              .tile = *kernel->cuda};
     int threads = g.tile.threads;
     if (g.tile.form == CUDA_DOTS) {
         print_kernel(&g, file, "", spread(&g, 32, g.tile.warp_rows), threads, print_dots);

@@ -11,7 +11,8 @@ enum {
     LATENCY = 700,      // from asking memory for a tile until it is there
     BYTES_A_CYCLE = 12, // of memory, for each processor
     MOST_PARTS = 64,
-    BLOCK = 256, // threads, where tiles do not say
+    LEAST_PART = 128, // of k
+    BLOCK = 256,      // threads, where tiles do not say
 };
 
 typedef struct Extents { // for a whole batch
@@ -171,27 +172,30 @@ static double joining(const CudaTile *tile, const Extents *e, int processors) {
     return LAUNCH + elements * (double)tile->parts * 8 / (BYTES_A_CYCLE * processors);
 }
 
-static void try_tiles(CudaTile *best, const CudaTile *like, const CudaShape *shape,
-                      const Extents *e, int processors) {
+// In as many parts as is best.
+static CudaTile tiles_of(const CudaTile *like, const CudaShape *shape, const Extents *e,
+                         int processors) {
+    CudaTile best = {.cost = INFINITY}, tile = *like;
+    tile.form = CUDA_TILES;
+    tile.shape = *shape;
+    tile.threads = threads_of(shape);
     for (int64_t parts = 1; parts <= MOST_PARTS; parts += parts < 8 ? 1 : parts / 4) {
-        CudaTile tile = *like;
-        tile.form = CUDA_TILES;
-        tile.shape = *shape;
-        tile.threads = threads_of(shape);
         cut_sum(&tile, e, parts);
-        if (parts > 1 && tile.part < 128) break;
+        if (parts > 1 && tile.part < LEAST_PART) break;
         tile.cost = tile_cycles(&tile, e, processors) + joining(&tile, e, processors);
-        if (tile.cost < best->cost) *best = tile;
+        if (tile.cost < best.cost) best = tile;
     }
+    return best;
 }
 
 // --- Warps and threads by themselves: everything comes from memory, again and again
 
-static void try_dots(CudaTile *best, const CudaTile *like, const Extents *e, int processors) {
+static CudaTile dots_of(const CudaTile *like, const Extents *e, int processors) {
     CudaTile tile = *like;
     int vector =
         tile.vector[SIDE_A] < tile.vector[SIDE_B] ? tile.vector[SIDE_A] : tile.vector[SIDE_B];
-    if (!tile.along_sum[SIDE_A] || !tile.along_sum[SIDE_B]) vector = 1;
+    bool near = tile.along_sum[SIDE_A] && tile.along_sum[SIDE_B];
+    if (!near) vector = 1;
     tile.form = CUDA_DOTS;
     tile.threads = BLOCK;
     tile.vector[SIDE_A] = tile.vector[SIDE_B] = vector;
@@ -199,20 +203,19 @@ static void try_dots(CudaTile *best, const CudaTile *like, const Extents *e, int
     tile.warp_rows = e->m >= 4 ? 4 : (int)e->m;
     double warps = e->g * ceil(e->m / tile.warp_rows) * e->n, steps = ceil(e->k / (32.0 * vector));
     double each = ceil(warps / processors), loads = (tile.warp_rows + 1.0) * vector * 128;
-    bool near = like->along_sum[SIDE_A] && like->along_sum[SIDE_B];
     double turn = most(loads / (near ? 32 : 4), LATENCY / least(each, 16));
     tile.cost = each * (steps * turn + 60) + 2 * LATENCY;
-    if (tile.cost < best->cost) *best = tile;
+    return tile;
 }
 
-static void try_alone(CudaTile *best, const CudaTile *like, const Extents *e, int processors) {
+static CudaTile alone_of(const CudaTile *like, const Extents *e, int processors) {
     CudaTile tile = *like;
     tile.form = CUDA_ALONE;
     tile.threads = BLOCK;
     tile.vector[SIDE_A] = tile.vector[SIDE_B] = 1;
     double warps = e->g * e->m * e->n / 32, each = ceil(warps / processors);
     tile.cost = each * e->k * most(12, LATENCY / least(each * 4, 64)) + 2 * LATENCY;
-    if (tile.cost < best->cost) *best = tile;
+    return tile;
 }
 
 // --- All of it
@@ -267,32 +270,64 @@ static CudaTile measure_empty(const Kernel *kernel) {
                       .parts = 1};
 }
 
-CudaTile cuda_tile(const Fusion *fusion, const Kernel *kernel) {
-    if (!kernel->tiling) return measure_empty(kernel);
-    CudaTile like = measure(fusion, kernel), best = like;
+static const char *const arithmetics[] = {"f32", "tf32", "bf16"};
+
+// "product 12544x128x576 in f32, a by 4 along k, b by 4 along columns, for 132 processors"
+static const char *name_site(Arena *arena, const Fusion *fusion, const CudaTile *tile) {
+    Buf text = buf_new(arena);
+    int64_t batch = fusion->batch, times = dim_eval(tile->g, batch);
+    buf_add(&text, "product ");
+    if (times > 1) buf_printf(&text, "%lld of ", (long long)times);
+    buf_printf(&text, "%lldx%lldx%lld in %s", (long long)dim_eval(tile->rows, batch),
+               (long long)dim_eval(tile->columns, batch), (long long)dim_eval(tile->k, batch),
+               arithmetics[tile->arithmetic]);
+    for (int side = 0; side < 2; side++)
+        buf_printf(&text, ", %c by %d along %s", "ab"[side], tile -> vector[side],
+                   tile -> along_sum[side] ? "k"
+                           : side          ? "columns"
+                                           : "rows");
+    buf_printf(&text, ", for %d processors", fusion->target->processors);
+    return text.text;
+}
+
+const CudaTile *cuda_tile_choose(Arena *arena, const Fusion *fusion, const Kernel *kernel,
+                                 const Choice **made) {
+    CudaTile *tile = ARENA_NEW(arena, CudaTile), way[MOST_CANDIDATES];
+    *tile = measure_empty(kernel);
+    if (!kernel->tiling) return tile;
+    CudaTile like = measure(fusion, kernel);
     Extents e = extents_of(&like.digits);
-    best.cost = INFINITY;
-    int processors = fusion->target->processors;
+    Choice *choice = choice_new(arena, CHOICE_FORM, name_site(arena, fusion, &like));
+    int processors = fusion->target->processors, count = 0;
+    double each = 128.0 * processors; // multiplications in a cycle
     bool exactly = like.arithmetic == CUDA_F32;
-    size_t count = exactly ? sizeof exact / sizeof *exact : sizeof cores / sizeof *cores;
-    for (size_t i = 0; i < count; i++)
-        try_tiles(&best, &like, exactly ? &exact[i] : &cores[i], &e, processors);
-    try_dots(&best, &like, &e, processors);
-    try_alone(&best, &like, &e, processors);
-    return best;
+    size_t shapes = exactly ? sizeof exact / sizeof *exact : sizeof cores / sizeof *cores;
+    for (size_t i = 0; i < shapes; i++) {
+        const CudaShape *shape = exactly ? &exact[i] : &cores[i];
+        way[count] = tiles_of(&like, shape, &e, processors);
+        const char *name = arena_printf(arena, "tiles of %dx%d", shape->rows, shape->columns);
+        choice_offer(choice, name, each * way[count++].cost);
+    }
+    way[count] = dots_of(&like, &e, processors);
+    choice_offer(choice, "a warp for a sum", each * way[count++].cost);
+    way[count] = alone_of(&like, &e, processors);
+    choice_offer(choice, "a thread for a sum", each * way[count++].cost);
+    *tile = way[choice_take(choice, fusion->target->tuning)];
+    *made = choice;
+    return tile;
 }
 
 int64_t cuda_tile_partial(const Fusion *fusion, const Kernel *kernel) {
-    CudaTile tile = cuda_tile(fusion, kernel);
-    return tile.parts > 1 ? tile.parts * shape_eval(&kernel->core->shape, fusion->batch) : 0;
+    const CudaTile *tile = kernel->cuda;
+    return tile->parts > 1 ? tile->parts * shape_eval(&kernel->core->shape, fusion->batch) : 0;
 }
 
 void cuda_tile_print(Buf *out, const CudaTile *tile) {
-    static const char *const names[] = {"f32", "tf32", "bf16"};
+    const CudaShape *s = &tile->shape;
     if (tile->form == CUDA_TILES)
-        buf_printf(out, "tiles of %dx%d", tile->shape.rows, tile->shape.columns);
+        buf_printf(out, "tiles of %dx%dx%d, %s", s->rows, s->columns, cuda_depth(tile),
+                   arithmetics[tile->arithmetic]);
     else
         buf_add(out, tile->form == CUDA_DOTS ? "a warp for a sum" : "a thread for a sum");
-    if (tile->parts > 1) buf_printf(out, " in %lld parts", (long long)tile->parts);
-    if (tile->form == CUDA_TILES) buf_printf(out, ", %s", names[tile->arithmetic]);
+    if (tile->parts > 1) buf_printf(out, ", in %lld parts", (long long)tile->parts);
 }

@@ -11,6 +11,7 @@
 #define NNC_PASS_CUDA_TILING_H
 
 #include "pass/tiling.h"
+#include "support/choice.h"
 
 typedef enum CudaForm {
     CUDA_TILES, // in shared memory, by a block of threads
@@ -45,12 +46,15 @@ typedef struct CudaTile {
     double cost;       // in cycles of the whole GPU, about
 } CudaTile;
 
-CudaTile cuda_tile(const Fusion *fusion, const Kernel *kernel);
+// Of a kernel whose operands and result have their places in memory. *made: what was chosen from;
+// unchanged for an empty sum.
+const CudaTile *cuda_tile_choose(Arena *arena, const Fusion *fusion, const Kernel *kernel,
+                                 const Choice **made);
 // Floats of partial sums; 0: there are none.
 int64_t cuda_tile_partial(const Fusion *fusion, const Kernel *kernel);
 // k of a tile in shared memory.
 int cuda_depth(const CudaTile *tile);
-// "tiles of 128x64 in 8 parts, f32"
+// "tiles of 128x64x16, f32, in 8 parts"
 void cuda_tile_print(Buf *out, const CudaTile *tile);
 
 #endif

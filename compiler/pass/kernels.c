@@ -6,6 +6,7 @@
 // Parts of a concat along its first axis are written straight into it. A state's next value is
 // written over the old one where no one reads the old one any more, else copied at the end: all
 // states change together.
+#include "pass/cuda_tiling.h"
 #include "pass/fuse_internal.h"
 #include "pass/gpu.h"
 #include "pass/index.h"
@@ -382,6 +383,10 @@ static void keep_inside(Maker *m, Kernel *kernel) {
 
 // A GPU's kernel whose sums are cut in parts has room for what these leave.
 static void place_partial(Maker *m, Kernel *kernel) {
+    const Choice *choice = NULL;
+    if (kernel->kind == KERNEL_PRODUCT)
+        kernel->cuda = cuda_tile_choose(m->arena, m->fusion, kernel, &choice);
+    add_choice(m, kernel, choice);
     int64_t elements = gpu_partial_elements(m->arena, m->fusion, kernel);
     if (elements > 0) kernel->partial = new_buffer(m, ARENA_WORK, DT_F32, elements, NULL);
 }

@@ -90,6 +90,7 @@ typedef struct Kernel {
                         // or NULL
     const struct Tiling *tiling; // PRODUCT: the blocks it is emitted as (pass/tiling.h), GPU: its
                                  // digits alone; NULL: calls of nnc_product
+    const struct CudaTile *cuda; // PRODUCT on a GPU: how it is cut up (pass/cuda_tiling.h)
     int64_t unit; // > 0: it touches buffers of a thread's part (Buffer.part), and this many of its
                   // own outermost indices are one of theirs
     VEC(const struct Choice *) choice; // that it comes from: an algorithm, a product's form

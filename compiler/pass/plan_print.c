@@ -16,6 +16,7 @@
 //
 // k3_max has 10 of its own outermost indices to one of the loop's, and the last is called as a
 // whole. A node's number is its place in the graph after lowering (nnc graph --stage lower).
+#include "pass/cuda_tiling.h"
 #include "pass/plan.h"
 
 const char *kernel_kind_name(KernelKind kind) {
@@ -58,6 +59,11 @@ static void print_kernel(Buf *out, const Fusion *fusion, const Kernel *kernel) {
             buf_printf(out, "  copies %%%u to %s, part by part\n", kernel->core->in[i]->id,
                        kernel->operand[i]->name);
         }
+    if (kernel->cuda) {
+        buf_add(out, "  ");
+        cuda_tile_print(out, kernel->cuda);
+        buf_add(out, "\n");
+    }
     if (kernel->partial) buf_printf(out, "  parts in %s\n", kernel->partial->name);
     if (kernel->product) buf_printf(out, "  product in %s\n", kernel->product->name);
     if (kernel->apart) buf_printf(out, "  apart \"%s\"\n", kernel->apart);
