@@ -355,13 +355,15 @@ const Node *product_copied_operand(const Fuse *f, const Node *product, int which
     return columns && dim_is_const(base->shape.dim[1]) && splits_columns(f, product) ? base : NULL;
 }
 
+static bool is_parameter(const Node *node) { return node->op == OP_param || node->op == OP_state; }
+
 // On a GPU a parameter that products read in another order is brought into it once, for all of them.
 static void store_permuted(Fuse *f, const Node *product) {
     int64_t offset;
     for (int i = 0; i < 2; i++)
         for (const Node *node = product->in[i]; node_is_movement(node); node = node->in[0])
             if (node->op == OP_permute && !node_is_view(node, f->fusion->batch, &offset) &&
-                strip_views(node->in[0], f->fusion->batch, &offset)->op == OP_state)
+                is_parameter(strip_views(node->in[0], f->fusion->batch, &offset)))
                 store(f, node, "products read it in this order");
 }
 

@@ -386,6 +386,8 @@ typedef struct Lower { // the pass
     const Target *target;
 } Lower;
 
+static bool is_parameter(const Node *node) { return node->op == OP_param || node->op == OP_state; }
+
 // A parameter with taps of windows behind its channels, a filter [k, c, r, s], is read with them in
 // front of the channels, [k, r, s, c], where that is how images lie: channels side by side. A GPU
 // then loads several at once; the copy serves both directions.
@@ -397,7 +399,7 @@ static const Node *channels_behind_taps(const Lowering *l, const Node *node, Acc
     int64_t offset;
     int rank = node->shape.rank;
     unsigned taps = 0;
-    if (!l->target->gpu || strip_views(node, l->batch, &offset)->op != OP_state) return node;
+    if (!l->target->gpu || !is_parameter(strip_views(node, l->batch, &offset))) return node;
     for (int axis = 0; axis < rank; axis++) {
         if (!access_is_plain(&access[axis])) return node;
         int i = access[axis].index[0];
