@@ -39,7 +39,7 @@ static void line(Gemm *g, int depth, const char *format, ...) {
 
 static const char *text_of(const Gemm *g, Dim dim) { return dim_as_c(g->arena, dim); }
 
-static int64_t most(const Gemm *g, Dim dim) { return dim_eval(dim, g->fusion->batch); }
+static long long most(const Gemm *g, Dim dim) { return dim_eval(dim, g->fusion->batch); }
 
 static long long matrix(const Gemm *g) { return most(g, g->tile.rows) * most(g, g->tile.columns); }
 
@@ -214,8 +214,9 @@ static void print_whole(Gemm *g) {
     line(g, 1, "const int g = (int)(block / (across * down));");
     print_sum(g, "0", "last");
     print_end(g);
-    line(g, 1, "nnc_finish<Tile, %d>(sum, %s + g * %lldll, g, row, rows, column, columns, end);",
-         g->tile.store, result_pointer(g), matrix(g));
+    line(g, 1,
+         "nnc_finish<Tile, %d>(sum, %s + g * %lldll, %lld, g, row, rows, column, columns, end);",
+         g->tile.store, result_pointer(g), matrix(g), most(g, g->tile.columns));
 }
 
 // --- Parts
@@ -233,27 +234,26 @@ static void print_part(Gemm *g) {
          part, part);
     print_sum(g, "from", "to");
     line(g, 1, "const auto end = [](int, int, int, float z) { return z; };");
-    line(
-        g, 1,
-        "nnc_finish<Tile, %d>(sum, %s + part * %lldll + g * %lldll, g, row, rows, column, columns, "
-        "end);",
-        g->tile.store, partial_pointer(g), all_elements(g), matrix(g));
+    line(g, 1,
+         "nnc_finish<Tile, %d>(sum, %s + part * %lldll + g * %lldll, %lld, g, row, rows, column, "
+         "columns, end);",
+         g->tile.store, partial_pointer(g), all_elements(g), matrix(g), most(g, g->tile.columns));
 }
 
 static void print_join(Gemm *g) {
     print_extents(g);
     line(g, 1, "(void)last;");
     print_end(g);
-    line(g, 1, "nnc_join<%d>(%s, %s, %lld, %lldll, %s, %lld, rows, columns, end);", g->tile.store,
-         result_pointer(g), partial_pointer(g), (long long)g->tile.parts, all_elements(g),
-         text_of(g, g->tile.g), (long long)most(g, g->tile.rows));
+    line(g, 1, "nnc_join<%d>(%s, %s, %lld, %lldll, %s, %lld, %lld, rows, columns, end);",
+         g->tile.store, result_pointer(g), partial_pointer(g), (long long)g->tile.parts,
+         all_elements(g), text_of(g, g->tile.g), most(g, g->tile.rows), most(g, g->tile.columns));
 }
 
 // --- Without tiles
 
 static void print_store(Gemm *g, int depth, const char *row) {
-    line(g, depth, "nnc_store<1>(%s + g * %lldll + (%s) * columns + column, &value);",
-         result_pointer(g), matrix(g), row);
+    line(g, depth, "nnc_store<1>(%s + g * %lldll + (%s) * %lld + column, &value);",
+         result_pointer(g), matrix(g), row, most(g, g->tile.columns));
 }
 
 static void print_dots(Gemm *g) {

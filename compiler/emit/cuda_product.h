@@ -355,10 +355,10 @@ template <int V, class T> __device__ __forceinline__ void nnc_store(T *to, const
     }
 }
 
-// to[row * columns + column] = what `end` makes of the sum, V neighbours at once; of matrix g.
+// to[row * line + column] = what `end` makes of the sum, V neighbours at once; of matrix g.
 template <class Tile, int V, class T, class End>
-__device__ __forceinline__ void nnc_finish(const float (&sum)[Tile::sums], T *to, int g, int row,
-                                           int rows, int column, int columns, End end) {
+__device__ __forceinline__ void nnc_finish(const float (&sum)[Tile::sums], T *to, int line, int g,
+                                           int row, int rows, int column, int columns, End end) {
     constexpr int run = Tile::run, piece = V < run ? V : run;
 #pragma unroll
     for (int q = 0; q < Tile::sums / run; q++)
@@ -372,19 +372,20 @@ __device__ __forceinline__ void nnc_finish(const float (&sum)[Tile::sums], T *to
 #pragma unroll
             for (int e = 0; e < piece; e++)
                 value[e] = end(g, i, j + e, sum[q * run + p + e]);
-            nnc_store<piece>(to + (long long)i * columns + j, value);
+            nnc_store<piece>(to + (long long)i * line + j, value);
         }
 }
 
 // What the parts of a sum add up to, one after the other; then as nnc_finish. The parts lie
-// `stride` elements apart, each a tensor [blocks, most rows, columns].
+// `stride` elements apart, each a tensor [blocks, height, line] as the result is.
 template <int V, class T, class End>
 __device__ __forceinline__ void nnc_join(T *to, const float *from, int parts, long long stride,
-                                         int blocks, int most, int rows, int columns, End end) {
+                                         int blocks, int height, int line, int rows, int columns,
+                                         End end) {
     const long long at = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * V;
-    const int column = (int)(at % columns), row = (int)(at / columns % most),
-              g = (int)(at / columns / most);
-    if (g >= blocks || row >= rows) return;
+    const int column = (int)(at % line), row = (int)(at / line % height),
+              g = (int)(at / line / height);
+    if (g >= blocks || row >= rows || column >= columns) return;
     float value[V];
     nnc_floats<V>(value, from + at);
     for (int part = 1; part < parts; part++) {

@@ -254,7 +254,7 @@ static CudaTile measure(const Fusion *fusion, const Kernel *kernel) {
     tile.columns = total(&t->n), tile.k = total(&t->k);
     tile.arithmetic = arithmetic_of(fusion, kernel);
     tile.part = dim_eval(tile.k, fusion->batch);
-    tile.store = store_of(kernel, dim_eval(tile.columns, fusion->batch));
+    tile.store = dim_is_const(tile.columns) ? store_of(kernel, dim_eval(tile.columns, 1)) : 1;
     set_vectors(fusion, t, &tile);
     return tile;
 }

@@ -32,12 +32,12 @@ template <class Tile, class T, int V, int A, int B> __global__ void multiply(Pro
     float sum[Tile::sums] = {0};
     nnc_multiply<Tile>(sum, a, b, row, p.rows, column, p.columns, from, to);
     const auto end = [](int, int, int, float z) { return z; };
-    nnc_finish < Tile, V<4 ? V : 4>(sum, p.part + (long long)part * p.rows * p.columns, 0, row,
-                                    p.rows, column, p.columns, end);
+    nnc_finish < Tile, V<4 ? V : 4>(sum, p.part + (long long)part * p.rows * p.columns, p.columns,
+                                    0, row, p.rows, column, p.columns, end);
 }
 
 template <int V> __global__ void join(Problem p) {
-    nnc_join<V>(p.c, p.part, p.parts, p.rows * p.columns, 1, p.rows, p.rows, p.columns,
+    nnc_join<V>(p.c, p.part, p.parts, p.rows * p.columns, 1, p.rows, p.columns, p.rows, p.columns,
                 [](int, int, int, float z) { return 2 * z; });
 }
 

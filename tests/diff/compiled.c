@@ -71,16 +71,17 @@ static const Target *with_dot2(Case *c, const Target *given) {
     return target;
 }
 
-static const Target *with_processors(Case *c, const Target *given) {
+static const Target *gpu_of(Case *c, const Target *given) {
     Target *target = ARENA_NEW(c->arena, Target);
     *target = *given;
-    target->processors = c->processors;
+    target->tf32 = c->tf32;
+    if (c->processors) target->processors = c->processors;
     return target;
 }
 
 static const Target *target_of(Case *c, JitTier tier) {
     const Target *gpu = target_cuda(c->march);
-    if (gpu) return c->processors ? with_processors(c, gpu) : gpu;
+    if (gpu) return gpu_of(c, gpu);
     return c->separate       ? &target_baseline
            : tier == JIT_TCC ? &target_library
                              : target_find(c->march);
@@ -252,7 +253,8 @@ static const char *graph_text(const Case *c) {
     buf_add(&text, "--- lowered\n");
     graph_print(&text, c->plan->fusion->graph);
     plan_print(&text, c->plan);
-    buf_add(&text, strstr(c->source, c->plan->fusion->target->gpu ? "// --- predict" : "// --- unit"));
+    buf_add(&text,
+            strstr(c->source, c->plan->fusion->target->gpu ? "// --- predict" : "// --- unit"));
     return text.text;
 }
 

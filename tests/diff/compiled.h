@@ -20,6 +20,7 @@ typedef struct Case { // one graph, compiled
     int64_t batch;      // BATCH, as long as nobody says otherwise
     const char *march;  // native, likewise; a GPU's name: CUDA, which runs on the CPU here
     int processors;     // > 0: of a GPU that is so small that small tensors are large for it
+    bool tf32;          // of a GPU: products round what they read
     bool any_choice;    // where there are several ways, any, not the cheapest
     bool rounded;       // some of its values are kept as bf16
     bool dot2;          // pairs of those are multiplied as by an instruction for that, if only in C

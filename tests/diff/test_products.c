@@ -188,6 +188,44 @@ static void check_all(const char *march, uint64_t first, Way way) {
     cr_assert(pairs == !!(way & DOT2));
 }
 
+// For a GPU, several graphs in one file; `processors` that it has: few make large tiles.
+static void check_cuda(uint64_t first, Way way, bool tf32) {
+    enum { GRAPHS = 3 };
+    Arena *arena = arena_new();
+    Case *c[GRAPHS];
+    for (int i = 0; i < GRAPHS; i++) {
+        uint64_t seed = first + (uint64_t)i;
+        RandomGraph *random = random_graph_new(arena, seed);
+        for (int z = 0; z < PRODUCTS; z++)
+            graph_add_root(random->graph, ROOT_OUTPUT, arena_printf(arena, "z%d", z), NULL,
+                           random_product(random));
+        const Graph *graph = random->graph;
+        if (way & ROUNDED) graph = random_rounded(arena, graph, seed, false);
+        c[i] = case_new(arena, graph, seed);
+        c[i]->march = i == 2 && !tf32 ? "sm_75" : "sm_90";
+        c[i]->processors = i;
+        c[i]->any_choice = way & ANY;
+        c[i]->rounded = way & ROUNDED;
+        c[i]->tf32 = tf32;
+        c[i]->batch = EXAMPLES;
+        c[i]->tolerance = tf32 ? 2e-3 : 2e-5;
+    }
+    cases_build(c, GRAPHS, 0);
+    const char *cores = tf32 ? "<NNC_TF32" : way & ROUNDED ? "<NNC_BF16" : "<NNC_F32";
+    cr_assert(strstr(strstr(c[0]->source, "// --- predict"), cores), "no %s", cores);
+    static const int64_t examples[] = {EXAMPLES, 7, 1};
+    for (int i = 0; i < GRAPHS; i++)
+        for (int e = 0; e < 3; e++)
+            case_check(c[i], examples[e],
+                       random_leaves(arena, c[i]->graph, examples[e], c[i]->seed), NULL);
+    arena_free(arena);
+}
+
+Test(products, cuda) { check_cuda(901, CHEAPEST, false); }
+Test(products, cuda_any_tiles) { check_cuda(911, ANY, false); }
+Test(products, cuda_tf32) { check_cuda(921, ANY, true); }
+Test(products, cuda_bf16) { check_cuda(931, ANY | ROUNDED, false); }
+
 // Rows a multiple of 2 KiB apart, which crowd a few sets of a cache, so that operands are packed.
 static void check_crowded(Way way) {
     static const struct {
