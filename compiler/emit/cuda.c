@@ -45,16 +45,22 @@ Dim cuda_count(const Loops *loops, const int *var, int count) {
     return all;
 }
 
+// As what is divided by, with an unsigned number.
+static const char *factor(Arena *arena, Dim dim) {
+    return arena_printf(arena, dim_is_const(dim) ? "%s" : "(unsigned)(%s)", dim_as_c(arena, dim));
+}
+
 void cuda_set_vars(Printer *p, const int *var, int count, const char *at, const char *first) {
     Dim inner = dim_const(1);
     for (int i = count - 1; i >= 0; i--) {
+        Dim extent = p->loops->var[var[i]].extent;
         const char *rest = at, *plus = i == 0 && first ? arena_printf(p->arena, "%s + ", first) : "";
         if (!dim_is_one(inner))
-            rest = arena_printf(p->arena, "%s / (%s)", at, dim_as_c(p->arena, inner));
-        if (i > 0) rest = arena_printf(p->arena, "%s %% (%s)", rest, printer_extent(p, var[i]));
-        printer_set_var(p, var[i], arena_printf(p->arena, "%s(int)(%s)", plus, rest));
-        if (!dim_mul(&inner, inner, p->loops->var[var[i]].extent))
-            bug("the size of a nest overflows");
+            rest = arena_printf(p->arena, "%s / %s", rest, factor(p->arena, inner));
+        if (i > 0) rest = arena_printf(p->arena, "%s %% %s", rest, factor(p->arena, extent));
+        printer_set_var(p, var[i],
+                        arena_printf(p->arena, rest == at ? "%s(int)%s" : "%s(int)(%s)", plus, rest));
+        if (!dim_mul(&inner, inner, extent)) bug("the size of a nest overflows");
     }
 }
 

@@ -3,7 +3,7 @@
 // and the prelude's.
 //
 //     extern "C" __global__ void __launch_bounds__(256)
-//     train_k4_reduce_sum(const __grid_constant__ NncCtx ctx_) { .. v7 = nnc_warp_sum(v7); .. }
+//     train_k4_reduce_sum(const __grid_constant__ NncCtx ctx_) { .. v7 = nnc_warp_sum<32>(v7); .. }
 //
 //     nnc_launch(ctx, train_k4_reduce_sum, "train_k4_reduce_sum", "net.nnd:8", (n * 64 + 7) / 8, 256, 0);
 //
@@ -66,18 +66,18 @@ static __device__ inline float nnc_min_of(float a, float b) {
 }
 static __device__ inline int nnc_min_of(int a, int b) { return a <= b ? a : b; }
 
-// A block's warps leave their results in shared memory, which each warp then reduces in the same
+// Of a warp, TEAM threads that stand together. A block's warps leave their results in shared memory, which each warp then reduces in the same
 // tree. ROWS of threads, for columns: row 0 takes the rows' results in order; all get its own.
 #define NNC_REDUCTION(name)                                                                        \
-    template <typename T> static __device__ inline T nnc_warp_##name(T a) {                        \
-        for (int apart = 16; apart > 0; apart /= 2)                                                \
+    template <int TEAM, typename T> static __device__ inline T nnc_warp_##name(T a) {              \
+        for (int apart = TEAM / 2; apart > 0; apart /= 2)                                          \
             a = nnc_##name##_of(a, __shfl_xor_sync(0xffffffffu, a, apart));                        \
         return a;                                                                                  \
     }                                                                                              \
     template <int THREADS, typename T> static __device__ inline T nnc_block_##name(T a) {          \
         __shared__ T of_warp[THREADS / 32];                                                        \
         const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;                      \
-        a = nnc_warp_##name(a);                                                                    \
+        a = nnc_warp_##name<32>(a);                                                                \
         __syncthreads(); /* those before are read */                                               \
         if (lane == 0) of_warp[warp] = a;                                                          \
         __syncthreads();                                                                           \

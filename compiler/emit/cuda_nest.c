@@ -106,8 +106,8 @@ static void print_four_elements(Printer *p) {
     if (last == 0) {
         buf_add(p->out, "const int first = (int)at;\n");
     } else {
-        buf_printf(p->out, "const int first = (int)(at %% (%s));\n", extent);
-        cuda_set_vars(p, loops->loop, last, arena_printf(p->arena, "(at / (%s))", extent), NULL);
+        buf_printf(p->out, "const int first = (int)(at %% %s);\n", extent);
+        cuda_set_vars(p, loops->loop, last, arena_printf(p->arena, "(at / %s)", extent), NULL);
     }
     hoist_all(p);
     print_fours(p);
@@ -151,19 +151,21 @@ void emit_cuda_loops(CudaFile *file, const Fusion *fusion, const Kernel *kernel)
 // --- Scatters: a warp has a row of the table. It looks at 32 indices at a time, and adds the rows
 // that belong to its own in their order.
 
-// The number of an element of `shape` that comes `which`-th, as C: memory is laid out for the batch.
+// The place of the index that comes `which`-th, as C: memory is laid out for the batch.
 static const char *place_of(Arena *arena, const Shape *shape, int64_t batch) {
     Buf text = buf_new(arena);
     Dim inner = dim_const(1);
     int64_t stride = 1;
+    bool dense = true; // they come as they lie
     for (int axis = shape->rank - 1; axis >= 0; axis--) {
+        dense &= dim_is_const(inner);
         buf_printf(&text, "%swhich / (%s)", text.length ? " + " : "", dim_as_c(arena, inner));
         if (axis > 0) buf_printf(&text, " %% (%s)", dim_as_c(arena, shape->dim[axis]));
         buf_printf(&text, " * %lld", (long long)stride);
         stride *= dim_eval(shape->dim[axis], batch);
         if (!dim_mul(&inner, inner, shape->dim[axis])) bug("the size of an index overflows");
     }
-    return shape->rank ? text.text : "0";
+    return dense ? "which" : text.text;
 }
 
 static void print_scatter_body(Buf *out, const char *count, const char *place, long long width) {
@@ -175,7 +177,7 @@ static void print_scatter_body(Buf *out, const char *count, const char *place, l
                "        const int own = which < %s && index[%s] == row;\n"
                "        for (unsigned left = __ballot_sync(0xffffffffu, own); left; left &= left - 1) {\n"
                "            which = block + __ffs((int)left) - 1;\n"
-               "            const long long at = (%s) * %lldll;\n"
+               "            const long long at = (long long)(%s) * %lld;\n"
                "            for (int k = lane; k < %lld; k += 32)\n"
                "                to[row * %lldll + k] += from[at + k];\n"
                "        }\n"

@@ -39,7 +39,7 @@ static int open_unrolled(Printer *p, const int *var, int count, int64_t all) {
         printer_line(p);
         buf_printf(p->out, "if (%s >= %lld) continue;\n", at, (long long)all);
     }
-    if (count > 1) cuda_set_vars(p, var, count, "of", NULL);
+    if (count > 1) cuda_set_vars(p, var, count, "(unsigned)of", NULL);
     return mark;
 }
 
@@ -49,13 +49,18 @@ static int open_shared(Printer *p, const int *var, int count, bool part) {
     int64_t turns = dim_eval(all, p->loops->batch) / step_of(p);
     if (p->loops->kernel->rows && dim_is_const(all) && turns < UNROLLED)
         return open_unrolled(p, var, count, all.c[0]);
-    const char *end = dim_as_c(p->arena, all);
-    if (part) end = arena_printf(p->arena, "some * (%s)", dim_as_c(p->arena, inner));
+    const char *of = count > 1 || part ? "of" : printer_var(p, var[0]),
+               *end = dim_as_c(p->arena, all);
+    if (part && count == 1) end = "some";
+    if (part && count > 1) end = arena_printf(p->arena, "some * %s", dim_as_c(p->arena, inner));
     buf_add(p->out, "#pragma unroll 4\n");
     printer_line(p);
-    buf_printf(p->out, "for (int of = rank; of < %s; of += %d) {\n", end, step_of(p));
+    buf_printf(p->out, "for (int %s = rank; %s < %s; %s += %d) {\n", of, of, end, of, step_of(p));
     int mark = printer_enter(p);
-    cuda_set_vars(p, var, count, "of", part ? "from" : NULL);
+    if (count > 1 || part)
+        cuda_set_vars(p, var, count, "(unsigned)of", part ? "from" : NULL);
+    else
+        printer_own_var(p, var[0]);
     return mark;
 }
 
@@ -94,7 +99,7 @@ static void join(Printer *p, const Value *value) {
     else if (p->gpu->team > 32)
         how = arena_printf(p->arena, "nnc_block_%s<%d>", name, p->gpu->team);
     else
-        how = arena_printf(p->arena, "nnc_warp_%s", name);
+        how = arena_printf(p->arena, "nnc_warp_%s<%d>", name, p->gpu->team);
     buf_printf(p->out, "v%d = %s(v%d);\n", id, how, id);
 }
 
@@ -135,42 +140,40 @@ static void line(Printer *p, const char *text) {
     buf_add(p->out, "\n");
 }
 
-// `rank` in the team, and `at`, which element it has. `parts`: so many teams have it, one after the
-// other; `part` is which.
+// Do threads of one warp have several elements? Then there are some too many, which compute the last
+// one again, so that nobody is missing where sums meet.
+static bool is_mixed(const Printer *p) { return p->gpu->form == GPU_ACROSS || p->gpu->team < 32; }
+
+// `rank` in the team, and `at`, which element it has (`own`: were there enough). `parts`: so many
+// teams have it, one after the other; `part` is which.
 static void print_place(Printer *p, Dim count, int64_t parts) {
     const char *all = dim_as_c(p->arena, count), *block = "blockIdx.x";
-    int teams = p->gpu->threads / p->gpu->team;
+    int team = p->gpu->team, teams = p->gpu->threads / team;
+    bool across = p->gpu->form == GPU_ACROSS;
     if (parts > 1) {
-        printer_line(p);
-        buf_printf(p->out, "const int part = (int)(blockIdx.x %% %lldu);\n", (long long)parts);
+        line(p, arena_printf(p->arena, "const int part = (int)(blockIdx.x %% %lldu);",
+                             (long long)parts));
         block = arena_printf(p->arena, "blockIdx.x / %lldu", (long long)parts);
     }
-    printer_line(p);
-    if (p->gpu->form == GPU_ACROSS) {
-        buf_add(p->out, "const int rank = (int)threadIdx.x / 32;\n");
-        printer_line(p);
-        buf_printf(p->out, "const unsigned own = %s * 32u + threadIdx.x %% 32u;\n", block);
-        printer_line(p);
-        buf_printf(p->out, "const unsigned at = own < (unsigned)(%s) ? own : (unsigned)(%s) - 1;\n",
-                   all, all);
+    if (teams == 1 && !across) {
+        line(p, "const int rank = (int)threadIdx.x;");
+        line(p, arena_printf(p->arena, "const unsigned at = %s;", block));
         return;
     }
-    if (teams == 1) {
-        buf_add(p->out, "const int rank = (int)threadIdx.x;\n");
-        printer_line(p);
-        buf_printf(p->out, "const unsigned at = %s;\n", block);
-        return;
-    }
-    buf_printf(p->out, "const int rank = (int)threadIdx.x %% %d;\n", p->gpu->team);
-    printer_line(p);
-    buf_printf(p->out, "const unsigned at = %s * %du + threadIdx.x / %du;\n", block, teams,
-               p->gpu->team);
-    printer_line(p);
-    buf_printf(p->out, "if (at >= (unsigned)(%s)) return;\n", all);
+    line(p, arena_printf(p->arena, "const int rank = (int)threadIdx.x %s %d;", across ? "/" : "%",
+                         team));
+    line(p, arena_printf(p->arena, "const unsigned %s = %s * %du + threadIdx.x %s %du;",
+                         is_mixed(p) ? "own" : "at", block, across ? team : teams,
+                         across ? "%" : "/", team));
+    if (is_mixed(p))
+        line(p, arena_printf(p->arena, "const unsigned at = own < (unsigned)(%s) ? own : %s - 1;",
+                             all, all));
+    else
+        line(p, arena_printf(p->arena, "if (at >= (unsigned)(%s)) return;", all));
 }
 
 static const char *is_first(const Printer *p, Dim count) {
-    if (p->gpu->form != GPU_ACROSS) return "rank == 0";
+    if (!is_mixed(p)) return "rank == 0";
     return arena_printf(p->arena, "rank == 0 && own < (unsigned)(%s)", dim_as_c(p->arena, count));
 }
 
@@ -213,6 +216,9 @@ static void print_whole(CudaFile *file, const Fusion *fusion, const Loops *loops
     if (rest > 0) {
         for (int i = 0; i < loops->store.count; i++)
             printer_hoist(&p, loops->store.at[i].value);
+        if (is_mixed(&p))
+            line(&p, arena_printf(loops->arena, "if (own >= (unsigned)(%s)) return;",
+                                  dim_as_c(loops->arena, count)));
         int mark = open_shared(&p, loops->loop + shape->own, rest, false);
         printer_stores(&p);
         printer_leave(&p, mark);

@@ -236,16 +236,19 @@ int printer_open_loop(Printer *p, int var, const char *low, const char *high) {
     printer_line(p);
     buf_printf(p->out, "for (int %s = %s; %s < %s; %s++) {\n", name, low, name, high, name);
     int mark = printer_enter(p);
+    printer_own_var(p, var);
+    return mark;
+}
+
+void printer_own_var(Printer *p, int var) {
     p->open |= 1ull << var;
     VEC_PUSH(p->arena, p->named, -1 - var);
-    return mark;
 }
 
 void printer_set_var(Printer *p, int var, const char *text) {
     printer_line(p);
     buf_printf(p->out, "const int %s = %s;\n", printer_var(p, var), text);
-    p->open |= 1ull << var;
-    VEC_PUSH(p->arena, p->named, -1 - var);
+    printer_own_var(p, var);
 }
 
 const char *printer_extent(Printer *p, int var) {

@@ -35,6 +35,7 @@ void printer_line(Printer *p);            // starts a line, indented
 int printer_enter(Printer *p);            // behind a {; the mark is for
 void printer_leave(Printer *p, int mark); // the }, where what was named inside goes out of scope
 int printer_open_loop(Printer *p, int var, const char *low, const char *high);
+void printer_own_var(Printer *p, int var); // one that was declared: is in scope from here on
 void printer_set_var(Printer *p, int var, const char *text); // a loop's variable, without the loop
 
 // --- Texts. They print the statements that they need in front of the line at hand.

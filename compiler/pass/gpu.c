@@ -9,6 +9,7 @@ enum {
     BLOCK = 256,
     LEAST_SHARED = 32,  // terms of a reduction that several threads share
     LONG_SHARED = 2048, // .. that a block does
+    LEAST_TEAM = 4,     // threads that have a short row
     WARP_ROW = 1024,    // elements of the longest row that is a warp's: they lie in its registers
     WIDE_BLOCK = 1024,  // threads that have a row which is longer than ..
     LONG_ROW = 8192,
@@ -168,9 +169,11 @@ static void shape_sum(const Loops *loops, const Survey *s, GpuShape *shape) {
     if (across == 0 && shape->elements >= few * 1024) return; // a thread each will do
     bool most = reduction->op == OP_argmax;
     if (along > 0 && across == 0 && shape->elements >= WARP && !most) {
+        int64_t blocks = divided(shape->elements, WARP);
         shape->form = GPU_ACROSS;
         shape->team = WARP;
-        if (s->count == 1) cut_parts(loops, reduction, divided(shape->elements, WARP), shape);
+        if (s->count == 1) cut_parts(loops, reduction, blocks, shape);
+        if (shape->parts == 1 && blocks < few && terms >= WIDE_BLOCK) shape->threads = WIDE_BLOCK;
         return;
     }
     bool block = terms >= LONG_SHARED && shape->elements < few * 16 && !most;
@@ -190,6 +193,11 @@ static void shape_rows(const Loops *loops, GpuShape *shape) {
     shape->form = GPU_TEAM;
     shape->team = length <= WARP_ROW && (many || length < BLOCK) ? WARP : BLOCK;
     if (length > LONG_ROW) shape->team = shape->threads = WIDE_BLOCK;
+    while (shape->team > length && shape->team > LEAST_TEAM)
+        shape->team /= 2;
+    while (shape->threads > WARP && shape->threads > shape->team &&
+           shape->elements * shape->team / shape->threads < loops->target->processors)
+        shape->threads /= 2;
 }
 
 // Fewer threads in a block where there are few, so that all processors get some.

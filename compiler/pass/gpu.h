@@ -17,14 +17,15 @@
 
 typedef enum GpuForm {
     GPU_ELEMENTS, // a thread computes an element, or some neighbours
-    GPU_TEAM,     // a warp or a block computes an element or a row, and shares its reductions
+    GPU_TEAM,     // some threads compute an element or a row, and share its reductions
     GPU_ACROSS,   // 32 threads side by side have an element each, rows of them share its reduction
 } GpuForm;
 
 typedef struct GpuShape {
     GpuForm form;
     int threads;      // of a block
-    int team;         // TEAM: threads that have an element, a warp's or a block's; ACROSS: 32
+    int team;         // TEAM: threads that have an element, a block's, or so many of a warp, a power
+                      // of two; ACROSS: 32
     int each;         // ELEMENTS: neighbours along the innermost loop that a thread has: 4 or 1
     int own;          // TEAM: the nest's first loops, which say which row it is; the others are in it
     int64_t elements; // of these loops, for the batch

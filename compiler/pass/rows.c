@@ -6,7 +6,8 @@
 #include "pass/loops.h"
 
 enum {
-    LEAST_ROW = 64, // elements: shorter ones are better joined with others into one long loop
+    LEAST_ROW = 64, // elements: shorter ones are better joined with others into one long loop,
+    GPU_ROW = 2,    // but for a GPU, where a kernel more takes longer than it does
     LEAST_ROWS = 8, // with fewer rows, what is pointwise had better be shared out by elements
 };
 
@@ -40,7 +41,7 @@ static bool is_long(const Fusion *fusion, const Rows *rows) {
         *(axis < rows->rank ? &count : &length) *= dim_eval(rows->space.dim[axis], fusion->batch);
     for (int axis = rows->rank; axis < rows->space.rank; axis++)
         if (!dim_is_const(rows->space.dim[axis])) return false;
-    return count >= LEAST_ROWS && length >= LEAST_ROW;
+    return count >= LEAST_ROWS && length >= (fusion->target->gpu ? GPU_ROW : LEAST_ROW);
 }
 
 // Is the kernel's space the rows, or all of their elements?

@@ -166,6 +166,14 @@ static void dump_pass(Buf *out, const Input *input, const char *pass) {
 
 // The picture of the graph: dot, or as lines: of its calls, early or late in the pipeline, of its
 // operators.
+// What is emitted for a GPU.
+static void dump_cuda(Buf *out, const Input *input, const char *pass) {
+    Subject subject = subject_of(input);
+    if (!subject.module) return;
+    cr_assert(stage_dump(out, subject.module, target_cuda(NULL), subject.function, pass));
+}
+
+// The picture of the graph: dot, or as lines of its calls or of its operators.
 static void dump_picture(Buf *out, const Input *input, const char *form) {
     Subject subject = subject_of(input);
     if (!subject.module) return;
@@ -203,6 +211,7 @@ static const GoldenStage stages[] = {
     {".fuse", dump_pass, "fuse", false},
     {".plan", dump_pass, "plan", false},
     {".c", dump_pass, "c", false},
+    {".cu", dump_cuda, "c", false},
     {".dot", dump_picture, "dot", false},
     {".boxes", dump_picture, "boxes", false},
     {".layout_boxes", dump_picture, "layout", false},
