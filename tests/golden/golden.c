@@ -164,8 +164,6 @@ static void dump_pass(Buf *out, const Input *input, const char *pass) {
               "there is no stage %s", pass);
 }
 
-// The picture of the graph: dot, or as lines: of its calls, early or late in the pipeline, of its
-// operators.
 // What is emitted for a GPU.
 static void dump_cuda(Buf *out, const Input *input, const char *pass) {
     Subject subject = subject_of(input);
@@ -173,7 +171,8 @@ static void dump_cuda(Buf *out, const Input *input, const char *pass) {
     cr_assert(stage_dump(out, subject.module, target_cuda(NULL), subject.function, pass));
 }
 
-// The picture of the graph: dot, or as lines of its calls or of its operators.
+// The picture of the graph: dot, or as lines: of its calls, early or late in the pipeline, of its
+// operators.
 static void dump_picture(Buf *out, const Input *input, const char *form) {
     Subject subject = subject_of(input);
     if (!subject.module) return;
