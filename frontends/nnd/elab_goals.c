@@ -37,6 +37,9 @@ static bool check_score(Elab *e, const Stmt *stmt, const Module *module, const R
     NameVec names = names_of(e, eval_run, trained);
     if (!is_among(split, splits, SPLITS)) {
         elab_unknown(e, stmt->name_span, "split", split, splits, SPLITS);
+    } else if (!trained && !eval_run->has_loss) {
+        elab_error(e, stmt->name_span, "a model without a loss is not measured on other examples");
+        diag_hint(e->diag, "in the model: loss .., of the number that is minimized");
     } else if (!is_among(name, names.at, names.count)) {
         if (trained)
             elab_error(e, stmt->name_span, "of training, the loss alone is measured: train.loss");

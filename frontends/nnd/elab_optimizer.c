@@ -125,6 +125,12 @@ static OptState *add_state(Elab *e, OptimizerRun *run, const Stmt *stmt, bool sc
     return state;
 }
 
+static void report_state(Elab *e, const OptimizerRun *run, const char *name) {
+    elab_error(e, run->m->call->span, "%s has the state %s for some of the parameters only",
+               run->m->decl->name, name);
+    diag_hint(e->diag, "give those another optimizer: minimize .. over \"..\" with ..");
+}
+
 // state v = 0 is as large as p; state s: [] = 0 one number.
 Slot *optimizer_state(Elab *e, Scope *scope, const Stmt *stmt) {
     OptimizerRun *run = e->optimizer;
@@ -135,6 +141,7 @@ Slot *optimizer_state(Elab *e, Scope *scope, const Stmt *stmt) {
         return NULL;
     }
     OptState *state = find_state(run, stmt->name);
+    if (!state && run->piece > 0) report_state(e, run, stmt->name); // a group takes another `if`
     if (!state) state = add_state(e, run, stmt, stmt->type && shape.rank == 0);
     Dim size;
     shape_size(&size, &shape);
@@ -179,7 +186,10 @@ static bool keep_states(Elab *e, OptimizerRun *run, Scope *scope) {
     for (int i = 0; i < run->state.count; i++) {
         OptState *state = run->state.at[i];
         const Binding *binding = scope_find(scope, state->name);
-        if (!binding || !binding->slot) return false;
+        if (!binding || !binding->slot) {
+            report_state(e, run, state->name);
+            return false;
+        }
         const Node *next = binding->slot->next ? binding->slot->next : binding->slot->leaf;
         VEC_PUSH(e->arena, state->next, flatten(e->graph, next));
     }

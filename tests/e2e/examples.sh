@@ -40,6 +40,13 @@ ok "with all points" sh -c '[ "$(grep -oE "a3.5 3.5 0 1 0 7 0|h6.4v6.4" rule.svg
 ok "and the line between them" grep -q 'class="border" d="M' rule.svg
 ok "a network of images is not drawn" fails 1 'one or two real numbers.*image: f32\[N, 3, 32, 32\]' \
     "$nnc" plot "$e2e/tiny.nnd" --jit tcc --checkpoint none -o none.svg
+sed 's/blobs(.*)/blobs(classes = 30, radius = 0.1)/; s/index(2)/index(30)/; s/output score/logits = point |> linear(30)\n  output logits/; /expect/d' \
+    "$examples/perceptron.nnd" >classes.nnd
+thirty() {
+    train thirty classes.nnd --epochs 1 && plot classes.nnd thirty/classes.safetensors thirty.svg &&
+        python3 "$e2e/pictures.py" --texts thirty.svg
+}
+ok "a legend of thirty classes stays on the page" thirty
 ok "a picture needs a place" fails 1 'no-folder/a.svg cannot be written' \
     plot "$examples/perceptron.nnd" rule/perceptron.safetensors no-folder/a.svg
 

@@ -2,6 +2,7 @@
 """Is a picture of nnc graph readable? pictures.py FILE.svg..
 
 No arrow runs through a box, no text lies on a box that is not its own or on another text, nothing leaves the page.
+pictures.py --texts FILE.svg: of any picture, that no text leaves the page.
 """
 import re
 import sys
@@ -32,6 +33,23 @@ def inside(point, box, by):
 def overlap(a, b):
     return min(a[2], b[2]) - max(a[0], b[0]) > 1 and min(a[3], b[3]) - max(a[1], b[1]) > 1
 
+
+def texts_leave(page, width, height):
+    for node in page.getElementsByTagName("text"):
+        if node.getAttribute("transform") or not node.firstChild:
+            continue
+        x, y = float(node.getAttribute("x")), float(node.getAttribute("y"))
+        length = 7 * len(node.firstChild.data)
+        left = x - {"middle": length / 2, "end": length}.get(node.getAttribute("text-anchor"), 0)
+        if left < 0 or left + length > width or not 0 < y < height:
+            yield "%s leaves the page" % node.firstChild.data
+
+
+if sys.argv[1] == "--texts":
+    page = xml.dom.minidom.parse(sys.argv[2]).documentElement
+    found = list(texts_leave(page, *numbers(page.getAttribute("viewBox"))[2:]))
+    print("\n".join(found))
+    sys.exit(len(found) > 0)
 
 faults = 0
 for name in sys.argv[1:]:
