@@ -17,6 +17,7 @@
 
 enum { NNC_ABI = 3, NNC_MAX_RANK = 8, NNC_ALIGN = 64 };
 enum { NNC_PASSES = 3 }; // most times that a step goes through its batch
+enum { NNC_MAX_SCORES = 32 }; // that are measured: the loss and the metrics
 
 typedef enum NncStatus {
     NNC_OK,

@@ -9,8 +9,6 @@
 
 #include "source.h"
 
-enum { NNC_MAX_SCORES = 32 };
-
 typedef struct NncScores { // of one split; a mean over its examples each
     int count;
     const char *name[NNC_MAX_SCORES]; // loss, accuracy; they outlive the scores

@@ -347,6 +347,10 @@ static void add_metric(Elab *e, Scope *scope, Run *run, const Stmt *stmt) {
         elab_error(e, stmt->span, "a metric needs a name of its own: metric top1 = ...");
         return;
     }
+    if (run->metric.count == NNC_MAX_SCORES - 1) {
+        elab_error(e, stmt->span, "a model has at most %d metrics", NNC_MAX_SCORES - 1);
+        return;
+    }
     if (!one_number(e, &value, stmt->value, "metric")) return;
     Named named = {name, value, stmt->span};
     VEC_PUSH(e->arena, run->metric, named);
@@ -471,8 +475,7 @@ Run *elab_model(Elab *e, const Decl *model, const Decl *data, bool training, Mod
         for (int i = 0; i < model->body_count; i++)
             model_stmt(e, run->scope, run, model->body[i], data, module);
         check_each(e, data, model);
-        if (run->output.count == 0 && !elab_failed(e))
-            report_no_output(e, model);
+        if (run->output.count == 0 && !elab_failed(e)) report_no_output(e, model);
     }
     e->frame = NULL;
     run->param = e->param_used;
