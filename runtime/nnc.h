@@ -270,6 +270,12 @@ void nnc_memory_free(void *, size_t size); // as it was asked for
 const char *nnc_processor(void);
 bool nnc_processor_runs(const char *level); // false for another architecture's
 
+// Lets this thread take numbers below the least normal float (1.2e-38) for zero, and make none: on many
+// processors arithmetic with them takes a hundred times as long. Compiled functions run so, on the pool's
+// threads and on the caller's. Gives what was before, for nnc_floats_restore().
+unsigned long long nnc_floats_flush(void);
+void nnc_floats_restore(unsigned long long before);
+
 const char *nnc_product_library(void); // whose matrix products nnc_product's are: "OpenBLAS 0.3.21", or "own"
 
 // --- Random numbers (runtime/rng.h has the generator itself, which emitted code repeats)

@@ -139,6 +139,7 @@ static unsigned post(NncPool *pool) {
 static void *work(void *argument) {
     Worker *self = argument;
     NncPool *pool = self->pool;
+    nnc_floats_flush(); // for as long as the thread lives: it runs nothing else
     for (unsigned job = 1;; job++) {
         wait_for_job(pool, job);
         if (pool->stop) return NULL;

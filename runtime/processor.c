@@ -41,3 +41,29 @@ bool nnc_processor_runs(const char *level) {
         if (!strcmp(levels[i], level)) return true;
     return false;
 }
+
+// Both the results (flush to zero) and what is read (denormals are zero), as one bit on ARM.
+#if defined(__x86_64__)
+unsigned long long nnc_floats_flush(void) {
+    unsigned before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | 0x8040u);
+    return before;
+}
+
+void nnc_floats_restore(unsigned long long before) { __builtin_ia32_ldmxcsr((unsigned)before); }
+#elif defined(__aarch64__)
+unsigned long long nnc_floats_flush(void) {
+    unsigned long long before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1ull << 24) : "memory");
+    return before;
+}
+
+void nnc_floats_restore(unsigned long long before) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory");
+}
+#else
+unsigned long long nnc_floats_flush(void) { return 0; }
+
+void nnc_floats_restore(unsigned long long before) { (void)before; }
+#endif

@@ -251,8 +251,10 @@ static void run(NncSession *session, NncFunctionKind kind, NncCtx *ctx) {
         nnc_session_begin(session, kind, ctx);
         return;
     }
+    unsigned long long floats = nnc_floats_flush();
     ctx->prepared = session->prepared == 1 + (int)kind;
     session->program->function[kind].run(ctx);
+    nnc_floats_restore(floats);
     session->prepared = 1 + (int)kind;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Shared by fuse.c (which nodes are stored) and kernels.c (which kernels store them).
+// Shared by fuse.c (which nodes are stored) and those that make kernels of them (maker.h).
 #ifndef NNC_PASS_FUSE_INTERNAL_H
 #define NNC_PASS_FUSE_INTERNAL_H
 

@@ -105,7 +105,9 @@ static void time_kernels(Walk *walk, Trainer *net, NncFunctionKind function) {
     walk->ctx =
         nnc_session_ctx(&net->session, function, net->batch, trainer_examples(net, function));
     memset(walk->total, 0, sizeof(double) * (size_t)walk->kernels);
+    unsigned long long floats = nnc_floats_flush();
     run_plan(walk, walk->profile->plan->root);
+    nnc_floats_restore(floats);
     net->session.checkpoint.at.step += function == NNC_TRAIN;
     for (int k = 0; k < walk->kernels; k++)
         sample_add(&walk->profile->kernel[k], walk->total[k]);

@@ -166,7 +166,9 @@ static void verify_kernel(Run *run, const Kernel *kernel) {
         part.high = part.low + part.grain < part.count ? part.low + part.grain : part.count;
         for (int i = 0; i < kernel->reads.count; i++)
             put(run, kernel->reads.at[i], &part);
+        unsigned long long floats = nnc_floats_flush();
         call(&run->ctx, part.low * part.unit, part.high * part.unit, 0);
+        nnc_floats_restore(floats);
         for (int i = 0; i < kernel->result.count; i++) {
             double error = compare(run, &kernel->result.at[i], &part);
             worst = error <= worst ? worst : error;
@@ -205,7 +207,9 @@ static void verify_whole(Run *run) {
         if (node->op == OP_input || node->op == OP_param || node->op == OP_state)
             put(run, node, NULL);
     }
+    unsigned long long floats = nnc_floats_flush();
     run->check->compiled->program.function[run->function].run(&run->ctx);
+    nnc_floats_restore(floats);
     for (int i = 0; i < graph->root.count; i++) {
         const Root *root = &graph->root.at[i];
         const Node *place = root->kind == ROOT_STATE ? root->leaf : root->value;

@@ -232,8 +232,10 @@ static NncCtx run(Case *c, int64_t n, const double *const *leaf, NncPool *pool, 
     NncNow now = {0, ctx.seed_low, ctx.seed_high, ctx.step};
     NncFault fault = {0};
     ctx.now = &now, ctx.fault = &fault;
+    unsigned long long floats = nnc_floats_flush();
     if (prepared) prepare(c, &ctx, leaf, arena, c->run);
     c->run(&ctx);
+    nnc_floats_restore(floats);
     cr_assert_eq(fault.code, 0, "seed %d: error %d of %s", (int)c->seed, fault.code, fault.kernel);
     ctx.now = NULL, ctx.fault = NULL;
     for (int i = 0; i < 5; i++)

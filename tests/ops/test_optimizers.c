@@ -363,7 +363,9 @@ static void run(const Compiled *compiled, NncFunctionKind kind, NncCtx *ctx, int
     function->scalars(hyper, step, 0, 1, scalar);
     ctx->scalar = scalar;
     ctx->step = (unsigned)step;
+    unsigned long long floats = nnc_floats_flush();
     function->run(ctx);
+    nnc_floats_restore(floats);
 }
 
 static Jit *load(Arena *arena, Compiled *compiled, JitTier tier) {

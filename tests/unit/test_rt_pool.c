@@ -75,6 +75,30 @@ Test(rt_pool, no_pool_is_one_thread) {
     cr_assert_eq(nnc_pool_threads(NULL), 1);
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+static volatile float small = 1e-20f;
+static float small_squared(void) { return small * small; } // below the least normal number
+
+static void square(const NncCtx *ctx, long long low, long long high, int thread) {
+    (void)thread;
+    for (long long i = low; i < high; i++)
+        ((float *)(void *)ctx->work)[i] = small_squared();
+}
+
+Test(rt_pool, all_threads_take_what_is_too_small_for_zero) {
+    float result[100];
+    memset(result, 1, sizeof result);
+    NncCtx ctx = {.work = (char *)result, .pool = nnc_pool_new(4)};
+    unsigned long long before = nnc_floats_flush();
+    nnc_parallel(&ctx, square, 100, 1);
+    nnc_floats_restore(before);
+    for (int i = 0; i < 100; i++)
+        cr_assert_eq(result[i], 0, "%d", i);
+    cr_assert_gt(small_squared(), 0, "the caller's floats are as they were");
+    nnc_pool_free(ctx.pool);
+}
+#endif
+
 static void add_one(const NncCtx *ctx, long long low, long long high, int thread) {
     (void)thread;
     int *counter = (int *)ctx->work;

@@ -175,6 +175,22 @@ Test(rt_train, a_loss_that_is_no_number_is_an_error_that_names_the_step) {
     free(train(&program, (NncOptions){.resume = true, .steps = 12}, NNC_OK, &error));
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+static volatile float small = 1e-20f, seen = 1;
+static void train_small(NncCtx *ctx) {
+    rt_train(ctx);
+    seen = small * small;
+}
+
+Test(rt_train, a_step_takes_what_is_too_small_for_zero_and_its_caller_does_not) {
+    NncProgram program = rt_program(folder);
+    program.function[NNC_TRAIN].run = train_small;
+    train_ok(&program, (NncOptions){.steps = 1});
+    cr_assert_eq(seen, 0);
+    cr_assert_gt(small * small, 0);
+}
+#endif
+
 enum { STATE = 256 };
 static int prepared, taken, stale; // calls of eval: made a copy of the parameters; used it; in vain
 static void eval_prepared(NncCtx *ctx) {
