@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-enum { FAR_BYTES = 1 << 20 }; // buffers of as much are fetched a row ahead
+enum { FAR_BYTES = 1 << 20 }; // buffers of as much do not lie in a core's cache
 
 typedef struct Walk {
     Printer *p;
@@ -128,21 +128,21 @@ static void begin_stage(Walk *w, int stage) {
 
 // --- Elements
 
-// Where the next row begins of what `load` reads of this one.
-static bool next_row(const Walk *w, const Value *load, Index *next) {
+// Do rows of what `load` reads lie one behind the other? *first: where this one begins.
+static bool is_dense(const Walk *w, const Value *load, Index *first) {
     int64_t row = index_coefficient(&load->index, w->stages->row);
     int inner = 0;
-    *next = index_const(load->index.constant + row);
+    *first = index_const(load->index.constant);
     for (int i = 0; i < load->index.count; i++) {
         int var = load->index.term[i].var;
         if (var == w->stages->row)
-            *next = index_add(*next, index_scale(index_var(var), row));
+            *first = index_add(*first, index_scale(index_var(var), row));
         else if (load->index.term[i].coef == 1)
             inner++;
         else
             return false;
     }
-    return row > 0 && inner == 1;
+    return row == w->stages->length && inner == 1;
 }
 
 // Is it the first load of its buffer, and in this stage?
@@ -159,21 +159,20 @@ static bool comes_first(const Walk *w, const Value *load, int stage) {
     return true;
 }
 
-// A stage that is the first to read a row's memory fetches the next row's: a processor does not see
-// that coming where rows are pages.
-static void fetch_next(Walk *w, int stage, int which) {
+// A stage that is the first to read memory has it fetched from where it lies.
+static void fetch(Walk *w, int stage, int count) {
     Printer *p = w->p;
     for (int i = 0; i < p->loops->value.count; i++) {
         const Value *load = p->loops->value.at[i];
-        Index next;
+        Index first;
         if (!comes_first(w, load, stage) || load->buffer->arena == ARENA_SCRATCH ||
             load->buffer->elements * dtype_size(load->buffer->dtype) < FAR_BYTES ||
-            !next_row(w, load, &next))
+            !is_dense(w, load, &first))
             continue;
-        next = index_add(next, index_const(16 * which));
-        const char *index = printer_index(p, &next);
+        const char *index = printer_index(p, &first);
         printer_line(p);
-        buf_printf(p->out, "__builtin_prefetch(b%d + %s + block);\n", load->buffer->id, index);
+        buf_printf(p->out, "nnc_fetch(b%d + %s + block, %d);\n", load->buffer->id, index,
+                   (int)(count * dtype_size(load->buffer->dtype)));
     }
 }
 
@@ -232,8 +231,7 @@ static void stage_block(Walk *w, int stage, int count) {
         reductions += begins_at(w, w->stages->reduction.at[i], stage + 1);
     if (!reductions && stage != w->stages->store) return;
     int mark = open_stage(w, stage, stage + 1);
-    for (int which = 0; which < count / 16; which++)
-        fetch_next(w, stage, which);
+    fetch(w, stage, count);
     for (int i = 0; i < w->stages->reduction.count; i++) {
         const Value *value = w->stages->reduction.at[i];
         if (!begins_at(w, value, stage + 1)) continue;

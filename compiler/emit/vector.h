@@ -130,6 +130,17 @@ NNC_ALL(NNC_ALL8)
 NNC_ALL(NNC_ALL16)
 #endif
 
+// Of what is read once, from the beginning to the end, and lies beyond the core's caches: called every few
+// lines of the cache. Half a page ahead, the next `bytes` come into the first cache. A processor fetches by
+// itself, into its second one, what follows to the end of a page once it has seen a few lines of it being
+// wanted; so the first lines of the page after next are, well before their time.
+static inline void nnc_fetch(const void *at, int bytes) {
+    const unsigned long long from = (unsigned long long)at;
+    for (int i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const char *)at + 2048 + i);
+    __builtin_prefetch((const void *)((from & ~4095ull) + 2 * 4096 + (from & 4095) / 4), 0, 2);
+}
+
 // Past the caches, into memory: a line of a cache that is written as a whole is not read before.
 // Other processors see it from nnc_streamed() on.
 #ifdef __x86_64__
