@@ -3,6 +3,8 @@
 // printed.
 #include "emit/emit.h"
 
+#include <string.h>
+
 static void print_string(Buf *out, const char *text) {
     if (!text) {
         buf_add(out, "0");
@@ -133,13 +135,19 @@ static void print_field(Buf *out, const char *field, const char *text) {
     buf_add(out, ",\n");
 }
 
+static bool is_for_gpu(const NncProgram *program) {
+    return program->target && strncmp(program->target, "sm_", 3) == 0;
+}
+
 static void print_program(Buf *out, const NncProgram *p, const char *name) {
+    if (is_for_gpu(p)) buf_add(out, "extern const struct NncDevice nnc_cuda_device;\n\n");
     buf_printf(out, "const NncProgram %s = {\n    .abi = %d,\n", name, p->abi);
     print_field(out, "model", p->model);
     print_field(out, "file", p->file);
     print_field(out, "source", p->source);
     print_field(out, "plan", p->plan);
-    print_field(out, "jit", "native");
+    print_field(out, "jit", is_for_gpu(p) ? "cuda" : "native");
+    if (is_for_gpu(p)) buf_add(out, "    .device = &nnc_cuda_device,\n");
     print_field(out, "precision", p->precision);
     print_field(out, "target", p->target);
     buf_printf(out,

@@ -112,17 +112,31 @@ static bool add_runtime(ProgramBuild *build, const char *march) {
     return folder != NULL;
 }
 
+// Of a program for GPUs, what is left for the processor is compiled for any.
+#if defined(__x86_64__)
+static const char any_processor[] = "x86-64";
+#elif defined(__aarch64__)
+static const char any_processor[] = "armv8-a";
+#else
+static const char any_processor[] = "native";
+#endif
+
+static bool add_version(ProgramBuild *build, const ProgramVersion *version) {
+    const CCompiler *cuda = build->parts->cuda;
+    Compilation how = {cuda ? cuda : &build->compiler, version->march, build->folder, version->name,
+                       false};
+    bool added = cuda ? jobs_add_cuda(build->arena, &how, version->source, &build->jobs)
+                      : jobs_add_source(build->arena, &how, version->source, &build->jobs);
+    return added && add_text(build, cuda ? any_processor : version->march,
+                             arena_printf(build->arena, "%stable", version->name), version->table);
+}
+
 static bool compile_all(ProgramBuild *build) {
     const ProgramParts *parts = build->parts;
-    const char *lowest = parts->version[parts->count - 1].march;
+    const char *lowest = parts->cuda ? any_processor : parts->version[parts->count - 1].march;
     bool written = true;
-    for (int i = 0; i < parts->count && written; i++) {
-        const ProgramVersion *version = &parts->version[i];
-        Compilation how = {&build->compiler, version->march, build->folder, version->name, false};
-        written = jobs_add_source(build->arena, &how, version->source, &build->jobs) &&
-                  add_text(build, version->march,
-                           arena_printf(build->arena, "%stable", version->name), version->table);
-    }
+    for (int i = 0; i < parts->count && written; i++)
+        written = add_version(build, &parts->version[i]);
     written = written && add_text(build, lowest, "main", parts->main);
     if (written && !parts->here) written = add_runtime(build, lowest);
     const Job *failed = written ? jobs_run(&build->jobs) : NULL;
@@ -205,8 +219,10 @@ static bool link_program(ProgramBuild *build, const char *to) {
     const ProgramParts *parts = build->parts;
     if (!collect_objects(build, &objects)) return false;
     Args args = args_new(build->arena);
-    args_add_words(&args, build->compiler.command);
-    args_add_words(&args, "-static-libgcc -Wl,--gc-sections -o");
+    args_add_words(&args, parts->cuda ? parts->cuda->command : build->compiler.command);
+    args_add_words(&args, parts->cuda ? "-cudart static -Xcompiler -static-libgcc -Xcompiler "
+                                        "-static-libstdc++ -Xlinker --gc-sections -o"
+                                      : "-static-libgcc -Wl,--gc-sections -o");
     args_add(&args, to);
     for (int i = 0; i < objects.count; i++)
         args_add(&args, objects.at[i]);

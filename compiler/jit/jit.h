@@ -90,6 +90,7 @@ typedef struct ProgramParts {
     int count;
     const char *main; // C text; refers to nnc_program, or to NAMEnnc_program of several versions
     const RuntimeFiles *runtime;
+    const struct CCompiler *cuda; // nvcc, where the one version is for GPUs: it links, too; or NULL
     bool here; // for this machine's architecture: the library is linked, else its sources
 } ProgramParts;
 

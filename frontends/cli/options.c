@@ -91,7 +91,7 @@ static const OptionRow option_table[] = {
     {BIT(CMD_PLOT), {"output", 'o', "FILE.svg", 0, "where the picture goes", 0}},
     {BIT(CMD_BUILD), {"output", 'o', "PROGRAM", 0, "where the program goes", 0}},
     {BIT(CMD_EMIT), {"output", 'o', "DIR", 0, "where the source goes", 0}},
-    {BIT(CMD_EMIT) | BIT(CMD_GRAPH),
+    {BIT(CMD_BUILD) | BIT(CMD_EMIT) | BIT(CMD_GRAPH),
      {"target", OPT_TARGET, "c|cuda", 0, "code for a processor, or for a GPU", 0}},
     {BIT(CMD_BENCH),
      {"plot", OPT_PLOT, "FILE.svg", 0, "draw the kernels below the machine's roofs", 0}},

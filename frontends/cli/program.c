@@ -15,7 +15,7 @@ enum { MOST_VERSIONS = 3 };
 // The names of --march that a program is compiled for, the most demanding first.
 static int list_marches(const Settings *settings, const char *march[MOST_VERSIONS]) {
     static const char *const portable[MOST_VERSIONS] = {"x86-64-v4", "x86-64-v3", "x86-64"};
-    bool several = is_portable(settings);
+    bool several = is_portable(settings); // of processors: one version serves several GPUs
     for (int i = 0; i < (several ? MOST_VERSIONS : 1); i++)
         march[i] = several ? portable[i] : settings->jit.march;
     return several ? MOST_VERSIONS : 1;
@@ -29,17 +29,17 @@ static const char *table_text(Arena *arena, const NncProgram *program, const cha
 
 // The version for one processor. With a prefix to its names, where it is one of several.
 static bool make_version(const Settings *given, const char *march, int number, bool several,
-                         ProgramVersion *version, bool *here) {
+                         ProgramVersion *version, const Target **target) {
     Settings settings = *given;
     settings.jit.march = march;
     Compiled *compiled = load_compiled(&settings);
     if (!compiled) return false;
-    *here = target_is_here(compiled->target);
+    *target = compiled->target;
     compiled->program.jit = "native";
     const char *name = several ? arena_printf(given->arena, "v%d_", number) : "";
     *version = (ProgramVersion){
         .name = name,
-        .march = march,
+        .march = compiled->target->gpu ? compiled->target->name : march,
         .source = compiled->source,
         .table = table_text(given->arena, &compiled->program,
                             arena_printf(given->arena, "%snnc_program", name)),
@@ -67,12 +67,17 @@ int command_build(const Settings *settings) {
     ProgramVersion version[MOST_VERSIONS];
     RuntimeFiles runtime;
     const char *error, *march[MOST_VERSIONS];
-    bool here = true;
+    const Target *target = NULL;
     int count = list_marches(settings, march);
     for (int i = 0; i < count; i++)
-        if (!make_version(settings, march[i], i, count > 1, &version[i], &here)) return EXIT_USER;
+        if (!make_version(settings, march[i], i, count > 1, &version[i], &target)) return EXIT_USER;
     if (!runtime_find(arena, &runtime, &error)) return report("%s", error);
-    ProgramParts parts = {version, count, main_text(arena, version, count), &runtime, here};
+    ProgramParts parts = {.version = version,
+                          .count = count,
+                          .main = main_text(arena, version, count),
+                          .runtime = &runtime,
+                          .cuda = target->gpu ? target->compiler : NULL,
+                          .here = target->gpu || target_is_here(target)};
     if (!jit_build_program(arena, &parts, settings->output, &error)) return report("%s", error);
     return EXIT_DONE;
 }
@@ -100,20 +105,21 @@ static bool copy_file(Arena *arena, const char *from, const char *to) {
 }
 
 // All of the runtime's source; what of it needs a library is left out by its own #ifs.
-static bool copy_runtime(Arena *arena, const char *from, const char *to) {
+static bool copy_runtime(Arena *arena, const char *from, const char *to, bool for_gpu) {
     DIR *folder = opendir(from);
     bool copied = folder != NULL && folder_make(to);
     if (!copied) report("%s cannot be copied to %s: %s", from, to, strerror(errno));
     for (struct dirent *entry; copied && (entry = readdir(folder));)
-        if (has_suffix(entry->d_name, ".c") || has_suffix(entry->d_name, ".h"))
+        if (has_suffix(entry->d_name, ".c") || has_suffix(entry->d_name, ".h") ||
+            (for_gpu && has_suffix(entry->d_name, ".cu")))
             copied = copy_file(arena, path_join(arena, from, entry->d_name),
                                path_join(arena, to, entry->d_name));
     if (folder) closedir(folder);
     return copied;
 }
 
-// @ stands for the program's name, ! for the processor.
-static const char *const makefile_text =
+// @ stands for the program's name, ! for the processor or the GPUs.
+static const char *const makefile_c =
     "# Builds the program with nothing but a C compiler; zlib and libpng are used when asked for:\n"
     "#     make WITH=\"ZLIB PNG\"\n"
     "# With objcopy, libraries that other programs train and ask the network by (@.h):\n"
@@ -122,16 +128,37 @@ static const char *const makefile_text =
     "OBJCOPY ?= objcopy\n"
     "MARCH   ?= !\n"
     "CFLAGS  ?= -O3 -march=$(MARCH)\n"
+    "LINK    := $(CC) $(CFLAGS) $(LDFLAGS)\n"
+    "OBJECTS := program.o table.o\n";
+
+static const char *const makefile_cuda =
+    "# Builds the program with nvcc and a C compiler, for GPUs of the kinds in ARCH:\n"
+    "#     make ARCH=\"sm_80 sm_90\"\n"
+    "# zlib and libpng are used when asked for: WITH=\"ZLIB PNG\". With objcopy, libraries that "
+    "other\n"
+    "# programs train and ask the network by (@.h): make lib@.a lib@.so\n"
+    "CC      ?= cc\n"
+    "NVCC    ?= nvcc\n"
+    "OBJCOPY ?= objcopy\n"
+    "ARCH    ?= !\n"
+    "CFLAGS  ?= -O3\n"
+    "LINK    := $(NVCC) -cudart static $(LDFLAGS)\n"
+    "OBJECTS := program.o runtime/cuda.o table.o\n\n"
+    "%.o: %.cu $(wildcard runtime/*.h)\n"
+    "\t$(NVCC) -std=c++17 -O3 -fmad=false -Xcompiler -fPIC -w -Iruntime \\\n"
+    "\t    $(foreach gpu,$(ARCH:sm_%=%),-gencode arch=compute_$(gpu),code=sm_$(gpu)) -c -o $@ "
+    "$<\n\n";
+
+static const char *const makefile_rules =
     "FLAGS   := -std=gnu11 -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -Iruntime "
     "\\\n"
     "           $(foreach name,$(WITH),-DNNC_HAVE_$(name)=1)\n"
     "LIBS_ZLIB := -lz\n"
     "LIBS_PNG  := -lpng\n"
     "LIBS    := $(foreach name,$(WITH),$(LIBS_$(name))) -lm -lpthread\n"
-    "RUNTIME := $(patsubst %.c,%.o,$(wildcard runtime/*.c))\n"
-    "OBJECTS := program.o table.o\n\n"
+    "RUNTIME := $(patsubst %.c,%.o,$(wildcard runtime/*.c))\n\n"
     "@: main.o $(OBJECTS) $(RUNTIME)\n"
-    "\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)\n\n"
+    "\t$(LINK) -o $@ $^ $(LIBS)\n\n"
     "# Of the network's own names only its table's can be seen: several networks go into one "
     "program.\n"
     "network.o: $(OBJECTS)\n"
@@ -141,22 +168,31 @@ static const char *const makefile_text =
     "\trm -f $@\n"
     "\t$(AR) rcs $@ $^\n\n"
     "lib@.so: network.o $(RUNTIME)\n"
-    "\t$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)\n\n"
+    "\t$(LINK) -shared -o $@ $^ $(LIBS)\n\n"
     "%.o: %.c $(wildcard runtime/*.h)\n"
     "\t$(CC) $(CFLAGS) $(FLAGS) -c -o $@ $<\n\n"
     "clean:\n"
     "\trm -f @ lib@.a lib@.so main.o network.o $(OBJECTS) $(RUNTIME)\n\n"
     ".PHONY: clean\n";
 
-static const char *makefile(Arena *arena, const char *name, const char *march) {
-    Buf text = buf_new(arena);
-    for (const char *at = makefile_text; *at; at++)
+// A list of --march has commas, one of make's blanks.
+static void add_march(Buf *text, const Target *target, const char *march) {
+    if (!target->gpu) buf_add(text, jit_march_text(march));
+    for (const char *at = target->gpu ? target->name : ""; *at; at++)
+        buf_add_char(text, *at == ',' ? ' ' : *at);
+}
+
+static const char *makefile(Arena *arena, const char *name, const Target *target,
+                            const char *march) {
+    Buf text = buf_new(arena), all = buf_new(arena);
+    buf_printf(&all, "%s%s", target->gpu ? makefile_cuda : makefile_c, makefile_rules);
+    for (const char *at = all.text; *at; at++)
         if (*at == '@' && at[-1] != '$')
             buf_add(&text, name);
         else if (*at == '!')
-            buf_add(&text, jit_march_text(march));
+            add_march(&text, target, march);
         else
-            buf_printf(&text, "%c", *at);
+            buf_add_char(&text, *at);
     return text.text;
 }
 
@@ -222,7 +258,9 @@ int command_emit(const Settings *settings) {
         write_text(arena, folder, arena_printf(arena, "%s.h", name),
                    header_text(arena, &compiled->program, name)) &&
         write_text(arena, folder, "main.c", emitted_main(arena, name)) &&
-        copy_runtime(arena, runtime.sources, path_join(arena, folder, "runtime")) &&
-        write_text(arena, folder, "Makefile", makefile(arena, name, settings->jit.march));
+        copy_runtime(arena, runtime.sources, path_join(arena, folder, "runtime"),
+                     compiled->target->gpu > 0) &&
+        write_text(arena, folder, "Makefile",
+                   makefile(arena, name, compiled->target, settings->jit.march));
     return written ? EXIT_DONE : EXIT_USER;
 }

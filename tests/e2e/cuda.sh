@@ -74,4 +74,30 @@ ok "and the processor where it is too small" sh -c 'echo "$1" | grep -q "on the 
     echo "$1" | grep -q "parameters.* cpu (native"' - "$(CUDA_HOST=memory=100000 with 8 --device auto)"
 ok "or too old" sh -c 'echo "$1" | grep -q "on the processor: Test is sm_60"' - "$(with 6 --device auto)"
 ok "or not there" sh -c 'echo "$1" | grep -q "on the processor: there is no NVIDIA"' - "$(with 0 --device auto)"
+
+# --- Programs
+same_values() { # as training has: the names of plans differ, before the tensors
+    for of in gpu "$1"; do
+        tail -c 18000 $of/tiny.safetensors >$of.values
+    done
+    cmp gpu.values "$1.values"
+}
+ok "a program is built" "$nnc" build tiny.nnd --target cuda --march sm_80,sm_90 -o tiny
+ok "and trains" ./tiny train --epochs 1 --limit 88 --out built
+ok "with the same bits" same_values built
+ok "source is written" "$nnc" emit tiny.nnd --target cuda --march sm_80 -o emitted
+ok "which a Makefile builds" make -s -j2 -C emitted NVCC="$shim"
+ok "to a program that trains" ./emitted/tiny train --epochs 1 --limit 88 --out made
+ok "with the same bits" same_values made
+
+# --- With nvcc itself, and no GPU
+real=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
+if [ -z "$real" ]; then
+    skip "nvcc links the program" "no nvcc"
+else
+    ok "nvcc links the program" env NVCC="$real" "$nnc" build tiny.nnd --target cuda --march sm_90 -o linked
+    if ! ls /dev/nvidia0 >/dev/null 2>&1; then
+        ok "which says that there is no GPU" fails 1 "there is no NVIDIA (driver|GPU) here" ./linked train
+    fi
+fi
 plan
