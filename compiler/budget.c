@@ -13,6 +13,8 @@
 #include "pass/cost.h"
 #include "pass/simplify.h"
 
+#include <string.h>
+
 // --- What a step takes
 
 static NncArenas arenas_of(const Compiled *compiled) {
@@ -266,6 +268,31 @@ static Module *split_module(Arena *arena, const Module *module, const Chunks *ch
     return split;
 }
 
+static bool has_output(const Graph *graph, const char *name) {
+    for (int i = 0; i < graph->root.count; i++)
+        if (graph->root.at[i].kind == ROOT_OUTPUT && !strcmp(graph->root.at[i].name, name))
+            return true;
+    return false;
+}
+
+// A score of training that the run is judged by has to be measured, in chunks, too.
+static bool check_score(const Module *made, const char *score, Diag *diag) {
+    static const char train[] = "train.";
+    if (!score || strncmp(score, train, strlen(train)) ||
+        has_output(made->graph[NNC_TRAIN], score + strlen(train)))
+        return true;
+    diag_error(diag, made->accumulate > 1 ? made->accumulate_span : made->budget_span,
+               "%s cannot be measured where the batch is taken in chunks", score);
+    return false;
+}
+
+static bool check_scores(const Module *made, Diag *diag) {
+    bool known = check_score(made, made->best, diag);
+    for (int i = 0; i < made->expect.count; i++)
+        known &= check_score(made, made->expect.at[i].score, diag);
+    return known;
+}
+
 Compiled *plan_within(Arena *arena, const Module *module, const Target *target, Diag *diag) {
     Compiled *whole = compile_plans(arena, module, target);
     if (!wants_less(module, whole)) return whole;
@@ -285,6 +312,7 @@ Compiled *plan_within(Arena *arena, const Module *module, const Target *target, 
     }
     Module *made = ARENA_NEW(arena, Module);
     *made = module_of(&s, way);
+    if (!check_scores(made, diag)) return NULL;
     Compiled *compiled = compile_plans(arena, made, target);
     compiled->without = compiled_price(whole);
     return compiled;

@@ -126,6 +126,15 @@ static void add_outputs(Arena *arena, const Module *module, const Graph *graph,
     function->output = column;
 }
 
+static void add_rates(Arena *arena, const Module *module, NncProgram *program) {
+    int count = module->rates ? module->rates->root.count : 0;
+    const char **name = ARENA_ARRAY(arena, const char *, count + 1);
+    for (int i = 0; i < count; i++)
+        name[i] = module->rates->root.at[i].name;
+    program->rate = name;
+    program->rate_count = count;
+}
+
 static void fill_table(Arena *arena, const Module *module, const Layout *layout,
                        NncProgram *program) {
     *program = (NncProgram){.abi = NNC_ABI,
@@ -154,6 +163,7 @@ static void fill_table(Arena *arena, const Module *module, const Layout *layout,
                             .augment_count = module->augment.count};
     add_tensors(arena, module, layout, program);
     add_inputs(arena, module, layout, program);
+    add_rates(arena, module, program);
 }
 
 // --- Functions
@@ -270,6 +280,7 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
         Buf text = buf_new(arena);
         const Plan *plan = compiled->plan[kind];
         if (plan) emit_function(&text, shared, compiled->module, kind, plan);
+        if (plan && kind == NNC_TRAIN) emit_rates(&text, compiled->module);
         compiled->text[kind] = text.text;
     }
     emit_head(&head, compiled->module, target);

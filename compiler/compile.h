@@ -23,7 +23,7 @@ typedef struct Compiled {
     const Target *target;
     const Graph *lowered[NNC_FUNCTIONS]; // NULL where the module has no such function
     const Plan *plan[NNC_FUNCTIONS];
-    NncProgram program; // complete but for function[].run, function[].scalars (jit_load fills them in) and jit
+    NncProgram program; // complete but for function[].run, .scalars, rates and jit (load_functions of the command line fills them in)
     const char *source; // C: void nnc_run_init(NncCtx *), nnc_scalars_init(..), nnc_run_train(..) .. as in
                         // NncFunction: `nnc_run_NAME` and `nnc_scalars_NAME`, NAME from function_name()
                         // (nnc_train itself is the runtime's, and a built program links both)

@@ -14,7 +14,7 @@ typedef struct NncPosition {
     long long epoch;    // epochs completed
     long long position; // examples of the current epoch that were trained on
     long long examples; // in an epoch; 0, with position 0: not known
-    double loss_sum;    // over those of the current epoch, by example
+    NncScores sum;      // over those of the current epoch, of training's loss and metrics
     double plateau_loss;     // the lowest loss of an epoch so far
     long long plateau_epoch; // after which it, or the last plateau, was; 0: neither yet
     long long plateaus;      // so far

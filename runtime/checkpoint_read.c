@@ -26,7 +26,7 @@ typedef struct Header {
     long long data_size;
     Entry *entry;
     int count, capacity;
-    char *hyper, *classes, *scores; // JSON in the metadata
+    char *hyper, *classes, *scores, *sums; // JSON in the metadata
     bool has_metadata;
 } Header;
 
@@ -39,6 +39,7 @@ static void free_header(Header *header) {
     free(header->hyper);
     free(header->classes);
     free(header->scores);
+    free(header->sums);
     free(header->text);
 }
 
@@ -127,7 +128,6 @@ static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoi
         if (!strcmp(key, integers[i].key) && !read_decimal(text, integers[i].value))
             nnc_json_fail(json, "the metadata holds a bad number");
     if (!strcmp(key, "seed")) at->seed = strtoll(text, NULL, 10);
-    if (!strcmp(key, "loss_sum")) at->loss_sum = strtod(text, NULL);
     if (!strcmp(key, "plateau_loss")) at->plateau_loss = strtod(text, NULL);
     if (!strcmp(key, "best_value")) at->best_value = strtod(text, NULL);
     if (!strcmp(key, "best")) snprintf(checkpoint->best, sizeof checkpoint->best, "%s", text);
@@ -135,6 +135,7 @@ static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoi
     char **keep = !strcmp(key, "hyper")     ? &header->hyper
                   : !strcmp(key, "classes") ? &header->classes
                   : !strcmp(key, "scores")  ? &header->scores
+                  : !strcmp(key, "sums")    ? &header->sums
                                             : NULL;
     if (!keep || *keep) {
         free(text);
@@ -362,6 +363,29 @@ static NncStatus read_classes(const Header *header, NncCheckpoint *checkpoint, N
                      header->path, json.problem);
 }
 
+static NncStatus read_board(const Header *header, const char *key, const char *text,
+                            const NncProgram *program, NncBoard *board, NncError *error) {
+    if (!text || nnc_board_read(text, program, board)) return NNC_OK;
+    return nnc_error(error, NNC_ERROR_FORMAT, "%s: the metadata `%s` is no object of numbers",
+                     header->path, key);
+}
+
+// Of what is measured now, but was not so far, there is no sum.
+static NncStatus read_sums(const Header *header, const NncProgram *program, NncPosition *at,
+                           NncError *error) {
+    NncBoard sums = {0};
+    NncStatus status = read_board(header, "sums", header->sums, program, &sums, error);
+    const NncScores *found = &sums.of[NNC_SPLIT_TRAIN];
+    at->sum = nnc_scores_of(&program->function[NNC_TRAIN]);
+    at->sum.examples = at->position;
+    for (int i = 0; i < at->sum.count && at->position; i++) {
+        at->sum.value[i] = NAN;
+        for (int k = 0; k < found->count; k++)
+            if (!strcmp(found->name[k], at->sum.name[i])) at->sum.value[i] = found->value[k];
+    }
+    return status;
+}
+
 static NncStatus check_position(const Header *header, const NncCheckpoint *checkpoint,
                                 NncError *error) {
     const NncPosition *at = &checkpoint->at;
@@ -384,9 +408,9 @@ static NncStatus read_all(Header *header, NncReader *reader, long long file_size
     if (!status && to_train) status = check_position(header, checkpoint, error);
     if (!status) status = read_hypers(header, program, checkpoint, error);
     if (!status) status = read_classes(header, checkpoint, error);
-    if (!status && header->scores && !nnc_board_read(header->scores, program, &checkpoint->board))
-        status = nnc_error(error, NNC_ERROR_FORMAT,
-                           "%s: the metadata `scores` is no object of numbers", header->path);
+    if (!status)
+        status = read_board(header, "scores", header->scores, program, &checkpoint->board, error);
+    if (!status) status = read_sums(header, program, &checkpoint->at, error);
     if (status) return status;
     const Entry **match = malloc(((size_t)program->tensor_count + 1) * sizeof *match);
     if (!match) return nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);

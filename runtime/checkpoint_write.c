@@ -97,7 +97,8 @@ static void write_metadata(FILE *out, const NncProgram *program, const NncCheckp
     write_integer(out, "epoch", at->epoch);
     write_integer(out, "position", at->position);
     write_integer(out, "examples", at->examples);
-    fprintf(out, ",\"loss_sum\":\"%.17g\"", at->loss_sum);
+    NncBoard sums = {.of[NNC_SPLIT_TRAIN] = at->sum};
+    write_nested(out, "sums", board_json(&sums));
     fprintf(out, ",\"plateau_loss\":\"%.17g\"", at->plateau_loss);
     write_integer(out, "plateau_epoch", at->plateau_epoch);
     write_integer(out, "plateaus", at->plateaus);

@@ -50,7 +50,9 @@ static bool is_named(const NncProgram *program, const NncField *field) {
 static void describe_field(const NncField *field, char *text, size_t size) {
     NncColumn column = {.type = NNC_F32, .rank = field->rank + 1, .per_example = true};
     memcpy(column.extent + 1, field->extent, (size_t)field->rank * sizeof *field->extent);
-    if (field->kind == NNC_FIELD_LABEL)
+    if (field->kind == NNC_FIELD_TEXTS)
+        snprintf(text, size, "texts");
+    else if (field->kind == NNC_FIELD_LABEL)
         snprintf(text, size, field->classes ? "index(%lld)[N]" : "index[N]", field->classes);
     else
         nnc_column_describe(&column, text, size);
@@ -145,7 +147,8 @@ static int find_field(const NncSource *source, const NncColumn *column) {
 static NncStatus check_field(const NncColumns *columns, const NncColumn *column,
                              const NncField *field, NncError *error) {
     const NncSource *source = columns->source;
-    bool fits = column->classes ? field->kind != NNC_FIELD_BYTES : field->kind != NNC_FIELD_LABEL;
+    bool fits = field->kind != NNC_FIELD_TEXTS &&
+                field->kind != (column->classes ? NNC_FIELD_BYTES : NNC_FIELD_LABEL);
     if (!fits || nnc_column_elements(column) != nnc_field_elements(field))
         return refuse_shape(column, source, field, error);
     if (field->classes > column->classes && column->classes)

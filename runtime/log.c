@@ -29,12 +29,23 @@ struct NncLog {
 
 // --- CSV: a column for each figure that there may be
 
+// NULL: no name there, beyond the last one.
+static const char *output_name(const NncProgram *program, NncFunctionKind kind, int i) {
+    const NncFunction *function = &program->function[kind];
+    return i < function->output_count && i < NNC_MAX_SCORES ? function->output[i].name : NULL;
+}
+
+// The loss of training is a column of its own.
 static void write_heads(FILE *out, const NncProgram *program) {
+    const char *name;
     fputs("event,epoch,step,loss,seconds,examples_per_second", out);
+    for (int i = 0; i < program->rate_count; i++)
+        fprintf(out, ",%s", program->rate[i]);
+    for (int i = 1; (name = output_name(program, NNC_TRAIN, i)); i++)
+        fprintf(out, ",train.%s", name);
     for (NncSplit split = NNC_SPLIT_TEST; split < NNC_ALL_SPLITS; split++)
-        for (int i = 0; i < program->function[NNC_EVAL].output_count; i++)
-            fprintf(out, ",%s.%s", nnc_split_name(split),
-                    program->function[NNC_EVAL].output[i].name);
+        for (int i = 0; (name = output_name(program, NNC_EVAL, i)); i++)
+            fprintf(out, ",%s.%s", nnc_split_name(split), name);
     fputc('\n', out);
 }
 
@@ -43,16 +54,22 @@ static void write_figure(FILE *out, const double *value) {
     if (value && isfinite(*value)) fprintf(out, "%.9g", *value);
 }
 
+static void write_score(FILE *out, const NncScores *scores, int i) {
+    write_figure(out, scores && i < scores->count ? &scores->value[i] : NULL);
+}
+
 static void write_row(FILE *out, const NncProgram *program, const NncRecord *record) {
     fprintf(out, "%s,%lld,%lld", record->event, record->epoch, record->step);
-    const double *const own[] = {&record->loss, &record->seconds, &record->examples_per_second};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        write_figure(out, own[i]);
+    write_score(out, record->train, 0);
+    write_figure(out, &record->seconds);
+    write_figure(out, &record->examples_per_second);
+    for (int i = 0; i < program->rate_count; i++)
+        write_score(out, record->rates, i);
+    for (int i = 1; output_name(program, NNC_TRAIN, i); i++)
+        write_score(out, record->train, i);
     for (NncSplit split = NNC_SPLIT_TEST; split < NNC_ALL_SPLITS; split++)
-        for (int i = 0; i < program->function[NNC_EVAL].output_count; i++) {
-            bool there = record->board && i < record->board->of[split].count;
-            write_figure(out, there ? &record->board->of[split].value[i] : NULL);
-        }
+        for (int i = 0; output_name(program, NNC_EVAL, i); i++)
+            write_score(out, record->board ? &record->board->of[split] : NULL, i);
     fputc('\n', out);
 }
 

@@ -18,8 +18,9 @@
 typedef struct NncRecord { // of a step, an epoch, a result. NaN: there is no such figure
     const char *event;
     long long epoch, step;
-    double loss, seconds, examples_per_second; // of training
-    const NncBoard *board;                     // val and test; NULL: not measured
+    const NncScores *train, *rates;      // losses and metrics; learning rates; NULL: none
+    double seconds, examples_per_second; // of training
+    const NncBoard *board;               // val and test; NULL: not measured
 } NncRecord;
 
 typedef struct NncLog NncLog; // NULL: there are no files, and the functions do nothing

@@ -110,14 +110,18 @@ static void write_value(const Writer *writer, const char *group, const char *nam
     write_frame(writer->file, &event);
 }
 
+static void write_scores(const Writer *writer, const char *group, const NncScores *scores) {
+    for (int i = 0; scores && i < scores->count; i++)
+        write_value(writer, group, scores->name[i], scores->value[i]);
+}
+
 void nnc_tfevents_write(FILE *file, const NncRecord *record, double wall_time) {
     const Writer writer = {file, wall_time, record->step};
-    write_value(&writer, record->event, "loss", record->loss);
+    write_scores(&writer, record->event, record->train);
+    write_scores(&writer, record->event, record->rates);
     write_value(&writer, record->event, "examples_per_second", record->examples_per_second);
     for (NncSplit split = NNC_SPLIT_TEST; record->board && split < NNC_ALL_SPLITS; split++)
-        for (int i = 0; i < record->board->of[split].count; i++)
-            write_value(&writer, nnc_split_name(split), record->board->of[split].name[i],
-                        record->board->of[split].value[i]);
+        write_scores(&writer, nnc_split_name(split), &record->board->of[split]);
 }
 
 // --- Reading one's own

@@ -19,6 +19,7 @@
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_SET = 64, MAX_LOG = 8 };
 
 typedef enum Command { TRAIN, EVAL, PREDICT, COMMANDS } Command;
+enum { ALL = (1 << COMMANDS) - 1 };
 static const char *const command_names[COMMANDS] = {"train", "eval", "predict"};
 
 typedef struct Line { // the command line
@@ -50,40 +51,52 @@ enum {
     KEY_TENSORBOARD,
     KEY_JSON,
     KEY_CHECKPOINT,
+    KEY_SPLIT,
     KEY_QUIET
 };
 
-static const struct argp_option train_options[] = {
-    {"epochs", KEY_EPOCHS, "N", 0, "passes over the training examples", 0},
-    {"lr", KEY_LR, "X", 0, "the learning rate", 0},
-    {"set", KEY_SET, "NAME=VALUE", 0, "a hyper-parameter", 0},
-    {"seed", KEY_SEED, "N", 0, "of initial values, shuffling, dropout", 0},
-    {"threads", KEY_THREADS, "N", 0,
-     "one a processor if not given; the result does not depend on it", 0},
-    {"data", KEY_DATA, "DIR", 0, "where the program's data paths start from", 0},
-    {"limit", KEY_LIMIT, "N", 0, "the first N training examples only", 0},
-    {"steps", KEY_STEPS, "N", 0, "end after step N", 0},
-    {"out", KEY_OUT, "DIR", 0, "folder of the checkpoint (out)", 0},
-    {"resume", KEY_RESUME, NULL, 0, "go on from the checkpoint", 0},
-    {"report-every", KEY_EVERY, "K", 0, "steps from report to report (100)", 0},
-    {"save-every", KEY_SAVE, "K", 0, "steps from checkpoint to checkpoint within an epoch", 0},
-    {"init", KEY_INIT, "FILE", 0, "begin with the parameters in a safetensors file", 0},
-    {"init-partial", KEY_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0},
-    {"log", KEY_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0},
-    {"tensorboard", KEY_TENSORBOARD, "DIR", 0, "the same as an event file", 0},
-    {"json", KEY_JSON, NULL, 0, "one JSON object a line, for programs", 0},
-    {"quiet", KEY_QUIET, NULL, 0, "report nothing", 0},
-    {0},
-};
+#define BIT(command) (1u << (command))
 
-static const struct argp_option use_options[] = {
-    {"checkpoint", KEY_CHECKPOINT, "FILE", 0, "the one to use (that in --out)", 0},
-    {"threads", KEY_THREADS, "N", 0, "one a processor if not given", 0},
-    {"data", KEY_DATA, "DIR", 0, "where the program's data paths start from", 0},
-    {"out", KEY_OUT, "DIR", 0, "folder of the checkpoint (out)", 0},
-    {"json", KEY_JSON, NULL, 0, "one JSON object a line, for programs", 0},
-    {0},
+static const struct {
+    unsigned commands;
+    struct argp_option option;
+} option_table[] = {
+    {BIT(TRAIN), {"epochs", KEY_EPOCHS, "N", 0, "passes over the training examples", 0}},
+    {BIT(TRAIN), {"lr", KEY_LR, "X", 0, "the learning rate", 0}},
+    {BIT(TRAIN), {"set", KEY_SET, "NAME=VALUE", 0, "a hyper-parameter", 0}},
+    {BIT(TRAIN), {"seed", KEY_SEED, "N", 0, "of initial values, shuffling, dropout", 0}},
+    {BIT(EVAL), {"split", KEY_SPLIT, "train|val|test", 0, "of which examples (test)", 0}},
+    {BIT(EVAL) | BIT(PREDICT),
+     {"checkpoint", KEY_CHECKPOINT, "FILE", 0, "the one to use (that in --out)", 0}},
+    {ALL,
+     {"threads", KEY_THREADS, "N", 0,
+      "one a processor if not given; the result does not depend on it", 0}},
+    {ALL, {"data", KEY_DATA, "DIR", 0, "where the program's data paths start from", 0}},
+    {BIT(TRAIN) | BIT(EVAL), {"limit", KEY_LIMIT, "N", 0, "the first N training examples only", 0}},
+    {BIT(TRAIN), {"steps", KEY_STEPS, "N", 0, "end after step N", 0}},
+    {ALL, {"out", KEY_OUT, "DIR", 0, "folder of the checkpoint (out)", 0}},
+    {BIT(TRAIN), {"resume", KEY_RESUME, NULL, 0, "go on from the checkpoint", 0}},
+    {BIT(TRAIN), {"report-every", KEY_EVERY, "K", 0, "steps from report to report (100)", 0}},
+    {BIT(TRAIN),
+     {"save-every", KEY_SAVE, "K", 0, "steps from checkpoint to checkpoint within an epoch", 0}},
+    {BIT(TRAIN),
+     {"init", KEY_INIT, "FILE", 0, "begin with the parameters in a safetensors file", 0}},
+    {BIT(TRAIN),
+     {"init-partial", KEY_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0}},
+    {BIT(TRAIN), {"log", KEY_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0}},
+    {BIT(TRAIN), {"tensorboard", KEY_TENSORBOARD, "DIR", 0, "the same as an event file", 0}},
+    {ALL, {"json", KEY_JSON, NULL, 0, "one JSON object a line, for programs", 0}},
+    {BIT(TRAIN), {"quiet", KEY_QUIET, NULL, 0, "report nothing", 0}},
 };
+enum { OPTIONS = sizeof option_table / sizeof *option_table };
+
+// The options of one command, and an end.
+static void list_options(Command command, struct argp_option options[OPTIONS + 1]) {
+    int count = 0;
+    for (int i = 0; i < OPTIONS; i++)
+        if (option_table[i].commands & BIT(command)) options[count++] = option_table[i].option;
+    options[count] = (struct argp_option){0};
+}
 
 // --- Values of options
 
@@ -165,6 +178,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
         break;
     case KEY_OUT:
         o->out = text;
+        break;
+    case KEY_SPLIT:
+        o->split = text;
         break;
     case KEY_CHECKPOINT:
         o->checkpoint = text;
@@ -272,12 +288,19 @@ static int run_command(const NncProgram *program, Command command, const char *r
     line.options.log = line.log;
     char settings[2048];
     describe_settings(program, settings, sizeof settings);
+    struct argp_option options[OPTIONS + 1];
+    list_options(command, options);
     struct argp argp = {
-        .options = command == TRAIN ? train_options : use_options,
+        .options = options,
         .parser = parse_option,
         .doc = command == TRAIN ? settings : NULL,
         .args_doc = command == PREDICT ? "INPUT..." : "",
     };
+    if (nnc_options_check(options, argc, argv, &error)) {
+        fprintf(stderr, "%s: %s\n`%s --help` lists them\n", argv[0], error.text, argv[0]);
+        free(line.input);
+        return EXIT_USAGE;
+    }
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &line);
     NncStatus status = run(program, &line, &error);

@@ -87,7 +87,7 @@ typedef struct NncFunction {
     int scalar_count;
     long long work_bytes, output_bytes;
     long long scratch_bytes; // for each thread
-    const NncColumn *output; // TRAIN: "loss" first. EVAL: "loss", then the metrics. PREDICT: the outputs
+    const NncColumn *output; // TRAIN, EVAL: "loss", then the metrics. PREDICT: the outputs
     int output_count;
 } NncFunction;
 
@@ -155,6 +155,10 @@ typedef struct NncProgram {
     int hyper_count;
     NncFunction function[NNC_FUNCTIONS];
     const struct NncDevice *device; // what the functions run on (device.h); NULL: this processor
+    // Learning rates, for reports: of a step, as its scalars are.
+    void (*rates)(const double *hyper, double step, double epoch, double n, double *out);
+    const char *const *rate; // names; rate_count of them
+    int rate_count;
     NncCall data; // name NULL: none
     const NncCall *augment;
     int augment_count;
@@ -178,6 +182,7 @@ typedef struct NncOptions { // zero: the program's own value
     int log_count;
     const char *tensorboard; // folder for an event file
     const char *checkpoint; // eval, predict
+    const char *split;      // eval: train, val, test; NULL: test
     const char *const *set_name; // hyper-parameters set by the user
     const double *set_value;
     int set_count;
@@ -193,6 +198,10 @@ NncStatus nnc_eval(const NncProgram *, const NncOptions *, NncError *);
 // What a shell is to be told to go on with this training: the same words and --resume. NULL where there is no
 // memory; free.
 char *nnc_command_to_resume(int argc, char **argv);
+// Is every option of a command line one of these, by its whole name? argp takes the beginning of a name as well, so
+// that a new option changes what an old line means.
+struct argp_option;
+NncStatus nnc_options_check(const struct argp_option *options, int argc, char *const *argv, NncError *error);
 // Inputs: an image file (PNG); test:17, train:17 for an example of the data source; a row of the inputs' values,
 // "5.1,3.5"; a CSV file of rows.
 NncStatus nnc_predict(const NncProgram *, const NncOptions *, const char *const *inputs, int count, NncError *);
@@ -208,6 +217,7 @@ typedef enum NncFieldKind {
     NNC_FIELD_BYTES, // an image; 0 .. 255, which become 0 .. 1
     NNC_FIELD_REALS, // floats
     NNC_FIELD_LABEL, // the index of a class, an int32_t
+    NNC_FIELD_TEXTS, // of more kinds than a label has: for no column
 } NncFieldKind;
 
 typedef struct NncField { // a named column of a source's examples

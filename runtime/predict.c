@@ -175,7 +175,7 @@ static void write_json(Prediction *p, FILE *out, const char *input) {
 static NncStatus print_prediction(Prediction *p, const char *input, NncError *error) {
     nnc_session_run(&p->session, NNC_PREDICT, p->input, 1);
     if (nnc_session_check(&p->session, error)) return error->status;
-    FILE *out = nnc_report_file(p->session.options);
+    FILE *out = nnc_report(p->session.options, NULL).out;
     (p->session.options->json ? write_json : print_lines)(p, out, input);
     return NNC_OK;
 }

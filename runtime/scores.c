@@ -12,6 +12,26 @@ void nnc_scores_set(NncScores *scores, const char *name, double value) {
     scores->value[scores->count++] = value;
 }
 
+NncScores nnc_scores_of(const NncFunction *function) {
+    NncScores scores = {0};
+    for (int i = 0; i < function->output_count; i++)
+        nnc_scores_set(&scores, function->output[i].name, 0);
+    return scores;
+}
+
+void nnc_scores_add(NncScores *sum, const NncScores *more) {
+    for (int i = 0; i < sum->count; i++)
+        sum->value[i] += more->value[i];
+    sum->examples += more->examples;
+}
+
+NncScores nnc_scores_mean(const NncScores *sum) {
+    NncScores mean = *sum;
+    for (int i = 0; i < sum->count; i++)
+        mean.value[i] = sum->examples ? sum->value[i] / (double)sum->examples : 0;
+    return mean;
+}
+
 // "val.accuracy" is of a split where it begins with that one's name and a point; what is behind it.
 static const char *name_within(const char *name, NncSplit split) {
     const char *prefix = nnc_split_name(split);
@@ -54,13 +74,13 @@ static double read_value(NncJson *json) {
     return NAN;
 }
 
-// Training has a loss; the other splits, what eval gives.
+// What of training's and eval's outputs has such a name.
 static void take_score(const NncProgram *program, NncBoard *board, const char *name, double value) {
     for (NncSplit split = 0; split < NNC_ALL_SPLITS; split++) {
-        bool trained = split == NNC_SPLIT_TRAIN;
-        const NncFunction *function = &program->function[trained ? NNC_TRAIN : NNC_EVAL];
+        const NncFunction *function =
+            &program->function[split == NNC_SPLIT_TRAIN ? NNC_TRAIN : NNC_EVAL];
         const char *own = name_within(name, split);
-        for (int i = 0; own && i < (trained ? 1 : function->output_count); i++)
+        for (int i = 0; own && i < function->output_count; i++)
             if (!strcmp(function->output[i].name, own))
                 nnc_scores_set(&board->of[split], function->output[i].name, value);
     }

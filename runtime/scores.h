@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What was measured of an epoch, by split and name: train.loss, val.accuracy, test.loss.
+// What was measured, by name; and of an epoch, by split and name: train.loss, val.accuracy, test.loss.
 //
 //     NncBoard board = {0};
 //     nnc_scores_set(&board.of[NNC_SPLIT_TRAIN], "loss", 0.25);
@@ -19,6 +19,11 @@ typedef struct NncScores { // of one split; a mean over its examples each
 typedef struct NncBoard {
     NncScores of[NNC_ALL_SPLITS]; // count 0: not measured
 } NncBoard;
+
+// What a function gives of a batch, all zero: for sums.
+NncScores nnc_scores_of(const NncFunction *function);
+void nnc_scores_add(NncScores *sum, const NncScores *more); // of the same function
+NncScores nnc_scores_mean(const NncScores *sum); // sums over examples, divided by their number
 
 void nnc_scores_set(NncScores *scores, const char *name,
                     double value); // more than there is room for: left out

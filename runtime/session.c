@@ -72,6 +72,7 @@ NncStatus nnc_session_open(NncSession *session, const NncProgram *program,
                          session->arena_bytes);
     if (program->device && program->device->open(program, &session->device, error))
         return error->status;
+    session->checkpoint.at.sum = nnc_scores_of(&program->function[NNC_TRAIN]);
     session->checkpoint.at.seed = options->has_seed ? options->seed : program->seed;
     for (int i = 0; i < program->hyper_count; i++)
         session->checkpoint.hyper[i] = program->hyper[i].value;
@@ -306,41 +307,52 @@ double nnc_session_output(const NncSession *session, const NncColumn *column) {
     }
 }
 
-// Each output is a mean over the batch, and the last batch may be smaller: so they are weighted by
-// its examples.
-static void add_outputs(const NncSession *session, NncScores *scores, long long n) {
-    const NncFunction *function = &session->program->function[NNC_EVAL];
-    for (int i = 0; i < scores->count; i++)
-        scores->value[i] += nnc_session_output(session, &function->output[i]) * (double)n;
-    scores->examples += n;
+// The last batch may be smaller than others: so outputs are weighted by its examples.
+void nnc_session_add(const NncSession *session, NncFunctionKind kind, long long n, NncScores *sum) {
+    const NncFunction *function = &session->program->function[kind];
+    for (int i = 0; i < sum->count; i++)
+        sum->value[i] += nnc_session_output(session, &function->output[i]) * (double)n;
+    sum->examples += n;
+}
+
+NncScores nnc_session_rates(const NncSession *session, const NncDone *done) {
+    enum { MOST = NNC_MAX_SCORES };
+    double value[MOST];
+    NncScores rates = {0};
+    const NncProgram *program = session->program;
+    const NncPosition *at = &session->checkpoint.at;
+    if (!program->rates || program->rate_count > MOST) return rates;
+    program->rates(session->checkpoint.hyper, (double)(done->step - 1), (double)at->epoch,
+                   (double)done->of, value);
+    for (int i = 0; i < program->rate_count; i++)
+        nnc_scores_set(&rates, program->rate[i], value[i]);
+    return rates;
 }
 
 NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
                                const volatile sig_atomic_t *stop, NncScores *scores,
                                NncError *error) {
     NncBatch batch;
-    const NncFunction *function = &session->program->function[NNC_EVAL];
     *scores = (NncScores){0};
-    for (int i = 0; i < function->output_count; i++)
-        nnc_scores_set(scores, function->output[i].name, 0);
-    if (session->source.count[split] == 0) {
-        *scores = (NncScores){0}; // of no examples there are none
-        return NNC_OK;
-    }
-    NncLoader *loader = nnc_loader_new(&session->columns, &(NncLoading){.split = split}, error);
+    if (session->source.count[split] == 0) return NNC_OK; // of no examples there are none
+    *scores = nnc_scores_of(&session->program->function[NNC_EVAL]);
+    NncLoader *loader = nnc_loader_new(
+        &session->columns,
+        &(NncLoading){.split = split,
+                      .limit = split == NNC_SPLIT_TRAIN ? session->options->limit : 0},
+        error);
     if (!loader) return error->status;
     NncStatus status;
     while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) {
         nnc_session_run(session, NNC_EVAL, batch.input, batch.count);
         if ((status = nnc_session_check(session, error))) break;
-        add_outputs(session, scores, batch.count);
+        nnc_session_add(session, NNC_EVAL, batch.count, scores);
         if (stop && *stop) {
             status = nnc_error(error, NNC_INTERRUPTED, "interrupted");
             break;
         }
     }
     nnc_loader_free(loader);
-    for (int i = 0; i < scores->count; i++)
-        scores->value[i] /= scores->examples ? (double)scores->examples : 1;
+    *scores = nnc_scores_mean(scores);
     return status;
 }

@@ -91,6 +91,10 @@ void nnc_session_wait(NncSession *session); // for it
 void nnc_session_next(const NncSession *session, NncBatch *batch);
 // Runs one function on a batch of n examples and waits for it; its outputs are in session->output.
 void nnc_session_run(NncSession *session, NncFunctionKind kind, const char *input, long long n);
+// Adds what a function has given of a batch of n examples, means over them, to sums.
+void nnc_session_add(const NncSession *session, NncFunctionKind kind, long long n, NncScores *sum);
+// The learning rates of a step of the current epoch.
+NncScores nnc_session_rates(const NncSession *session, const NncDone *done);
 double nnc_session_output(const NncSession *session, const NncColumn *column); // one of rank 0
 
 // All of a split. *stop may become true on the way: then NNC_INTERRUPTED.

@@ -22,8 +22,8 @@ static const size_t max_size = (size_t)4 << 30;
 typedef struct Column {
     char *name;
     bool is_text;
-    char why[WHY]; // the first value that is no number
-    char **class;  // class_count of them, sorted; more than MAX_CLASSES: none that count
+    char why[WHY]; // the first value that is no number, or the first class too many
+    char **class;  // class_count of them, sorted; more than MAX_CLASSES: texts, but no label
     int class_count;
     int field; // of the source; -1: none
 } Column;
@@ -97,6 +97,8 @@ static NncStatus note_kind(Pass *pass, Column *column, long long row, int at, Nn
     return NNC_OK;
 }
 
+static bool is_label(const Column *column) { return column->class_count <= MAX_CLASSES; }
+
 // Where a class is, or should be, among the sorted ones.
 static int find_class(const Column *column, const char *name, bool *found) {
     int low = 0, high = column->class_count;
@@ -115,7 +117,7 @@ static int find_class(const Column *column, const char *name, bool *found) {
 static NncStatus note_class(Pass *pass, Column *column, long long row, int at, NncError *error) {
     (void)row, (void)at;
     bool found;
-    if (!column->is_text || column->class_count > MAX_CLASSES) return NNC_OK;
+    if (!column->is_text || !is_label(column)) return NNC_OK;
     int place = find_class(column, pass->csv.value, &found);
     if (found) return NNC_OK;
     if (!column->class) column->class = malloc((MAX_CLASSES + 1) * sizeof *column->class);
@@ -125,13 +127,17 @@ static NncStatus note_class(Pass *pass, Column *column, long long row, int at, N
             (size_t)(column->class_count - place) * sizeof *column->class);
     column->class[place] = name;
     column->class_count++;
+    if (!is_label(column))
+        snprintf(column->why, WHY, "%s:%lld:%lld: '%.24s' is its text number %d, a label has up to %d",
+                 pass->csv.path, pass->csv.line, pass->csv.column, name, column->class_count,
+                 MAX_CLASSES);
     return NNC_OK;
 }
 
 static NncStatus store(Pass *pass, Column *column, long long row, int at, NncError *error) {
     bool found;
     (void)at;
-    if (column->field < 0) return NNC_OK;
+    if (!is_label(column)) return NNC_OK;
     Value *value = &pass->rows->value[row * pass->table->fields + column->field];
     if (!pass->rows->line[row]) pass->rows->line[row] = pass->csv.line;
     if (!column->is_text) {
@@ -213,11 +219,12 @@ static NncStatus add_fields(Table *table, NncSource *source, NncError *error) {
     NncStatus status = NNC_OK;
     for (int i = 0; i < table->columns && !status; i++) {
         Column *column = &table->column[i];
-        if (column->class_count > MAX_CLASSES) continue; // texts, but no label
         column->field = table->fields++;
         NncField field = {.name = column->name,
-                          .kind = column->is_text ? NNC_FIELD_LABEL : NNC_FIELD_REALS,
-                          .classes = column->class_count,
+                          .kind = !column->is_text    ? NNC_FIELD_REALS
+                                  : is_label(column) ? NNC_FIELD_LABEL
+                                                     : NNC_FIELD_TEXTS,
+                          .classes = is_label(column) ? column->class_count : 0,
                           .class_name = (const char *const *)column->class,
                           .why = column->is_text ? column->why : NULL};
         status = nnc_source_add(source, &field, error);

@@ -154,14 +154,17 @@ static bool is_due(const Training *training) {
 static NncStatus take_outputs(Training *training, const NncDone *done, NncError *error) {
     NncSession *session = &training->session;
     NncPosition *at = &session->checkpoint.at;
-    double loss = nnc_session_output(session, &session->program->function[NNC_TRAIN].output[0]);
-    at->loss_sum += loss * (double)done->of;
+    NncScores of_step = nnc_scores_of(&session->program->function[NNC_TRAIN]);
+    nnc_session_add(session, NNC_TRAIN, done->of, &of_step);
+    double loss = of_step.value[0];
+    nnc_scores_add(&at->sum, &of_step);
     if (!isfinite(loss))
         return nnc_error(
             error, NNC_ERROR_NUMBER,
             "the loss is %s at step %lld, in epoch %lld; a smaller learning rate may help",
             isnan(loss) ? "not a number" : "infinite", done->step, at->epoch + 1);
-    nnc_progress_step(&training->progress, done->step, loss, done->of);
+    NncScores rates = nnc_session_rates(session, done);
+    nnc_progress_step(&training->progress, done->step, &of_step, &rates);
     return NNC_OK;
 }
 
@@ -236,7 +239,7 @@ static NncStatus measure(Training *training, NncBoard *board, NncError *error) {
     const NncPosition *at = &session->checkpoint.at;
     NncSplit split = session->program->validation > 0 ? NNC_SPLIT_VALIDATION : NNC_SPLIT_TEST;
     *board = (NncBoard){0};
-    nnc_scores_set(&board->of[NNC_SPLIT_TRAIN], "loss", at->loss_sum / (double)at->examples);
+    board->of[NNC_SPLIT_TRAIN] = nnc_scores_mean(&at->sum);
     if (!session->program->function[NNC_EVAL].run) return NNC_OK;
     return nnc_session_evaluate(session, split, &interrupted, &board->of[split], error);
 }
@@ -270,6 +273,12 @@ static NncStatus save_epoch(Training *training, bool better, NncError *error) {
     return status ? status : save(training, error);
 }
 
+// Of the epoch that is trained; it may have been in another process.
+static NncDone last_step(const NncSession *session) {
+    const NncPosition *at = &session->checkpoint.at;
+    return (NncDone){at->step, (at->examples - 1) % session->program->batch + 1};
+}
+
 // Where the scores are not to be had, or interrupted, the steps are kept all the same: the resumed
 // run goes on with measuring.
 static NncStatus finish_epoch(Training *training, NncError *error) {
@@ -281,21 +290,22 @@ static NncStatus finish_epoch(Training *training, NncError *error) {
     if (status && save(training, &other)) *error = other;
     if (status)
         return error->status == NNC_INTERRUPTED ? stop_interrupted(training, error) : error->status;
+    NncDone last = last_step(&training->session);
+    NncScores rates = nnc_session_rates(&training->session, &last);
     checkpoint->board = board;
     checkpoint->at.epoch++;
     nnc_session_count_plateau(&training->session, watched_loss(&board));
     nnc_session_set_run(&training->session, training->epochs);
     checkpoint->at.position = 0;
-    checkpoint->at.loss_sum = 0;
+    checkpoint->at.sum = nnc_scores_of(&training->session.program->function[NNC_TRAIN]);
     bool better = take_best(training);
-    nnc_progress_epoch_done(&training->progress, checkpoint->at.step, &board, better);
+    nnc_progress_epoch_done(&training->progress, checkpoint->at.step, &board, &rates, better);
     return save_epoch(training, better, error);
 }
 
 static NncStatus run_epoch(Training *training, NncError *error) {
     const NncPosition *at = &training->session.checkpoint.at;
-    nnc_progress_epoch(&training->progress, at->epoch + 1, at->examples, at->position,
-                       at->loss_sum);
+    nnc_progress_epoch(&training->progress, at);
     NncStatus status = run_steps(training, error);
     if (!status && at->position == at->examples) status = finish_epoch(training, error);
     return status;

@@ -15,6 +15,8 @@ void emit_head(Buf *out, const Module *module, const Target *target);
 // kernels share stands in front of all functions (shared_print).
 void emit_function(Buf *out, SharedFunctions *shared, const Module *module, NncFunctionKind kind,
                    const Plan *plan);
+// void nnc_rates(hyper, step, epoch, n, out): the learning rates of a step, for reports.
+void emit_rates(Buf *out, const Module *module);
 // One kernel, a C function `FUNCTION_KERNEL(ctx, low, high, thread)`.
 void emit_kernel(Buf *out, SharedFunctions *shared, const char *function, const Fusion *fusion,
                  const Kernel *kernel);

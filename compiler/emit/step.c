@@ -74,6 +74,20 @@ void emit_scalars(Buf *out, const Module *module, const char *function, const Fu
     buf_add(out, "}\n\n");
 }
 
+// The same of learning rates, which are only reported.
+void emit_rates(Buf *out, const Module *module) {
+    const Graph *rates = module->rates;
+    bool *printed = ARENA_ARRAY(out->arena, bool, rates->node.count + 1);
+    buf_add(out, "void nnc_rates(const double *hyper, double step, double epoch, double n, double *out) {\n"
+                 "    (void)hyper, (void)step, (void)epoch, (void)n, (void)out;\n");
+    for (int i = 0; i < rates->root.count; i++) {
+        const Node *rate = rates->root.at[i].value;
+        print_scalar(out, module, rate, printed);
+        buf_printf(out, "    out[%d] = x%u;\n", i, rate->id);
+    }
+    buf_add(out, "}\n\n");
+}
+
 // --- Calls. What nnc_parallel calls is a kernel, or a function that calls several for its part.
 
 enum { WHOLE = 1 << 30 }; // a grain that leaves one part

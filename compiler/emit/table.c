@@ -129,6 +129,17 @@ static void print_functions(Buf *out, const NncProgram *program) {
     }
 }
 
+static void print_rates(Buf *out, const NncProgram *program) {
+    if (program->rate_count)
+        buf_add(out, "void nnc_rates(const double *, double, double, double, double *);\n");
+    buf_add(out, "static const char *const rates[] = {");
+    for (int i = 0; i < program->rate_count; i++) {
+        print_string(out, program->rate[i]);
+        buf_add(out, ", ");
+    }
+    buf_add(out, "0};\n\n");
+}
+
 static void print_field(Buf *out, const char *field, const char *text) {
     buf_printf(out, "    .%s = ", field);
     print_string(out, text);
@@ -163,6 +174,9 @@ static void print_program(Buf *out, const NncProgram *p, const char *name) {
     buf_printf(out, "    .tensor = tensors,\n    .tensor_count = %d,\n", p->tensor_count);
     buf_printf(out, "    .input = inputs,\n    .input_count = %d,\n", p->input_count);
     buf_printf(out, "    .hyper = hypers,\n    .hyper_count = %d,\n", p->hyper_count);
+    if (p->rate_count)
+        buf_printf(out, "    .rates = nnc_rates,\n    .rate = rates,\n    .rate_count = %d,\n",
+                   p->rate_count);
     buf_add(out, "    .function = {\n");
     for (int f = 0; f < NNC_FUNCTIONS; f++) {
         const NncFunction *function = &p->function[f];
@@ -192,5 +206,6 @@ void emit_table(Buf *out, const NncProgram *program, const char *name) {
     print_expects(out, program);
     print_calls(out, program);
     print_functions(out, program);
+    print_rates(out, program);
     print_program(out, program, name);
 }

@@ -38,7 +38,8 @@ typedef struct SettingInfo {
     bool is_bool;
 } SettingInfo;
 
-// Roots: INIT has one ROOT_STATE a leaf. TRAIN has output "loss" and a ROOT_STATE for what it changes.
+// Roots: INIT has one ROOT_STATE a leaf. TRAIN has output "loss", the metrics of the batch that is trained on, further
+// losses, and a ROOT_STATE for what it changes.
 // EVAL has outputs "loss" and the metrics, each rank 0. PREDICT has the model's outputs.
 // In all of them parameters are slices of OP_state leaves, one leaf for each parameter group ("params").
 typedef struct Module {
@@ -61,6 +62,7 @@ typedef struct Module {
     DType precision;             // of tensors between kernels: DT_F32, DT_BF16
     bool tf32;                   // products may round what they read to TF32 (a GPU's do)
     Graph *graph[NNC_FUNCTIONS]; // NULL where there is none (no data or train block: TRAIN; no loss: EVAL)
+    Graph *rates; // f64 outputs: learning rates, under the names that set them; NULL: no train block
     VEC(InputInfo) input;
     VEC(TensorInfo) tensor;
     VEC(LayerInfo) layer; // in the order of application

@@ -159,6 +159,7 @@ typedef struct Split {
     // By node id: the state of it, from one function to those after it. NULL: it is computed where
     // it is read.
     const char **state;
+    bool *left_out; // by root
     Chunks result;
 } Split;
 
@@ -194,27 +195,56 @@ static bool classify(Split *s, const Node *node) {
            refuse(s, node, "examples are put together here in another way than by a sum");
 }
 
-static void find_live(Split *s) {
-    const Graph *graph = s->graph;
-    for (int i = 0; i < graph->root.count; i++)
-        s->live[graph->root.at[i].value->id] = true;
-    for (int id = graph->node.count - 1; id >= 0; id--)
-        for (int i = 0; s->live[id] && i < graph->node.at[id]->in_count; i++)
-            s->live[graph->node.at[id]->in[i]->id] = true;
+// What roots need is live, besides what was so before.
+static void spread(const Split *s, bool *live) {
+    for (int id = s->graph->node.count - 1; id >= 0; id--)
+        for (int i = 0; live[id] && i < s->graph->node.at[id]->in_count; i++)
+            live[s->graph->node.at[id]->in[i]->id] = true;
+}
+
+// Is it only reported? The loss is what a run is watched by.
+static bool is_metric(const Root *root) {
+    return root->kind == ROOT_OUTPUT && strcmp(root->name, "loss") != 0;
 }
 
 static bool find_kinds(Split *s) {
-    find_live(s);
-    for (int id = 0; id < s->graph->node.count; id++) {
+    const Graph *graph = s->graph;
+    for (int i = 0; i < graph->root.count; i++)
+        if (!is_metric(&graph->root.at[i])) s->live[graph->root.at[i].value->id] = true;
+    spread(s, s->live);
+    for (int id = 0; id < graph->node.count; id++) {
         if (!s->live[id]) continue;
-        if (!classify(s, s->graph->node.at[id])) return false;
+        if (!classify(s, graph->node.at[id])) return false;
         if (s->kind[id] == SUM && s->pass[id] > s->result.passes) s->result.passes = s->pass[id];
     }
-    for (int i = 0; i < s->graph->root.count; i++)
-        if (s->kind[s->graph->root.at[i].value->id] == EXAMPLES)
-            return refuse(s, s->graph->root.at[i].value, "this is kept of every example");
+    for (int i = 0; i < graph->root.count; i++)
+        if (!is_metric(&graph->root.at[i]) && s->kind[graph->root.at[i].value->id] == EXAMPLES)
+            return refuse(s, graph->root.at[i].value, "this is kept of every example");
     if (!s->result.passes) s->result.why = "nothing in it is summed over examples";
     return s->result.passes > 0;
+}
+
+// A metric comes along where it takes no pass of its own.
+static bool comes_along(Split *s, const Root *root) {
+    const Graph *graph = s->graph;
+    bool *live = ARENA_ARRAY(s->arena, bool, graph->node.count + 1), fits = true;
+    live[root->value->id] = true;
+    spread(s, live);
+    for (int id = 0; fits && id < graph->node.count; id++)
+        if (live[id] && !s->live[id])
+            fits = classify(s, graph->node.at[id]) &&
+                   (s->kind[id] != SUM || s->pass[id] <= s->result.passes);
+    fits &= s->kind[root->value->id] != EXAMPLES;
+    for (int id = 0; fits && id < graph->node.count; id++)
+        s->live[id] |= live[id];
+    return fits;
+}
+
+static void find_metrics(Split *s) {
+    for (int i = 0; i < s->graph->root.count; i++)
+        s->left_out[i] =
+            is_metric(&s->graph->root.at[i]) && !comes_along(s, &s->graph->root.at[i]);
+    s->result.why = NULL; // a metric's
 }
 
 // --- What goes from one function to the next: sums, and what later passes read
@@ -248,7 +278,7 @@ static void find_states(Split *s) {
         }
     }
     for (int i = 0; i < graph->root.count; i++)
-        if (s->kind[graph->root.at[i].value->id] == SUM)
+        if (!s->left_out[i] && s->kind[graph->root.at[i].value->id] == SUM)
             s->state[graph->root.at[i].value->id] = "sum";
     for (int id = 0; id < graph->node.count; id++)
         if (s->state[id]) s->state[id] = arena_printf(s->arena, "%s.%d", s->state[id], count++);
@@ -297,6 +327,7 @@ static Graph *rest_of(Function f) {
     const Split *s = f.split;
     for (int i = 0; i < s->graph->root.count; i++) {
         const Root *root = &s->graph->root.at[i];
+        if (s->left_out[i]) continue;
         graph_add_root(f.graph, root->kind, root->name,
                        root->leaf ? value_in(&f, root->leaf) : NULL, value_in(&f, root->value));
     }
@@ -318,7 +349,9 @@ Chunks chunk_split(Arena *arena, const Graph *train) {
     s.kind = ARENA_ARRAY(arena, uint8_t, count);
     s.pass = ARENA_ARRAY(arena, uint8_t, count);
     s.state = ARENA_ARRAY(arena, const char *, count);
+    s.left_out = ARENA_ARRAY(arena, bool, train->root.count + 1);
     if (!find_kinds(&s)) return (Chunks){.why = s.result.why, .where = s.result.where};
+    find_metrics(&s);
     find_states(&s);
     int passes = s.result.passes;
     for (int i = 0; i < passes; i++)

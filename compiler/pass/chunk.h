@@ -15,7 +15,8 @@
 //
 // In all of them, `size` is of the whole batch, and random numbers are those of the whole batch as
 // well. The sums begin at zero, so what comes out is the step as it was but for the order in which
-// the examples are added up.
+// the examples are added up. Outputs beside the loss, metrics that are reported of a step, are left
+// out where they would take more passes, or more than sums.
 #ifndef NNC_PASS_CHUNK_H
 #define NNC_PASS_CHUNK_H
 

@@ -134,6 +134,7 @@ Compiled *load_compiled(const Settings *settings) {
 
 typedef void Run(NncCtx *);
 typedef void Scalars(const double *, double, double, double, float *);
+typedef void Rates(const double *, double, double, double, double *);
 
 // What the C compiler gets is what the command runs: it is the slowest station. eval needs but one
 // function of training's, but a checkpoint comes from training, and so the object is there already.
@@ -234,6 +235,8 @@ Jit *load_functions(const Settings *settings, Compiled *compiled) {
         if (compiled->module->graph[i] && !function->run && needed >> i & 1)
             bug("emitted C has no function %s", function_name(i));
     }
+    if (compiled->program.function[NNC_TRAIN].run)
+        compiled->program.rates = (Rates *)jit_function(jit, "nnc_rates");
     compiled->program.jit = jit_tier_name(jit_tier(jit));
     return settings->device == DEVICE_AUTO ? or_processor(settings, compiled, jit) : jit;
 }

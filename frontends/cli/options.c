@@ -41,6 +41,7 @@ enum {
     OPT_JSON,
     OPT_QUIET,
     OPT_CHECKPOINT,
+    OPT_SPLIT,
     OPT_TARGET,
     OPT_STAGE,
     OPT_FORMAT,
@@ -87,6 +88,7 @@ static const OptionRow option_table[] = {
     {RUN, {"debug", OPT_DEBUG, NULL, 0, "let a debugger see the lines of FILE", 0}},
     {RUN | MEASURED | BIT(CMD_SHOW), {"json", OPT_JSON, NULL, 0, "one JSON object a line", 0}},
     {RUN, {"quiet", OPT_QUIET, NULL, 0, "print results alone", 0}},
+    {BIT(CMD_EVAL), {"split", OPT_SPLIT, "train|val|test", 0, "of which examples (default: test)", 0}},
     {USE, {"checkpoint", OPT_CHECKPOINT, "FILE", 0, "what was trained", 0}},
     {BIT(CMD_PLOT), {"output", 'o', "FILE.svg", 0, "where the picture goes", 0}},
     {BIT(CMD_BUILD), {"output", 'o', "PROGRAM", 0, "where the program goes", 0}},
@@ -114,7 +116,7 @@ static const char *const arguments[CMD_COUNT] = {
 
 static const char *const descriptions[CMD_COUNT] = {
     [CMD_TRAIN] = "Trains the network in FILE and writes a checkpoint.",
-    [CMD_EVAL] = "Prints loss and metrics of a checkpoint on the test data.",
+    [CMD_EVAL] = "Prints loss and metrics of a checkpoint on the test data, or on those that --split names.",
     [CMD_PREDICT] =
         "Prints what a checkpoint says of each INPUT: a PNG image, test:17 or train:17 for an "
         "example "
@@ -269,6 +271,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     NncOptions *run = &settings->run;
     static const char *const devices[] = {"cpu", "cuda", "auto"};
     static const char *const targets[] = {"c", "cuda"};
+    static const char *const splits[] = {"train", "val", "test"};
     // clang-format off
     switch (key) {
     case OPT_EPOCHS: run->epochs = (int)parse_integer(state, "epochs", text, 1, INT_MAX); break;
@@ -294,6 +297,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_DEBUG: settings->jit.debug = true; break;
     case OPT_JSON: run->json = true; break;
     case OPT_QUIET: run->quiet = true; break;
+    case OPT_SPLIT: run->split = splits[parse_choice(state, "split", text, splits, 3)]; break;
     case OPT_CHECKPOINT: run->checkpoint = text; break;
     case OPT_TARGET: settings->target = targets[parse_choice(state, "target", text, targets, 2)]; break;
     case OPT_NO_TUNED: settings->no_tuned = true; break;
@@ -340,6 +344,12 @@ void settings_parse(Settings *settings, CommandId command, int argc, char **argv
     argp_err_exit_status = EXIT_USAGE_ERROR;
     settings->command = command;
     argv[0] = arena_printf(settings->arena, "nnc %s", argv[0]);
+    NncError error;
+    if (nnc_options_check(options, argc, argv, &error)) {
+        fprintf(stderr, "%s: %s\n", argv[0], error.text);
+        fprintf(stderr, "`%s --help` lists them\n", argv[0]);
+        exit(EXIT_USAGE_ERROR);
+    }
     argp_parse(&argp, argc, argv, 0, NULL, settings);
     settings->run.log = settings->log.at;
     settings->run.log_count = settings->log.count;

@@ -4,8 +4,8 @@
 //     best = val.accuracy                 # lowest of a loss, else highest
 //     expect test.accuracy > 0.58
 //
-// A score is a split and a number that is measured on it: train.loss; the loss or a metric of the
-// model on val, which the data block holds out, or test.
+// A score is a split and a number that is measured on it: the loss or a metric of the model on train,
+// on val, which the data block holds out, or on test.
 #include "nnd/elab_internal.h"
 
 #include <string.h>
@@ -15,10 +15,10 @@ enum { SPLITS = sizeof splits / sizeof *splits };
 
 typedef VEC(const char *) NameVec;
 
-static NameVec names_of(Elab *e, const Run *eval_run, bool trained) {
+static NameVec names_of(Elab *e, const Run *eval_run) {
     NameVec names = {0};
     VEC_PUSH(e->arena, names, "loss");
-    for (int i = 0; !trained && i < eval_run->metric.count; i++)
+    for (int i = 0; i < eval_run->metric.count; i++)
         VEC_PUSH(e->arena, names, eval_run->metric.at[i].name);
     return names;
 }
@@ -33,18 +33,14 @@ static bool is_among(const char *name, const char *const *names, int count) {
 static bool check_score(Elab *e, const Stmt *stmt, const Module *module, const Run *eval_run) {
     const char *point = strchr(stmt->name, '.'), *name = point + 1;
     const char *split = arena_strndup(e->arena, stmt->name, (size_t)(point - stmt->name));
-    bool trained = !strcmp(split, "train");
-    NameVec names = names_of(e, eval_run, trained);
+    NameVec names = names_of(e, eval_run);
     if (!is_among(split, splits, SPLITS)) {
         elab_unknown(e, stmt->name_span, "split", split, splits, SPLITS);
     } else if (!trained && !eval_run->has_loss) {
         elab_error(e, stmt->name_span, "a model without a loss is not measured on other examples");
         diag_hint(e->diag, "in the model: loss .., of the number that is minimized");
     } else if (!is_among(name, names.at, names.count)) {
-        if (trained)
-            elab_error(e, stmt->name_span, "of training, the loss alone is measured: train.loss");
-        else
-            elab_unknown(e, stmt->name_span, "metric", name, names.at, names.count);
+        elab_unknown(e, stmt->name_span, "metric", name, names.at, names.count);
     } else if (!strcmp(split, "val") && module->validation == 0) {
         elab_error(e, stmt->name_span, "nothing is held out for validation");
         diag_hint(e->diag, "in the data block: validation = 0.1");

@@ -106,6 +106,30 @@ static void override(Elab *e, Program *p, Scope *scope, const Stmt *group, Argum
     }
 }
 
+// NULL: it is no number of the step.
+static const Node *rate_node(Elab *e, Graph *rates, Value value) {
+    double number;
+    if (value_number(value, &number)) return node_const(rates, DT_F64, number);
+    if (value.kind != VALUE_TENSOR || !value.step || value.node->dtype != DT_F64) return NULL;
+    const Node **done = ARENA_ARRAY(e->arena, const Node *, e->graph->node.count + 1);
+    return graph_import(rates, e->graph, value.node, done);
+}
+
+// A learning rate is reported, as a number of the step, under the name that sets it.
+static void add_rate(Elab *e, Program *p, Scope *scope, const Minimize *m, const Stmt *group) {
+    const Binding *binding = scope_find(scope, "lr");
+    if (!binding || !p->module->rates) return;
+    const char *name = arena_printf(e->arena, "%slr", hyper_prefix(e, p, m));
+    for (int i = 0; group && i < group->body_count; i++)
+        if (group->body[i]->name && !strcmp(group->body[i]->name, "lr"))
+            name = arena_printf(e->arena, "%s.lr", group->pattern);
+    Graph *rates = p->module->rates;
+    for (int i = 0; i < rates->root.count; i++)
+        if (!strcmp(rates->root.at[i].name, name)) return;
+    const Node *node = rate_node(e, rates, binding->value);
+    if (node) graph_add_root(rates, ROOT_OUTPUT, name, NULL, node);
+}
+
 // --- State
 
 static OptState *find_state(OptimizerRun *run, const char *name) {
@@ -210,6 +234,7 @@ static const Node *run_piece(Elab *e, Program *p, OptimizerRun *run, Scope *trai
     take_settings(e, p, m, &from);
     override(e, p, numbers, group, &from);
     if (!arguments_bind(e, scope, &from, m->call->span)) return NULL;
+    add_rate(e, p, scope, m, group);
     Slot *slot = ARENA_NEW(e->arena, Slot);
     *slot = (Slot){.kind = SLOT_PARAM, .path = "p", .shape = param->shape, .leaf = param};
     Binding *binding = scope_bind(e, scope, "p", m->decl->name_span, value_tensor(param));

@@ -499,6 +499,13 @@ static void add_loss(Graph *graph, const char *name, const Node *loss) {
     graph_add_root(graph, ROOT_OUTPUT, name, NULL, loss);
 }
 
+// What is measured of the batch that is trained on; a metric of a loss's name is that loss.
+static void add_metrics(Graph *graph, const Run *run, const Node **done) {
+    for (int i = 0; i < run->metric.count; i++)
+        add_loss(graph, run->metric.at[i].name,
+                 import(graph, run, run->metric.at[i].value.node, done));
+}
+
 // One after the other: a later loss sees the parameters that an earlier minimize has changed.
 static Graph *train_graph(Elab *e, Program *p, const Run *run) {
     Graph *graph = graph_new(e->arena, "train");
@@ -516,6 +523,7 @@ static Graph *train_graph(Elab *e, Program *p, const Run *run) {
         loss = import(graph, run, loss, done);
         if (i > 0) section_renew(graph, before);
         add_loss(graph, i == 0 ? "loss" : m->loss_name, loss);
+        if (i == 0) add_metrics(graph, run, done);
         for (int k = 0; i == 0 && k < run->state.count; k++) {
             const StateNow *state = run->state.at[k];
             if (!state->value || elab_is_frozen(e, state->entry->path)) continue;
@@ -575,6 +583,7 @@ void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_r
     if (elab_failed(e)) return;
     lay_out(e, &p);
     if (elab_failed(e)) return;
+    if (train) module->rates = graph_new(e->arena, "rates");
     if (train) module->graph[NNC_TRAIN] = train_graph(e, &p, train_run);
     if (eval_run->has_loss)
         module->graph[NNC_EVAL] = inference_graph(e, &p, eval_run, "eval", false);

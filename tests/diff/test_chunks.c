@@ -24,20 +24,30 @@ static bool is_varying(const Node *node) {
     return varies;
 }
 
+static const Node *import(Graph *to, const Graph *graph, const Root *root, const Node **done) {
+    const Node *value = graph_import(to, graph, root->value, done);
+    bool cast = is_varying(value) && value->dtype == DT_BOOL;
+    return cast ? node_cast(to, DT_I32, value) : value;
+}
+
 // One root alone; what it has for each example is summed, and each example compared with that sum,
-// so often that the step takes `passes` through its batch, if it can be split at all.
-static Graph *one_root(Arena *arena, const Graph *graph, const Root *root, int passes) {
+// so often that the step takes `passes` through its batch, if it can be split at all. Another root
+// is its metric.
+static Graph *one_root(Arena *arena, const Graph *graph, const Root *root, const Root *metric,
+                       int passes) {
     Graph *made = graph_new(arena, "train");
     const Node **done = ARENA_ARRAY(arena, const Node *, graph->node.count + 1);
-    const Node *value = graph_import(made, graph, root->value, done);
+    const Node *value = import(made, graph, root, done);
     bool varies = is_varying(value);
-    if (varies && value->dtype == DT_BOOL) value = node_cast(made, DT_I32, value);
     for (int i = 1; varies && i < passes; i++) {
         uint32_t axes = (1u << value->shape.rank) - 1;
         const Node *all = node_broadcast(made, sum_of(made, value), axes, value->shape);
         value = node_binary(made, OP_max, value, all);
     }
-    graph_add_root(made, ROOT_OUTPUT, "y", NULL, varies ? sum_of(made, value) : value);
+    graph_add_root(made, ROOT_OUTPUT, "loss", NULL, varies ? sum_of(made, value) : value);
+    value = import(made, graph, metric, done);
+    graph_add_root(made, ROOT_OUTPUT, "metric", NULL,
+                   is_varying(value) ? sum_of(made, value) : value);
     return made;
 }
 
@@ -103,10 +113,12 @@ static void expect_the_same(Arena *arena, const Graph *whole, const Chunks *chun
     with.leaf = random_leaves(arena, whole, EXAMPLES, (uint64_t)seed);
     double **wanted = graph_interpret(whole, &with, arena),
            **got = run_step(arena, whole, chunks, with, size);
-    for (int i = 0; i < whole->root.count; i++) {
+    for (int i = 0; i < chunks->rest->root.count; i++) {
+        if (chunks->rest->root.at[i].kind != ROOT_OUTPUT) continue;
         const Node *a = whole->root.at[i].value, *b = chunks->rest->root.at[i].value;
         for (int64_t k = 0; k < shape_eval(&a->shape, EXAMPLES); k++)
-            cr_assert(fabs(wanted[a->id][k] - got[b->id][k]) <=
+            cr_assert(wanted[a->id][k] == got[b->id][k] ||
+                          fabs(wanted[a->id][k] - got[b->id][k]) <=
                               1e-9 * (1 + fabs(wanted[a->id][k])) ||
                           (isnan(wanted[a->id][k]) && isnan(got[b->id][k])),
                       "seed %d, chunks of %d: %s[%d] was %.17g, is %.17g", seed, (int)size,
@@ -123,26 +135,33 @@ static const char *verified(Arena *arena, const Chunks *chunks) {
     return wrong;
 }
 
+static bool has_metric(const Graph *rest) {
+    return rest->root.count > 1 && !strcmp(rest->root.at[1].name, "metric");
+}
+
 // How often the step goes through its batch; 0: it cannot be split.
-static int split_and_compare(Arena *arena, const Graph *whole, int seed) {
+static int split_and_compare(Arena *arena, const Graph *whole, int seed, int *metrics) {
     Chunks chunks = chunk_split(arena, whole);
     cr_assert((chunks.why == NULL) == (chunks.passes > 0));
     const char *wrong = chunks.passes ? verified(arena, &chunks) : NULL;
     cr_assert_null(wrong, "seed %d: %s", seed, wrong);
     for (int64_t size = 1; chunks.passes && size <= 3; size++)
         expect_the_same(arena, whole, &chunks, seed, size);
+    metrics[chunks.passes && has_metric(chunks.rest)]++;
     return chunks.passes;
 }
 
 Test(chunks, of_random_graphs_give_what_the_whole_gives) {
-    int split[NNC_PASSES + 2] = {0};
+    int split[NNC_PASSES + 2] = {0}, metrics[2] = {0};
     for (int seed = 1; seed <= GRAPHS; seed++) {
         Arena *arena = arena_new();
         const Graph *graph = random_graph(arena, (uint64_t)seed);
         for (int i = 0; i < graph->root.count; i++) {
             const Root *root = &graph->root.at[i];
             int wanted = 1 + (seed + i) % (NNC_PASSES + 1);
-            int passes = split_and_compare(arena, one_root(arena, graph, root, wanted), seed);
+            const Root *metric = &graph->root.at[(i + 1) % graph->root.count];
+            int passes = split_and_compare(
+                arena, one_root(arena, graph, root, metric, wanted), seed, metrics);
             if (is_varying(root->value))
                 cr_assert(passes == 0 || (passes >= wanted && wanted <= NNC_PASSES),
                           "seed %d: %d passes, not %d", seed, passes, wanted);
@@ -153,4 +172,25 @@ Test(chunks, of_random_graphs_give_what_the_whole_gives) {
     for (int passes = 1; passes <= NNC_PASSES; passes++)
         cr_assert(split[passes] >= LEAST_SPLIT, "%d graphs were split into %d passes",
                   split[passes], passes);
+    cr_assert(metrics[1] >= LEAST_SPLIT, "%d came along", metrics[1]);
+}
+
+// A metric takes no pass of its own, and does not keep the batch together.
+Test(chunks, metrics_come_along_or_are_left_out) {
+    Arena *arena = arena_new();
+    Graph *graph = graph_new(arena, "train");
+    Dim dim[] = {dim_batch(), dim_const(3)};
+    const Node *x = node_input(graph, "x", DT_F32, shape_of(2, dim)), *sum = sum_of(graph, x);
+    const Node *less = node_binary(graph, OP_sub, x, node_broadcast(graph, sum, 3, x->shape));
+    graph_add_root(graph, ROOT_OUTPUT, "loss", NULL, sum);
+    graph_add_root(graph, ROOT_OUTPUT, "later", NULL, sum_of(graph, node_unary(graph, OP_exp, less)));
+    graph_add_root(graph, ROOT_OUTPUT, "least", NULL, node_reduce(graph, OP_reduce_min, x, 3));
+    graph_add_root(graph, ROOT_OUTPUT, "squares", NULL,
+                   sum_of(graph, node_binary(graph, OP_mul, x, x)));
+    Chunks chunks = chunk_split(arena, graph);
+    cr_assert_eq(chunks.passes, 1);
+    cr_assert_eq(chunks.rest->root.count, 4); // two outputs, and two sums that begin at zero
+    cr_assert_str_eq(chunks.rest->root.at[0].name, "loss");
+    cr_assert_str_eq(chunks.rest->root.at[1].name, "squares");
+    arena_free(arena);
 }

@@ -98,13 +98,25 @@ static void rt_backward_kernel(const NncCtx *ctx, long long low, long long high,
     }
 }
 
+// Is the label's class the likeliest one?
+static bool rt_is_right(const NncCtx *ctx, long long n) {
+    const float *p = (const float *)ctx->work;
+    int label = rt_labels(ctx)[n];
+    float own = p[label * RT_BATCH + n] + 1 / (float)ctx->n;
+    bool right = true;
+    for (int o = 0; o < RT_CLASSES; o++)
+        right &= o == label || p[o * RT_BATCH + n] < own;
+    return right;
+}
+
 static void rt_train(NncCtx *ctx) {
-    float sum = 0, *losses = (float *)ctx->work + RT_CLASSES * RT_BATCH;
+    float sum = 0, right = 0, *losses = (float *)ctx->work + RT_CLASSES * RT_BATCH;
     nnc_parallel(ctx, rt_forward_kernel, ctx->n, 2);
     nnc_parallel(ctx, rt_backward_kernel, RT_CLASSES, 1);
     for (long long n = 0; n < ctx->n; n++)
-        sum += losses[n];
-    *(float *)ctx->output = sum / (float)ctx->n;
+        sum += losses[n], right += (float)rt_is_right(ctx, n);
+    ((float *)ctx->output)[0] = sum / (float)ctx->n;
+    ((float *)ctx->output)[1] = right / (float)ctx->n;
     ((int *)ctx->state)[RT_COUNT]++;
 }
 
@@ -133,6 +145,13 @@ static void rt_scalars(const double *hyper, double step, double epoch, double n,
     out[1] = (float)hyper[1];
 }
 
+static void rt_rates(const double *hyper, double step, double epoch, double n, double *out) {
+    (void)n;
+    (void)step;
+    out[0] = hyper[0] / (1 + 0.1 * epoch);
+}
+
+static const char *const rt_rate_names[] = {"lr"};
 static const NncTensor rt_tensors[] = {
     {"weight", NNC_PARAMETER, NNC_F32, 2, {RT_CLASSES, RT_PIXELS}, 4 * RT_WEIGHT},
     {"bias", NNC_PARAMETER, NNC_F32, 1, {RT_CLASSES}, 4 * RT_BIAS},
@@ -149,8 +168,7 @@ static const NncColumn rt_inputs[] = {
     {"image", NNC_F32, 3, {RT_BATCH, 4, 4}, 4 * RT_IMAGE, 0, false, true},
     {"label", NNC_I32, 1, {RT_BATCH}, 4 * RT_LABEL, RT_CLASSES, true, true},
 };
-static const NncColumn rt_loss_output[] = {{"loss", NNC_F32, 0, {0}, 0, 0, false, false}};
-static const NncColumn rt_eval_output[] = {{"loss", NNC_F32, 0, {0}, 0, 0, false, false},
+static const NncColumn rt_scores_output[] = {{"loss", NNC_F32, 0, {0}, 0, 0, false, false},
                                            {"accuracy", NNC_F32, 0, {0}, 4, 0, false, false}};
 static const NncColumn rt_predict_output[] = {
     {"logits", NNC_F32, 2, {RT_BATCH, RT_CLASSES}, 0, 0, false, true}};
@@ -189,18 +207,21 @@ static inline NncProgram rt_program(const char *folder) {
                                .scalars = rt_scalars,
                                .scalar_count = 2,
                                .work_bytes = 4 * (RT_CLASSES + 1) * RT_BATCH,
-                               .output_bytes = 4,
-                               .output = rt_loss_output,
-                               .output_count = 1},
+                               .output_bytes = 8,
+                               .output = rt_scores_output,
+                               .output_count = 2},
                 [NNC_EVAL] = {.run = rt_eval,
                               .output_bytes = 8,
-                              .output = rt_eval_output,
+                              .output = rt_scores_output,
                               .output_count = 2},
                 [NNC_PREDICT] = {.run = rt_predict,
                                  .output_bytes = 4 * RT_BATCH * RT_CLASSES,
                                  .output = rt_predict_output,
                                  .output_count = 1},
             },
+        .rates = rt_rates,
+        .rate = rt_rate_names,
+        .rate_count = 1,
         .data = {"idx", NULL, argument, 1},
         .augment = rt_augment,
         .augment_count = 1,
@@ -250,6 +271,47 @@ static inline void rt_remove_folder(const char *folder) {
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_assert(!strncmp(folder, "/tmp/nnc-test-rt-", 17) && system(command) == 0);
+}
+
+// --- Runs
+
+// Inlined, gcc takes what a stream has written to for the local that pointed to it.
+#define RT_APART static __attribute__((noinline, unused))
+
+// What a run reports; free.
+RT_APART char *rt_run(const NncProgram *program, NncOptions options, NncStatus expected,
+                           NncError *error) {
+    char *text = NULL;
+    size_t size;
+    options.report = open_memstream(&text, &size);
+    NncStatus status = nnc_train(program, &options, error);
+    fclose(options.report);
+    cr_assert_eq(status, expected, "status %d: %s", status, status ? error->text : "");
+    return text;
+}
+
+RT_APART char *rt_run_json(const NncProgram *program, NncOptions options, NncStatus expected,
+                                NncError *error) {
+    options.json = true;
+    return rt_run(program, options, expected, error);
+}
+
+static inline void rt_run_ok(const NncProgram *program, NncOptions options) {
+    NncError error;
+    free(rt_run(program, options, NNC_OK, &error));
+}
+
+// What nnc_eval says; free.
+RT_APART char *rt_eval_json(const NncProgram *program, NncOptions options) {
+    char *text = NULL;
+    size_t size;
+    NncError error;
+    options.json = true;
+    options.report = open_memstream(&text, &size);
+    NncStatus status = nnc_eval(program, &options, &error);
+    fclose(options.report);
+    cr_assert_eq(status, NNC_OK, "%s", status ? error.text : "");
+    return text;
 }
 
 // The bytes of a file, NUL behind them; free.

@@ -217,7 +217,7 @@ Test(picture, gradients_stand_beside_and_arrows_go_down) {
         cr_expect_lt(layout->box[arrow->from].y, layout->box[arrow->to].y);
     }
     cr_expect_eq(pairs, 13); // all calls but normalize
-    cr_expect_eq(falls, 16);
+    cr_expect_eq(falls, 19);
     arena_free(arena);
 }
 

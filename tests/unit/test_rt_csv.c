@@ -251,6 +251,23 @@ Test(rt_csv, a_column_that_finds_nothing_is_named_with_what_there_is) {
                     "it has size: f32[N], weight: f32[N]");
 }
 
+Test(rt_csv, texts_of_too_many_kinds_are_no_label_and_the_first_of_them_is_named) {
+    NncError error;
+    size_t length;
+    char *text = NULL;
+    FILE *file = open_memstream(&text, &length);
+    fprintf(file, "size,kind\n");
+    for (int i = 0; i < 5000; i++)
+        fprintf(file, "%d,k%d\n", i, i);
+    fclose(file);
+    open_ok(text);
+    free(text);
+    cr_assert_eq(match(&size, 1, &error), NNC_OK, "%s", error.text); // nobody asks for them
+    expect_mismatch(&kind, 1, "target kind: index(3)[N] does not fit kind of csv: texts (");
+    expect_mismatch(&kind, 1, "a.csv:4098:6: 'k4096' is its text number 4097, a label has up to 4096");
+    expect_value(NNC_SPLIT_TRAIN, 4999, 0, "4999");
+}
+
 Test(rt_csv, a_number_that_is_no_class_is_named_with_its_line) {
     NncError error;
     float batch[128], value;

@@ -14,23 +14,6 @@ static void tear_down(void) { rt_remove_folder(folder); }
 
 TestSuite(rt_loop, .init = set_up, .fini = tear_down);
 
-static char *train(const NncProgram *program, NncOptions options, NncStatus expected,
-                   NncError *error) {
-    char *text = NULL;
-    size_t size;
-    options.json = true;
-    options.report = open_memstream(&text, &size);
-    NncStatus status = nnc_train(program, &options, error);
-    fclose(options.report);
-    cr_assert_eq(status, expected, "status %d: %s", status, status ? error->text : "");
-    return text;
-}
-
-static void train_ok(const NncProgram *program, NncOptions options) {
-    NncError error;
-    free(train(program, options, NNC_OK, &error));
-}
-
 static NncProgram held_out_program(void) {
     NncProgram program = rt_program(folder);
     program.validation = 0.25;
@@ -162,19 +145,13 @@ static double field(const char *text, const char *event, int n, const char *name
 Test(rt_loop, what_is_held_out_is_measured_each_epoch_and_the_test_examples_at_the_end) {
     NncError error;
     NncProgram program = held_out_program();
-    char *text = train(&program, (NncOptions){.epochs = 4}, NNC_OK, &error);
+    char *text = rt_run_json(&program, (NncOptions){.epochs = 4}, NNC_OK, &error);
     cr_assert_eq(field(text, "epoch", 0, "step"), 8); // of 62 examples in batches of 8
     cr_assert(strstr(text, "\"val\":{\"loss\":"), "%s", text);
     const char *result = strstr(text, "\"event\":\"result\"");
     cr_assert(result && strstr(text, "\"test\":{") > result, "%s", text);
     // It is what `eval` says of the best checkpoint.
-    char *again = NULL;
-    size_t size;
-    NncOptions options = {.json = true,
-                          .checkpoint = "out/soft.best.safetensors",
-                          .report = open_memstream(&again, &size)};
-    cr_assert_eq(nnc_eval(&program, &options, &error), NNC_OK, "%s", error.text);
-    fclose(options.report);
+    char *again = rt_eval_json(&program, (NncOptions){.checkpoint = "out/soft.best.safetensors"});
     char *test = strstr(again, "\"test\":{");
     *strchr(test, '}') = 0;
     cr_assert(strstr(result, test), "%s is not in %s", test, result);
@@ -182,7 +159,67 @@ Test(rt_loop, what_is_held_out_is_measured_each_epoch_and_the_test_examples_at_t
     free(again);
 }
 
-// The score of each epoch is that of a table.
+// Field `name` of an event's split: 0.5 of "val":{"loss":0.5}
+static double score(const char *text, const char *event, int n, const char *split,
+                    const char *name) {
+    char key[64];
+    snprintf(key, sizeof key, "\"event\":\"%s\"", event);
+    for (int i = 0; text && i <= n; i++)
+        if ((text = strstr(text, key))) text += strlen(key);
+    snprintf(key, sizeof key, "\"%s\":{", split);
+    const char *found = text ? strstr(text, key) : NULL;
+    snprintf(key, sizeof key, "\"%s\":", name);
+    if (found) found = strstr(found, key);
+    return found ? strtod(found + strlen(key), NULL) : NAN;
+}
+
+// What is trained on at a rate of 0 is what is evaluated.
+Test(rt_loop, metrics_of_training_are_those_of_its_batches) {
+    NncError error;
+    NncProgram program = held_out_program();
+    program.augment_count = 0;
+    const char *name[] = {"lr"};
+    const double zero[] = {0};
+    NncOptions still = {.epochs = 2, .set_name = name, .set_value = zero, .set_count = 1};
+    char *text = rt_run_json(&program, still, NNC_OK, &error);
+    char *again = rt_eval_json(
+        &program, (NncOptions){.checkpoint = "out/soft.safetensors", .split = "train"});
+    const double trained = score(text, "epoch", 1, "train", "accuracy");
+    cr_assert_eq(trained, score(again, "eval", 0, "train", "accuracy"), "%s%s", text, again);
+    cr_assert_float_eq(score(text, "epoch", 1, "train", "loss"),
+                       score(again, "eval", 0, "train", "loss"), 1e-6);
+    cr_assert(trained > 0 && trained < 1 && strstr(again, "\"examples\":62,"));
+    cr_assert_eq(field(text, "epoch", 0, "lr"), 0);
+    free(text);
+    free(again);
+    static const NncExpect expect[] = {{"train.accuracy", ">", 0.9, NULL}};
+    program.expect = expect;
+    program.expect_count = 1;
+    rt_run_ok(&program, (NncOptions){.epochs = 4});
+    free(rt_run_json(&program, still, NNC_UNMET, &error));
+}
+
+Test(rt_loop, an_evaluation_is_of_any_split) {
+    NncError error;
+    NncProgram program = held_out_program();
+    char *text = rt_run_json(&program, (NncOptions){.epochs = 2}, NNC_OK, &error);
+    char *again = rt_eval_json(
+        &program, (NncOptions){.checkpoint = "out/soft.safetensors", .split = "val"});
+    cr_assert_eq(score(text, "epoch", 1, "val", "loss"), score(again, "eval", 0, "val", "loss"));
+    cr_assert(strstr(again, "\"examples\":21,"), "%s", again);
+    free(text);
+    free(again);
+    NncOptions options = {.checkpoint = "out/soft.safetensors", .split = "tset"};
+    cr_assert_eq(nnc_eval(&program, &options, &error), NNC_ERROR_VALUE);
+    cr_assert_str_eq(error.text, "there is no split tset: train, val or test");
+    options.split = "val";
+    program.validation = 0;
+    cr_assert_eq(nnc_eval(&program, &options, &error), NNC_ERROR_VALUE);
+    cr_assert(strstr(error.text, "no val examples: validation"), "%s", error.text);
+}
+
+// --- Scores of a table, one an epoch
+
 static double table[32];
 static void eval_table(NncCtx *ctx) {
     ((float *)ctx->output)[0] = 1;
@@ -204,26 +241,26 @@ static NncProgram table_program(void) {
 Test(rt_loop, training_ends_for_want_of_a_better_epoch) {
     NncError error;
     NncProgram program = table_program();
-    char *text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    char *text = rt_run_json(&program, (NncOptions){0}, NNC_OK, &error);
     cr_assert_eq(field(text, "stop", 0, "epoch"), 8, "%s", text);
     cr_assert_eq(field(text, "stop", 0, "best_epoch"), 5);
     cr_assert_eq(field(text, "result", 0, "epoch"), 5);
     cr_assert_float_eq(field(text, "stop", 0, "value"), 0.5, 1e-6);
     free(text);
     program.patience = 0;
-    text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    text = rt_run_json(&program, (NncOptions){0}, NNC_OK, &error);
     cr_assert_eq(field(text, "result", 0, "epoch"), 9, "%s", text);
     free(text);
     program.best_is_lowest = true;
-    text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    text = rt_run_json(&program, (NncOptions){0}, NNC_OK, &error);
     cr_assert_eq(field(text, "result", 0, "epoch"), 6, "%s", text);
     free(text);
 }
 
 Test(rt_loop, the_best_checkpoint_is_the_one_of_its_epoch) {
     NncProgram program = table_program();
-    train_ok(&program, (NncOptions){.out = "whole"});
-    train_ok(&program, (NncOptions){.out = "five", .epochs = 5});
+    rt_run_ok(&program, (NncOptions){.out = "whole"});
+    rt_run_ok(&program, (NncOptions){.out = "five", .epochs = 5});
     rt_expect_same_file("whole/soft.best.safetensors", "five/soft.best.safetensors");
     rt_expect_same_file("five/soft.best.safetensors", "five/soft.safetensors");
 }
@@ -238,15 +275,15 @@ static void expect_same_run(const char *out) {
 
 Test(rt_loop, resuming_at_every_step_ends_the_same) {
     NncProgram program = table_program();
-    train_ok(&program, (NncOptions){.out = "whole"});
+    rt_run_ok(&program, (NncOptions){.out = "whole"});
     for (int step = 1; step < 66; step += 4) {
-        train_ok(&program, (NncOptions){.out = "parts", .steps = step});
-        train_ok(&program, (NncOptions){.out = "parts", .steps = step + 2, .resume = true});
-        train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+        rt_run_ok(&program, (NncOptions){.out = "parts", .steps = step});
+        rt_run_ok(&program, (NncOptions){.out = "parts", .steps = step + 2, .resume = true});
+        rt_run_ok(&program, (NncOptions){.out = "parts", .resume = true});
         expect_same_run("parts");
     }
     // Once more: there is nothing left to do.
-    train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+    rt_run_ok(&program, (NncOptions){.out = "parts", .resume = true});
     expect_same_run("parts");
 }
 
@@ -259,14 +296,14 @@ static void eval_and_signal(NncCtx *ctx) {
 Test(rt_loop, interrupted_amid_the_evaluation_it_goes_on_with_that) {
     NncError error;
     NncProgram program = table_program();
-    train_ok(&program, (NncOptions){.out = "whole"});
+    rt_run_ok(&program, (NncOptions){.out = "whole"});
     program.function[NNC_EVAL].run = eval_and_signal;
-    free(train(&program, (NncOptions){.out = "parts", .command = "soft train --resume"},
+    free(rt_run_json(&program, (NncOptions){.out = "parts", .command = "soft train --resume"},
                NNC_INTERRUPTED, &error));
     cr_assert_str_eq(error.text,
                      "interrupted after step 24; parts/soft.safetensors has everything, "
                      "to go on: soft train --resume");
-    char *text = train(&program, (NncOptions){.out = "parts", .resume = true}, NNC_OK, &error);
+    char *text = rt_run_json(&program, (NncOptions){.out = "parts", .resume = true}, NNC_OK, &error);
     cr_assert_eq(field(text, "epoch", 0, "epoch"), 3);
     cr_assert_eq(field(text, "epoch", 0, "step"), 24);
     free(text);
@@ -298,7 +335,7 @@ static void train_killed(NncProgram program, NncOptions options, int step) {
 Test(rt_loop, killed_at_twenty_random_steps_it_ends_the_same) {
     NncDraw draw = nnc_draw(2026, 11, 23);
     NncProgram program = table_program();
-    train_ok(&program, (NncOptions){.out = "whole"});
+    rt_run_ok(&program, (NncOptions){.out = "whole"});
     for (int i = 0; i < 20; i++) {
         char out[32];
         snprintf(out, sizeof out, "killed%d", i);
@@ -307,7 +344,7 @@ Test(rt_loop, killed_at_twenty_random_steps_it_ends_the_same) {
         train_killed(program, options, step); // after the first checkpoint
         options.resume = true;
         train_killed(program, options, 1 + (int)nnc_draw_below(&draw, 8)); // and again
-        train_ok(&program, options);
+        rt_run_ok(&program, options);
         expect_same_run(out);
     }
 }
@@ -322,26 +359,26 @@ Test(rt_loop, expectations_are_checked_at_the_end) {
     NncProgram program = table_program();
     program.expect = expect;
     program.expect_count = 2;
-    char *text = train(&program, (NncOptions){0}, NNC_OK, &error);
+    char *text = rt_run_json(&program, (NncOptions){0}, NNC_OK, &error);
     cr_assert(strstr(text, "{\"event\":\"expect\",\"score\":\"train.loss\",\"relation\":\"<=\","
                            "\"than\":1e+09,\"value\":"),
               "%s", text);
     free(text);
     program.expect_count = 5;
-    text = train(&program, (NncOptions){.out = "five"}, NNC_UNMET, &error);
+    text = rt_run_json(&program, (NncOptions){.out = "five"}, NNC_UNMET, &error);
     cr_assert_str_eq(error.text, "not met: 2 of 5 expectations, the first is val.accuracy < 0.5");
     cr_assert(strstr(text, "\"event\":\"done\""), "%s", text);
     free(text);
     // A run that is ended before its time is not judged.
-    free(train(&program, (NncOptions){.out = "five", .steps = 20}, NNC_OK, &error));
+    free(rt_run_json(&program, (NncOptions){.out = "five", .steps = 20}, NNC_OK, &error));
 }
 
 Test(rt_loop, another_rule_for_the_best_begins_anew) {
     NncError error;
     NncProgram program = table_program();
-    train_ok(&program, (NncOptions){.epochs = 2});
+    rt_run_ok(&program, (NncOptions){.epochs = 2});
     program.best = "val.loss";
-    char *text = train(&program, (NncOptions){.resume = true, .epochs = 9}, NNC_OK, &error);
+    char *text = rt_run_json(&program, (NncOptions){.resume = true, .epochs = 9}, NNC_OK, &error);
     cr_assert_eq(field(text, "result", 0, "epoch"), 3, "%s", text); // the loss is 1 ever after
     free(text);
 }
@@ -390,7 +427,7 @@ Test(rt_loop, a_run_begins_with_floats_of_any_size) {
     for (int i = 0; i < 4; i++) {
         first_weight = last_bias = 0;
         write_initial("weight", types[i], sizes[i], one_and_a_half[i], RT_CLASSES);
-        train_ok(&program, (NncOptions){.init = "begin.safetensors", .steps = 1});
+        rt_run_ok(&program, (NncOptions){.init = "begin.safetensors", .steps = 1});
         cr_assert(first_weight == 1.5f && last_bias == 1.5f && first_count == 5, "%s: %g, %g",
                   types[i], (double)first_weight, (double)last_bias);
     }
@@ -402,16 +439,16 @@ Test(rt_loop, what_does_not_fit_is_named) {
     NncOptions options = {.init = "begin.safetensors", .steps = 1};
     program.function[NNC_TRAIN].run = look_and_train;
     write_initial("wieght", "F32", 4, one_and_a_half[2], RT_CLASSES);
-    free(train(&program, options, NNC_ERROR_MATCH, &error));
+    free(rt_run_json(&program, options, NNC_ERROR_MATCH, &error));
     cr_assert_str_eq(error.text,
                      "begin.safetensors: there is no weight in it; the nearest is wieght (2 of 3 "
                      "tensors fit: --init-partial takes them)");
     write_initial("weight", "F32", 4, one_and_a_half[2], 7);
-    free(train(&program, options, NNC_ERROR_MATCH, &error));
+    free(rt_run_json(&program, options, NNC_ERROR_MATCH, &error));
     cr_assert(strstr(error.text, "weight is F32[7, 16] in it, but F32[3, 16] in the program"), "%s",
               error.text);
     options.init_partial = true;
-    char *text = train(&program, options, NNC_OK, &error);
+    char *text = rt_run_json(&program, options, NNC_OK, &error);
     cr_assert(strstr(text,
                      "\"event\":\"init\",\"file\":\"begin.safetensors\",\"taken\":2,\"left\":1,"
                      "\"notes\":\"begin.safetensors: weight is F32[7, 16]"),
@@ -419,18 +456,18 @@ Test(rt_loop, what_does_not_fit_is_named) {
     cr_assert(first_weight != 1.5f && last_bias == 1.5f && first_count == 5);
     free(text);
     options.init = "nowhere.safetensors";
-    free(train(&program, options, NNC_ERROR_FILE, &error));
+    free(rt_run_json(&program, options, NNC_ERROR_FILE, &error));
     rt_write_file(".", "begin.safetensors", "\2\0\0\0\0\0\0\0{}", 10);
     options.init = "begin.safetensors";
-    free(train(&program, options, NNC_ERROR_MATCH, &error));
+    free(rt_run_json(&program, options, NNC_ERROR_MATCH, &error));
 }
 
 Test(rt_loop, a_checkpoint_is_a_file_to_begin_with) {
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){.out = "first"});
-    train_ok(&program,
+    rt_run_ok(&program, (NncOptions){.out = "first"});
+    rt_run_ok(&program,
              (NncOptions){.out = "second", .init = "first/soft.safetensors", .epochs = 1});
-    train_ok(&program, (NncOptions){.out = "third", .epochs = 1});
+    rt_run_ok(&program, (NncOptions){.out = "third", .epochs = 1});
     size_t size;
     char *second = rt_file("second/soft.safetensors", &size);
     char *third = rt_file("third/soft.safetensors", &size);

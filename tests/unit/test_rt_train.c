@@ -17,23 +17,6 @@ static void tear_down(void) { rt_remove_folder(folder); }
 
 TestSuite(rt_train, .init = set_up, .fini = tear_down);
 
-// Runs and gives what was reported; free.
-static char *train(const NncProgram *program, NncOptions options, NncStatus expected,
-                   NncError *error) {
-    char *text = NULL;
-    size_t size;
-    options.report = open_memstream(&text, &size);
-    NncStatus status = nnc_train(program, &options, error);
-    fclose(options.report);
-    cr_assert_eq(status, expected, "status %d: %s", status, status ? error->text : "");
-    return text;
-}
-
-static void train_ok(const NncProgram *program, NncOptions options) {
-    NncError error;
-    free(train(program, options, NNC_OK, &error));
-}
-
 // The last number after "name": in a text of JSON lines.
 static double last_number(const char *text, const char *name) {
     char key[64];
@@ -48,7 +31,7 @@ static double last_number(const char *text, const char *name) {
 Test(rt_train, learns_and_reports_as_json) {
     NncError error;
     NncProgram program = rt_program(folder);
-    char *text = train(&program, (NncOptions){.json = true, .threads = 2, .report_every = 5},
+    char *text = rt_run(&program, (NncOptions){.json = true, .threads = 2, .report_every = 5},
                        NNC_OK, &error);
     cr_assert(strstr(text, "{\"event\":\"start\",\"model\":\"Soft\",\"parameters\":51,\"device\":"
                            "\"cpu\",\"jit\":\"native\",\"target\":\"x86-64-v2\",\"precision\":\"f32\","
@@ -61,6 +44,7 @@ Test(rt_train, learns_and_reports_as_json) {
     cr_assert(
         strstr(text, "{\"event\":\"done\",\"checkpoint\":\"out/soft.safetensors\",\"hash\":\""));
     cr_assert(last_number(text, "accuracy") > 0.9, "%s", text);
+    cr_assert(strstr(text, "\"lr\":0.3,") && strstr(text, "\"lr\":0.25,"), "%s", text);
     cr_assert(last_number(text, "examples_per_second") > 0);
     free(text);
 }
@@ -70,7 +54,7 @@ Test(rt_train, the_epoch_s_loss_is_the_mean_over_examples) {
     NncProgram program = rt_program(folder);
     // One step a batch: 10 of 8 examples and one of 3.
     char *text =
-        train(&program, (NncOptions){.json = true, .report_every = 1, .epochs = 1}, NNC_OK, &error);
+        rt_run(&program, (NncOptions){.json = true, .report_every = 1, .epochs = 1}, NNC_OK, &error);
     double sum = 0;
     int step = 0;
     for (const char *at = text; (at = strstr(at, "\"event\":\"step\"")); at++, step++)
@@ -84,35 +68,35 @@ Test(rt_train, the_epoch_s_loss_is_the_mean_over_examples) {
 Test(rt_train, plain_lines_and_quiet) {
     NncError error;
     NncProgram program = rt_program(folder);
-    char *text = train(&program, (NncOptions){.report_every = 20}, NNC_OK, &error);
+    char *text = rt_run(&program, (NncOptions){.report_every = 20}, NNC_OK, &error);
     cr_assert(strstr(text, "Soft: 51 parameters"), "%s", text);
     cr_assert(strstr(text, "epoch 2  step 20  loss "), "%s", text);
     cr_assert(strstr(text, "test: loss "), "%s", text);
     cr_assert(strstr(text, "wrote out/soft.safetensors\n"), "%s", text);
     cr_assert(!strchr(text, '\r'));
     free(text);
-    text = train(&program, (NncOptions){.quiet = true}, NNC_OK, &error);
+    text = rt_run(&program, (NncOptions){.quiet = true}, NNC_OK, &error);
     cr_assert_str_eq(text, "");
     free(text);
 }
 
 Test(rt_train, the_same_bits_with_any_number_of_threads) {
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){.out = "one", .threads = 1});
-    train_ok(&program, (NncOptions){.out = "two", .threads = 2});
-    train_ok(&program, (NncOptions){.out = "many", .threads = 7});
+    rt_run_ok(&program, (NncOptions){.out = "one", .threads = 1});
+    rt_run_ok(&program, (NncOptions){.out = "two", .threads = 2});
+    rt_run_ok(&program, (NncOptions){.out = "many", .threads = 7});
     rt_expect_same_file("one/soft.safetensors", "two/soft.safetensors");
     rt_expect_same_file("one/soft.safetensors", "many/soft.safetensors");
 }
 
 Test(rt_train, resuming_at_every_step_gives_the_same_bits) {
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){.out = "whole", .threads = 1});
+    rt_run_ok(&program, (NncOptions){.out = "whole", .threads = 1});
     for (int step = 1; step < 33; step += 3) {
-        train_ok(&program, (NncOptions){.out = "parts", .threads = 1, .steps = step});
-        train_ok(&program,
+        rt_run_ok(&program, (NncOptions){.out = "parts", .threads = 1, .steps = step});
+        rt_run_ok(&program,
                  (NncOptions){.out = "parts", .threads = 1, .steps = step + 2, .resume = true});
-        train_ok(&program, (NncOptions){.out = "parts", .threads = 1, .resume = true});
+        rt_run_ok(&program, (NncOptions){.out = "parts", .threads = 1, .resume = true});
         rt_expect_same_file("whole/soft.safetensors", "parts/soft.safetensors");
     }
 }
@@ -127,15 +111,15 @@ Test(rt_train, seed_and_hyper_parameters_matter_and_are_kept) {
                       .set_count = 1,
                       .has_seed = true,
                       .seed = 3};
-    train_ok(&program, set);
+    rt_run_ok(&program, set);
     // Resumed without them, they are those of the checkpoint.
     set.out = "parts";
     set.steps = 5;
-    train_ok(&program, set);
-    train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+    rt_run_ok(&program, set);
+    rt_run_ok(&program, (NncOptions){.out = "parts", .resume = true});
     rt_expect_same_file("set/soft.safetensors", "parts/soft.safetensors");
     NncError error;
-    free(train(&program, (NncOptions){.out = "parts", .resume = true, .has_seed = true, .seed = 4},
+    free(rt_run(&program, (NncOptions){.out = "parts", .resume = true, .has_seed = true, .seed = 4},
                NNC_ERROR_MATCH, &error));
     cr_assert(strstr(error.text, "seed 3"), "%s", error.text);
 }
@@ -149,13 +133,13 @@ static void train_and_signal(NncCtx *ctx) {
 Test(rt_train, a_signal_ends_it_after_the_step_and_it_goes_on) {
     NncError error;
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){.out = "whole"});
+    rt_run_ok(&program, (NncOptions){.out = "whole"});
     program.function[NNC_TRAIN].run = train_and_signal;
     steps_until_signal = 14;
-    free(train(&program, (NncOptions){.out = "parts"}, NNC_INTERRUPTED, &error));
+    free(rt_run(&program, (NncOptions){.out = "parts"}, NNC_INTERRUPTED, &error));
     cr_assert(strstr(error.text, "interrupted after step 14; parts/soft.safetensors"), "%s",
               error.text);
-    train_ok(&program, (NncOptions){.out = "parts", .resume = true});
+    rt_run_ok(&program, (NncOptions){.out = "parts", .resume = true});
     rt_expect_same_file("whole/soft.safetensors", "parts/soft.safetensors");
 }
 
@@ -168,11 +152,11 @@ Test(rt_train, a_loss_that_is_no_number_is_an_error_that_names_the_step) {
     NncError error;
     NncProgram program = rt_program(folder);
     program.function[NNC_TRAIN].run = train_to_nan;
-    free(train(&program, (NncOptions){0}, NNC_ERROR_NUMBER, &error));
+    free(rt_run(&program, (NncOptions){0}, NNC_ERROR_NUMBER, &error));
     cr_assert(strstr(error.text, "not a number at step 13, in epoch 2"), "%s", error.text);
     // What was there stays: the checkpoint of the first epoch.
     program.function[NNC_TRAIN].run = rt_train;
-    free(train(&program, (NncOptions){.resume = true, .steps = 12}, NNC_OK, &error));
+    free(rt_run(&program, (NncOptions){.resume = true, .steps = 12}, NNC_OK, &error));
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -204,7 +188,7 @@ Test(rt_train, what_an_evaluation_prepares_serves_all_its_batches_and_no_later_o
     NncProgram program = rt_program(folder);
     program.function[NNC_EVAL].run = eval_prepared;
     program.function[NNC_EVAL].work_bytes = STATE;
-    train_ok(&program, (NncOptions){.epochs = 4});
+    rt_run_ok(&program, (NncOptions){.epochs = 4});
     cr_assert_eq(prepared, 4);
     cr_assert_geq(taken, 4);
     cr_assert_eq(stale, 0);
@@ -225,15 +209,15 @@ Test(rt_train, what_cannot_be_written_is_said_before_the_first_step) {
     program.function[NNC_INIT].run = NULL; // it would crash there
     rt_write_file(folder, "file", "", 0);
     program.function[NNC_INIT].run = (void (*)(NncCtx *))abort;
-    free(train(&program, (NncOptions){.out = "file"}, NNC_ERROR_FILE, &error));
+    free(rt_run(&program, (NncOptions){.out = "file"}, NNC_ERROR_FILE, &error));
     cr_assert(strstr(error.text, "cannot write file/soft.safetensors: "), "%s", error.text);
-    free(train(&program, (NncOptions){.out = "/proc/nowhere"}, NNC_ERROR_FILE, &error));
+    free(rt_run(&program, (NncOptions){.out = "/proc/nowhere"}, NNC_ERROR_FILE, &error));
     cr_assert(strstr(error.text, "/proc/nowhere/soft.safetensors"), "%s", error.text);
 }
 
 Test(rt_train, nothing_but_the_checkpoint_is_left) {
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){.out = "deep/er"});
+    rt_run_ok(&program, (NncOptions){.out = "deep/er"});
     cr_assert_eq(count_files("deep/er"), 1);
 }
 
@@ -242,46 +226,41 @@ Test(rt_train, wrong_options_are_named) {
     NncProgram program = rt_program(folder);
     const char *name[] = {"rate"};
     const double value[] = {1};
-    free(train(&program, (NncOptions){.set_name = name, .set_value = value, .set_count = 1},
+    free(rt_run(&program, (NncOptions){.set_name = name, .set_value = value, .set_count = 1},
                NNC_ERROR_VALUE, &error));
     cr_assert(strstr(error.text, "no hyper-parameter named rate; Soft has: lr, momentum.gamma"),
               "%s", error.text);
     program.augment =
         (const NncCall[]){{"random_crop", "image", (const NncArgument[]){{"pading", NULL, 1}}, 1}};
-    free(train(&program, (NncOptions){0}, NNC_ERROR_VALUE, &error));
+    free(rt_run(&program, (NncOptions){0}, NNC_ERROR_VALUE, &error));
     cr_assert(strstr(error.text, "random_crop has no argument named pading"), "%s", error.text);
     program.abi = 99;
-    free(train(&program, (NncOptions){0}, NNC_ERROR_MATCH, &error));
+    free(rt_run(&program, (NncOptions){0}, NNC_ERROR_MATCH, &error));
     program = rt_program("missing");
-    free(train(&program, (NncOptions){.data = "elsewhere"}, NNC_ERROR_FILE, &error));
+    free(rt_run(&program, (NncOptions){.data = "elsewhere"}, NNC_ERROR_FILE, &error));
     cr_assert(strstr(error.text, "elsewhere/missing"), "%s", error.text);
 }
 
 Test(rt_train, limit_takes_the_first_examples) {
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){.out = "all", .limit = 24, .epochs = 1});
+    rt_run_ok(&program, (NncOptions){.out = "all", .limit = 24, .epochs = 1});
     // The same as a set that has no more of them.
     rt_write_idx(folder, "train", 24, 0);
-    train_ok(&program, (NncOptions){.out = "short", .epochs = 1});
+    rt_run_ok(&program, (NncOptions){.out = "short", .epochs = 1});
     rt_expect_same_file("all/soft.safetensors", "short/soft.safetensors");
     rt_write_idx(folder, "train", RT_TRAIN, 0);
     // Amid an epoch, the same examples are needed to go on.
     NncError error;
-    train_ok(&program, (NncOptions){.out = "all", .limit = 24, .steps = 2});
-    free(train(&program, (NncOptions){.out = "all", .resume = true}, NNC_ERROR_MATCH, &error));
+    rt_run_ok(&program, (NncOptions){.out = "all", .limit = 24, .steps = 2});
+    free(rt_run(&program, (NncOptions){.out = "all", .resume = true}, NNC_ERROR_MATCH, &error));
     cr_assert(strstr(error.text, "after 16 of 24 examples"), "%s", error.text);
 }
 
 Test(rt_train, evaluation_agrees_with_the_report_of_the_epoch) {
     NncError error;
     NncProgram program = rt_program(folder);
-    char *text = train(&program, (NncOptions){.json = true}, NNC_OK, &error), *again = NULL;
-    size_t size;
-    NncOptions options = {.json = true,
-                          .checkpoint = "out/soft.safetensors",
-                          .report = open_memstream(&again, &size)};
-    cr_assert_eq(nnc_eval(&program, &options, &error), NNC_OK, "%s", error.text);
-    fclose(options.report);
+    char *text = rt_run_json(&program, (NncOptions){0}, NNC_OK, &error);
+    char *again = rt_eval_json(&program, (NncOptions){.checkpoint = "out/soft.safetensors"});
     const char *test = strstr(again, "\"test\":{");
     cr_assert(test && strstr(again, "\"examples\":21"), "%s", again);
     char *end = strchr(test, '}');
@@ -294,7 +273,7 @@ Test(rt_train, evaluation_agrees_with_the_report_of_the_epoch) {
 Test(rt_train, prediction_gives_classes_and_probabilities) {
     NncError error;
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){0});
+    rt_run_ok(&program, (NncOptions){0});
     char *text = NULL;
     size_t size;
     const char *inputs[] = {"test:0", "train:5"}, *beyond[] = {"test:21"};
@@ -331,7 +310,7 @@ static char *predict(const NncProgram *program, NncOptions options, const char *
 Test(rt_train, prediction_in_lines_with_the_names_in_the_checkpoint) {
     NncError error;
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){0});
+    rt_run_ok(&program, (NncOptions){0});
     char *text = predict(&program, (NncOptions){0}, "train:0", NNC_OK, &error);
     int first, second, third, label;
     double a, b, c;
@@ -363,7 +342,7 @@ Test(rt_train, an_image_file_is_as_good_as_an_example) {
     NncError error;
     size_t size;
     NncProgram program = rt_program(folder);
-    train_ok(&program, (NncOptions){0});
+    rt_run_ok(&program, (NncOptions){0});
     char *images = rt_file("t10k-images-idx3-ubyte", &size);
     write_png("a.png", 4, 4, (unsigned char *)images + 16 + 3 * RT_PIXELS);
     char *file = predict(&program, (NncOptions){.json = true}, "a.png", NNC_OK, &error);
