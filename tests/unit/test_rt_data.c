@@ -534,8 +534,9 @@ Test(rt_data, wrong_arguments_are_named) {
         cr_assert_eq(nnc_source_open(&source, &call, NULL, &error), NNC_ERROR_VALUE);
         cr_assert(strstr(error.text, wrong[i].says), "%s", error.text);
     }
-    NncArgument four[4] = {{"", NULL, 1}, {"", NULL, 1}, {"", NULL, 1}, {"", NULL, 1}};
-    cr_assert_eq(nnc_source_open(&source, &(NncCall){"shapes", NULL, four, 4}, NULL, &error),
+    NncArgument six[6] = {{"", NULL, 1}, {"", NULL, 1}, {"", NULL, 1},
+                          {"", NULL, 1}, {"", NULL, 1}, {"", NULL, 1}};
+    cr_assert_eq(nnc_source_open(&source, &(NncCall){"shapes", NULL, six, 6}, NULL, &error),
                  NNC_ERROR_VALUE);
     cr_assert(strstr(error.text, "too many arguments"), "%s", error.text);
     cr_assert_eq(nnc_source_open(&source, &(NncCall){.name = "imagenet"}, NULL, &error),
