@@ -36,7 +36,7 @@ static bool check_score(Elab *e, const Stmt *stmt, const Module *module, const R
     NameVec names = names_of(e, eval_run);
     if (!is_among(split, splits, SPLITS)) {
         elab_unknown(e, stmt->name_span, "split", split, splits, SPLITS);
-    } else if (!trained && !eval_run->has_loss) {
+    } else if (strcmp(split, "train") != 0 && !eval_run->has_loss) {
         elab_error(e, stmt->name_span, "a model without a loss is not measured on other examples");
         diag_hint(e->diag, "in the model: loss .., of the number that is minimized");
     } else if (!is_among(name, names.at, names.count)) {
