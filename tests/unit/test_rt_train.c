@@ -169,7 +169,7 @@ static void train_small(NncCtx *ctx) {
 Test(rt_train, a_step_takes_what_is_too_small_for_zero_and_its_caller_does_not) {
     NncProgram program = rt_program(folder);
     program.function[NNC_TRAIN].run = train_small;
-    train_ok(&program, (NncOptions){.steps = 1});
+    rt_run_ok(&program, (NncOptions){.steps = 1});
     cr_assert_eq(seen, 0);
     cr_assert_gt(small * small, 0);
 }
