@@ -128,16 +128,19 @@ static void begin_stage(Walk *w, int stage) {
 
 // --- Elements
 
-// Do rows of what `load` reads lie one behind the other? *first: where this one begins.
-static bool is_dense(const Walk *w, const Value *load, Index *first) {
-    int64_t row = index_coefficient(&load->index, w->stages->row);
+// Is the buffer beyond the core's caches, and do rows of what `index` means lie one behind the
+// other? *first: where this one begins.
+static bool is_far(const Walk *w, const Buffer *buffer, const Index *index, Index *first) {
+    int64_t row = index_coefficient(index, w->stages->row);
     int inner = 0;
-    *first = index_const(load->index.constant);
-    for (int i = 0; i < load->index.count; i++) {
-        int var = load->index.term[i].var;
+    if (buffer->arena == ARENA_SCRATCH || buffer->elements * dtype_size(buffer->dtype) < FAR_BYTES)
+        return false;
+    *first = index_const(index->constant);
+    for (int i = 0; i < index->count; i++) {
+        int var = index->term[i].var;
         if (var == w->stages->row)
             *first = index_add(*first, index_scale(index_var(var), row));
-        else if (load->index.term[i].coef == 1)
+        else if (index->term[i].coef == 1)
             inner++;
         else
             return false;
@@ -159,20 +162,28 @@ static bool comes_first(const Walk *w, const Value *load, int stage) {
     return true;
 }
 
-// A stage that is the first to read memory has it fetched from where it lies.
-static void fetch(Walk *w, int stage, int count) {
-    Printer *p = w->p;
-    for (int i = 0; i < p->loops->value.count; i++) {
-        const Value *load = p->loops->value.at[i];
-        Index first;
-        if (!comes_first(w, load, stage) || load->buffer->arena == ARENA_SCRATCH ||
-            load->buffer->elements * dtype_size(load->buffer->dtype) < FAR_BYTES ||
-            !is_dense(w, load, &first))
-            continue;
-        const char *index = printer_index(p, &first);
-        printer_line(p);
-        buf_printf(p->out, "nnc_fetch(b%d + %s + block, %d);\n", load->buffer->id, index,
-                   (int)(count * dtype_size(load->buffer->dtype)));
+static void print_ahead(Walk *w, const char *function, const Buffer *buffer, Index first,
+                        int count) {
+    const char *index = printer_index(w->p, &first);
+    printer_line(w->p);
+    buf_printf(w->p->out, "%s(b%d + %s + block, %d);\n", function, buffer->id, index,
+               (int)(count * dtype_size(buffer->dtype)));
+}
+
+// A stage that is the first to read memory has it fetched, one that writes to caches has them made
+// ready.
+static void prepare_memory(Walk *w, int stage, int count) {
+    const Loops *loops = w->p->loops;
+    Index first;
+    for (int i = 0; i < loops->value.count; i++) {
+        const Value *load = loops->value.at[i];
+        if (comes_first(w, load, stage) && is_far(w, load->buffer, &load->index, &first))
+            print_ahead(w, "nnc_fetch", load->buffer, first, count);
+    }
+    for (int i = 0; i < loops->store.count && stage == w->stages->store; i++) {
+        const Store *store = &loops->store.at[i];
+        if (!store->buffer->streamed && is_far(w, store->buffer, &store->index, &first))
+            print_ahead(w, "nnc_claim", store->buffer, first, count);
     }
 }
 
@@ -231,7 +242,7 @@ static void stage_block(Walk *w, int stage, int count) {
         reductions += begins_at(w, w->stages->reduction.at[i], stage + 1);
     if (!reductions && stage != w->stages->store) return;
     int mark = open_stage(w, stage, stage + 1);
-    fetch(w, stage, count);
+    prepare_memory(w, stage, count);
     for (int i = 0; i < w->stages->reduction.count; i++) {
         const Value *value = w->stages->reduction.at[i];
         if (!begins_at(w, value, stage + 1)) continue;

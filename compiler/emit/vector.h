@@ -141,6 +141,12 @@ static inline void nnc_fetch(const void *at, int bytes) {
     __builtin_prefetch((const void *)((from & ~4095ull) + 2 * 4096 + (from & 4095) / 4), 0, 2);
 }
 
+// Of what is written soon, half a page ahead: it comes to this core, so that stores need not wait for it.
+static inline void nnc_claim(const void *at, int bytes) {
+    for (int i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const char *)at + 2048 + i, 1);
+}
+
 // Past the caches, into memory: a line of a cache that is written as a whole is not read before.
 // Other processors see it from nnc_streamed() on.
 #ifdef __x86_64__
