@@ -123,10 +123,9 @@ static void check(uint64_t seed, const char *march, JitTier tier) {
     arena_free(arena);
 }
 
-// Results larger than the caches: of rows that begin at multiples of 64 bytes and of others, and of
-// one long loop.
-static void check_streams(int length) {
-    enum { MANY = 1050 };
+// Operands and results beyond a core's cache, or (streamed) all caches: of rows that begin at
+// multiples of 64 bytes and of others, and of one long loop.
+static void check_large(int length, int many, bool streamed) {
     Arena *arena = arena_new();
     RandomGraph *random = random_graph_new(arena, 1);
     Graph *g = random->graph;
@@ -136,14 +135,16 @@ static void check_streams(int length) {
     graph_add_root(g, ROOT_OUTPUT, "rows", NULL, node_binary(g, OP_div, power, sum));
     graph_add_root(g, ROOT_OUTPUT, "long", NULL, node_binary(g, OP_mul, x, x));
     Case *c = case_new(arena, g, 1);
-    c->batch = MANY;
+    c->batch = many;
     c->tolerance = 2e-5;
     case_build(c, 0, JIT_NATIVE);
-    int streamed = 0;
+    int past = 0;
     for (int i = 0; i < c->plan->fusion->buffer.count; i++)
-        streamed += c->plan->fusion->buffer.at[i]->streamed;
-    cr_assert(streamed > 0, "nothing is streamed");
-    check_runs(c, (const int64_t[]){MANY, 7}, 2);
+        past += c->plan->fusion->buffer.at[i]->streamed;
+    cr_assert((past > 0) == streamed, "%d buffers are streamed", past);
+    cr_assert(strstr(c->source, "nnc_fetch(b"), "no row is fetched");
+    cr_assert(streamed == !strstr(c->source, "nnc_claim(b"), "what is streamed is not claimed");
+    check_runs(c, (const int64_t[]){many, 7}, 2);
     arena_free(arena);
 }
 
@@ -170,4 +171,6 @@ Test(rows, instant) {
         check(seed, "native", JIT_TCC);
 }
 
-Test(rows, streams) { check_streams(8000), check_streams(8005); }
+Test(rows, streams) { check_large(8000, 1050, true), check_large(8005, 1050, true); }
+
+Test(rows, in_caches) { check_large(8000, 50, false), check_large(333, 1000, false); }
