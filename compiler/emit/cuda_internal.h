@@ -35,6 +35,16 @@ Dim cuda_count(const Loops *loops, const int *var, int count);
 // run fastest. `first` (NULL: 0) is added to the first one's.
 void cuda_set_vars(Printer *p, const int *var, int count, const char *at, const char *first);
 
+// Loops of a row that are written out, each over the same elements: of a reduction, or (NULL) of
+// what is stored. What later ones need again is kept: declares where.
+typedef struct SharedLoop {
+    const Value *reduction;
+    const int *var;
+    int count;
+} SharedLoop;
+
+void cuda_keep(Printer *p, const SharedLoop *loop, int loops, int64_t turns);
+
 // Kernels: elements and scatters (cuda_nest.c), what teams share (cuda_team.c), products
 // (cuda_gemm.c).
 void emit_cuda_loops(CudaFile *file, const Fusion *fusion, const Kernel *kernel);

@@ -37,18 +37,25 @@ static int open_unrolled(Printer *p, const int *var, int count, int64_t all) {
     }
     if (all % step) {
         printer_line(p);
-        buf_printf(p->out, "if (%s >= %lld) continue;\n", at, (long long)all);
+        buf_printf(p->out, "if (e == %lld && %s >= %lld) continue;\n", (long long)(all / step), at,
+                   (long long)all);
     }
     if (count > 1) cuda_set_vars(p, var, count, "(unsigned)of", NULL);
     return mark;
 }
 
+// How many turns there are to be written out; 0: there is a loop.
+static int64_t turns_of(const Printer *p, const int *var, int count) {
+    Dim all = cuda_count(p->loops, var, count);
+    if (!p->loops->kernel->rows || !dim_is_const(all)) return 0;
+    int64_t turns = (all.c[0] + step_of(p) - 1) / step_of(p);
+    return turns <= UNROLLED ? turns : 0;
+}
+
 // One loop over all indices of several; `part`: of the first one, `some` from `from` on.
 static int open_shared(Printer *p, const int *var, int count, bool part) {
     Dim all = cuda_count(p->loops, var, count), inner = cuda_count(p->loops, var + 1, count - 1);
-    int64_t turns = dim_eval(all, p->loops->batch) / step_of(p);
-    if (p->loops->kernel->rows && dim_is_const(all) && turns < UNROLLED)
-        return open_unrolled(p, var, count, all.c[0]);
+    if (turns_of(p, var, count)) return open_unrolled(p, var, count, all.c[0]);
     const char *of = count > 1 || part ? "of" : printer_var(p, var[0]),
                *end = dim_as_c(p->arena, all);
     if (part && count == 1) end = "some";
@@ -196,6 +203,28 @@ static CudaLaunch launch_of(const Loops *loops, const GpuShape *shape, Dim count
 
 // --- Kernels
 
+// The reductions that the team shares, in order, then the loop over what it stores.
+static void keep_rows(Printer *p) {
+    const Loops *loops = p->loops;
+    SharedLoop *loop = ARENA_ARRAY(p->arena, SharedLoop, loops->value.count + 1);
+    int count = 0, rest = loops->loop_count - p->gpu->own;
+    int64_t turns = 0;
+    bool alike = true;
+    for (int i = 0; i < loops->value.count; i++) {
+        const Value *value = loops->value.at[i];
+        if (p->uses[value->id] > 0 && value->kind == VALUE_REDUCE &&
+            gpu_shares(loops, p->gpu, value))
+            loop[count++] = (SharedLoop){value, value->var, value->var_count};
+    }
+    if (rest > 0) loop[count++] = (SharedLoop){NULL, loops->loop + p->gpu->own, rest};
+    for (int i = 0; i < count; i++) {
+        int64_t of_loop = turns_of(p, loop[i].var, loop[i].count);
+        alike &= of_loop > 0 && (turns == 0 || turns == of_loop);
+        turns = of_loop;
+    }
+    if (alike && turns > 0) cuda_keep(p, loop, count, turns);
+}
+
 static void print_whole(CudaFile *file, const Fusion *fusion, const Loops *loops,
                         const GpuShape *shape) {
     Dim count = cuda_count(loops, loops->loop, shape->own);
@@ -205,6 +234,7 @@ static void print_whole(CudaFile *file, const Fusion *fusion, const Loops *loops
     p.gpu = shape;
     print_place(&p, count, 1);
     cuda_set_vars(&p, loops->loop, shape->own, "at", NULL);
+    if (loops->kernel->rows) keep_rows(&p);
     for (int i = 0; i < loops->value.count; i++) { // where no thread is missing
         const Value *value = loops->value.at[i];
         if (p.uses[value->id] > 0 && value->kind == VALUE_REDUCE &&

@@ -209,6 +209,12 @@ static const char *fresh_value(Printer *p, const Value *value) {
 const char *printer_value(Printer *p, const Value *value) {
     if (p->name[value->id]) return p->name[value->id];
     const char *text = fresh_value(p, value);
+    if (p->keep && p->keep[value->id]) {
+        printer_line(p);
+        buf_printf(p->out, "%s = %s;\n", p->keep[value->id], text);
+        p->name[value->id] = p->keep[value->id];
+        return p->name[value->id];
+    }
     if (value->kept) {
         const char *index = printer_index(p, &value->kept_index);
         printer_line(p);

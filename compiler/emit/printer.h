@@ -19,6 +19,7 @@ typedef struct Printer {
     uint64_t stored;   // stores that are printed
     bool streams;      // the innermost loop is one of blocks, from `first`
     const GpuShape *gpu;      // how threads share the nest (emit/cuda_team.c); NULL: on a processor
+    const char **keep;        // by value id, where it goes as soon as it is computed; or NULL
     const char *const *place; // by store, where it goes meanwhile; NULL: into its buffer
     uint64_t *deps;    // by value id: the variables it depends on
     int *uses;         // by value id

@@ -11,27 +11,31 @@ train_k0_div(const __grid_constant__ NncCtx ctx_) {
     const int rank = (int)threadIdx.x;
     const unsigned at = blockIdx.x;
     const int i1 = (int)at;
+    float own0[4];
+    float own1[4];
     float v1 = (-1.0f / 0.0f);
 #pragma unroll
     for (int e = 0; e < 4; e++) {
         const int r3 = e * 32 + rank;
-        if (r3 >= 100) continue;
-        v1 = nnc_max(v1, b0[i1 * 100 + r3]);
+        if (e == 3 && r3 >= 100) continue;
+        own0[e] = b0[i1 * 100 + r3];
+        v1 = nnc_max(v1, own0[e]);
     }
     v1 = nnc_warp_max<32>(v1);
     float v5 = 0.0f;
 #pragma unroll
     for (int e = 0; e < 4; e++) {
         const int r4 = e * 32 + rank;
-        if (r4 >= 100) continue;
-        v5 = v5 + (nnc_exp((b0[i1 * 100 + r4] - v1)));
+        if (e == 3 && r4 >= 100) continue;
+        own1[e] = (nnc_exp((own0[e] - v1)));
+        v5 = v5 + own1[e];
     }
     v5 = nnc_warp_sum<32>(v5);
 #pragma unroll
     for (int e = 0; e < 4; e++) {
         const int i2 = e * 32 + rank;
-        if (i2 >= 100) continue;
-        b4[i1 * 100 + i2] = ((nnc_exp((b0[i1 * 100 + i2] - v1))) / v5);
+        if (e == 3 && i2 >= 100) continue;
+        b4[i1 * 100 + i2] = (own1[e] / v5);
     }
 }
 
