@@ -48,7 +48,7 @@ perform() { # LINE
     run=$(echo "$line" | sed "s|^nnc |'$nnc' |; s|--data DIR|--data '$data'|")
     case $line in
     "nnc train "*perceptron* | "nnc train "*approximation* | "nnc train iris"*) run="$run --jit tcc" ;;
-    "nnc train "*) run="$run --jit tcc --limit 64 --epochs 1" ;;
+    "nnc train "*) run="$run --jit tcc --limit 64 --steps 3" ;;
     "nnc eval "* | "nnc predict "* | "nnc plot "*) run="$run --jit tcc" ;;
     scripts/widths.sh*) run="$run '1 8' --jit tcc --epochs 5" ;;
     esac
