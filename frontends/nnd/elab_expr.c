@@ -77,6 +77,14 @@ static Value prime(Elab *e, Scope *scope, const Expr *expr) {
 
 // --- Operators
 
+// Of tensors of integers: without a remainder, and so exact as far as a float holds them.
+static Value floor_divide_whole(Elab *e, Span span, Value a, Value b) {
+    Value rest = elab_binary(e, span, OP_mod, a, b);
+    Value even = value_is_poison(rest) ? rest : elab_binary(e, span, OP_sub, a, rest);
+    Value ratio = value_is_poison(even) ? even : elab_binary(e, span, OP_div, even, b);
+    return value_is_poison(ratio) ? ratio : builtin_find("i32")->apply(e, span, &ratio);
+}
+
 // // and %: integers stay so; sizes with N divide where it comes out even.
 static Value floor_divide(Elab *e, Span span, Value a, Value b) {
     int64_t x, y;
@@ -94,6 +102,7 @@ static Value floor_divide(Elab *e, Span span, Value a, Value b) {
                    dim_text(e, b.size));
         return POISON;
     }
+    if (elab_is_whole(a) && elab_is_whole(b)) return floor_divide_whole(e, span, a, b);
     Value ratio = elab_binary(e, span, OP_div, a, b);
     return elab_pointwise(e, span, OP_floor, &ratio);
 }
@@ -224,8 +233,7 @@ bool elab_structural_bool(Elab *e, Scope *scope, const Expr *expr, bool *value) 
     Value v = elab_expr(e, scope, expr);
     *value = v.boolean;
     if (v.kind == VALUE_BOOL) return true;
-    if (!value_is_poison(v))
-        report_condition(e, expr, v);
+    if (!value_is_poison(v)) report_condition(e, expr, v);
     return false;
 }
 

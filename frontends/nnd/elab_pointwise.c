@@ -197,6 +197,8 @@ static DType own_type(Value v) {
     return v.kind == VALUE_TENSOR && v.node->dtype != DT_F64 ? v.node->dtype : DT_F32;
 }
 
+bool elab_is_whole(Value v) { return own_type(v) == DT_I32; }
+
 Value elab_as_tensor(Elab *e, Span span, Value v) {
     if (v.kind == VALUE_TENSOR && !v.step) return v;
     if (v.kind == VALUE_INDEX) return elab_iota(e, v);

@@ -19,6 +19,7 @@
 #include "compile.h"
 #include "documents.h"
 #include "nnd/elab.h"
+#include "nnd/elab_internal.h"
 #include "picture/picture.h"
 #include "support/map.h"
 
@@ -426,7 +427,7 @@ Test(blocks, train_keys_are_described) {
     arena_free(arena);
 }
 
-// --- The manual of the language shows each kind of statement and of declaration
+// --- The manual of the language shows each kind of statement and of declaration, and each word
 
 typedef struct Kinds {
     bool stmt[STMT_LAST + 1], decl[DECL_TRAIN + 1];
@@ -458,4 +459,41 @@ Test(blocks, language_shows_each_statement) {
     for (int i = 0; i <= DECL_TRAIN; i++)
         cr_expect(kinds.decl[i], "nor a declaration of kind %d", i);
     arena_free(arena);
+}
+
+// The words and signs in programs and declarations.
+static Map *words_of_programs(Arena *arena, const char *manual) {
+    Map *words = map_new(arena);
+    const char *block;
+    while ((block = next_block(arena, &manual, NULL))) {
+        if (!starts_with(block, "nnd 1\n") && !is_declaration(block)) continue;
+        Lexer *lexer = lexer_new(arena, source_from_text(arena, "net.nnd", block), diag_new(arena));
+        for (const Token *token; (token = lexer_next(lexer))->kind != TOKEN_END;)
+            if (token->kind != TOKEN_STRING) map_put(words, token->text, (void *)block);
+    }
+    return words;
+}
+
+// Each terminal of the grammar, and each function of the compiler's.
+Test(blocks, language_shows_each_word) {
+    Document d = {.arena = arena_new()};
+    const char *manual = read_shipped(d.arena, "docs/LANGUAGE.md")->text, *at = manual, *block;
+    Map *words = words_of_programs(d.arena, manual);
+    int count;
+    d.rules = map_new(d.arena);
+    while ((block = next_block(d.arena, &at, NULL)))
+        if (is_rule(block)) read_grammar(&d, block);
+    for (int i = 0; i < d.names.count; i++)
+        for (const char *quote = strchr(map_get(d.rules, d.names.at[i]), '"'), *end; quote;
+             quote = strchr(end + 1, '"')) {
+            end = strchr(quote + 1, '"');
+            const char *word = arena_strndup(d.arena, quote + 1, (size_t)(end - quote - 1));
+            cr_expect(map_get(words, word), "no program in docs/LANGUAGE.md has '%s' of %s", word,
+                      d.names.at[i]);
+        }
+    const Builtin *builtin = builtin_list(&count);
+    cr_assert_geq(count, 8);
+    for (int i = 0; i < count; i++)
+        cr_expect(map_get(words, builtin[i].name), "nor a call of %s", builtin[i].name);
+    arena_free(d.arena);
 }

@@ -544,6 +544,24 @@ Test(rt_data, wrong_arguments_are_named) {
     cr_assert(strstr(error.text, "no data source named imagenet"), "%s", error.text);
 }
 
+Test(rt_data, some_of_the_shapes) {
+    NncArgument some[] = {{"first", NULL, 6}, {"classes", NULL, 4}};
+    NncCall call = {"shapes", NULL, some, 2};
+    NncError error;
+    cr_assert_eq(nnc_source_open(&source, &call, NULL, &error), NNC_OK, "%s", error.text);
+    const NncField *label = &source.field[1];
+    cr_assert(label->classes == 4 && !strcmp(label->class_name[0], "rows") &&
+              !strcmp(label->class_name[3], "checker"));
+    NncExample example = {.index = 7, .values = malloc(source.example_bytes)};
+    cr_assert_eq(source.read(&source, &example, &error), NNC_OK);
+    cr_assert_eq(*(int32_t *)nnc_example_field(&example, label), 3);
+    free(example.values);
+    nnc_source_close(&source);
+    some[1].number = 5;
+    cr_assert_eq(nnc_source_open(&source, &call, NULL, &error), NNC_ERROR_VALUE);
+    cr_assert(strstr(error.text, "classes is to be an integer from 1 to 4"), "%s", error.text);
+}
+
 Test(rt_data, the_table_of_sources_agrees_with_itself) {
     int count;
     const char *const *names = nnc_source_names(&count);
