@@ -206,7 +206,8 @@ static void print_sum(Gemm *g, const char *from, const char *to) {
     print_operand(g, SIDE_A);
     print_operand(g, SIDE_B);
     line(g, 1, "float sum[Tile::sums] = {0};");
-    line(g, 1, "nnc_multiply<Tile>(sum, a, b, row, rows, column, columns, %s, %s);", from, to);
+    line(g, 1, "nnc_multiply<Tile, %lld>(sum, a, b, row, rows, column, columns, %s, %s);",
+         (long long)g->tile.shared, from, to);
 }
 
 static void print_whole(Gemm *g) {

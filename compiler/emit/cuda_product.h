@@ -2,16 +2,17 @@
 // Blocks of matrix products on a GPU. A kernel says what its shape is as types and constants, and
 // where its operands' rows and summed indices begin as functions; the rest is here:
 //
-//     typedef NncTile<NNC_F32, 128, 64, 16, 32, 32, NNC_EVEN_SUM> Tile;  // of the output, by a
-//     block of threads const auto a = nnc_operand<4, NNC_ALONG_SUM>(from, [=](int row) { .. },
-//     [=](int k) { .. }); const auto b = ..; float sum[Tile::sums] = {0}; nnc_multiply<Tile>(sum,
-//     a, b, row, rows, column, columns, 0, 576); nnc_finish<Tile, 4>(sum, to, g, row, rows, column,
-//     columns,
-//                         [=](int g, int row, int column, float z) { return z + bias[column]; });
+//     typedef NncTile<NNC_F32, 128, 64, 16, 32, 32, NNC_EVEN_SUM> Tile; // a block's, of the output
+//     const auto a = nnc_operand<4, NNC_ALONG_SUM>(from, [=](int row) { .. }, [=](int k) { .. });
+//     const auto b = ..;
+//     float sum[Tile::sums] = {0};
+//     nnc_multiply<Tile, 0>(sum, a, b, row, rows, column, columns, 0, 576);
+//     const auto end = [=](int g, int row, int column, float z) { return z + bias[column]; };
+//     nnc_finish<Tile, 4>(sum, to, 64, g, row, rows, column, columns, end);
 //
-// Two tiles of the operands lie in shared memory: while one is multiplied, the next is on its way
-// from memory to registers. There it is rounded, where the arithmetic asks for that, so each
-// element once. An element of the output is one sum in ascending k, whatever tile it is in.
+// Tiles of the operands lie in shared memory: while one is multiplied, the next are on their way,
+// through registers or (what tensor cores take as it is) past them. An element of the output is one
+// sum in ascending k, whatever tile it is in.
 
 enum NncArithmetic {
     NNC_F32,  // exact: one fused multiply-add for each k
@@ -59,6 +60,88 @@ struct NncTile {
                lane % 8 * wide;
     }
 };
+
+// --- Instructions
+
+// c[16, 8] += a[16, cells] b[cells, 8], 8 cells, by a warp. Lane l has of a the rows l / 4 and 8
+// behind, cells l % 4 and 4 behind; of b the column l / 4 and these cells; of c these rows, columns
+// 2 (l % 4) and one behind.
+// Matrices: 4 of 8 lines of 16 bytes each, lane l names line l % 8 of matrix l / 8; it gets of each
+// the 4 bytes l % 4 of line l / 4 or (_t) the halves l / 4 of lines 2 (l % 4) and one behind.
+// Copies go on while the threads do other things; those between two commits are a group.
+#ifndef NNC_CUDA_HOST
+__device__ __forceinline__ void nnc_mma_tf32(float *c, const unsigned *a, const unsigned *b) {
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+__device__ __forceinline__ void nnc_mma_bf16(float *c, const unsigned *a, const unsigned *b) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+__device__ __forceinline__ void nnc_matrices(unsigned *to, const void *line) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"((unsigned)__cvta_generic_to_shared(line))
+                 : "memory");
+}
+__device__ __forceinline__ void nnc_matrices_t(unsigned *to, const void *line) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"((unsigned)__cvta_generic_to_shared(line))
+                 : "memory");
+}
+// The nearest number of 10 bits behind the point, of two the one farther from zero.
+__device__ __forceinline__ unsigned nnc_round_tf32(unsigned bits) {
+    unsigned rounded;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(__uint_as_float(bits)));
+    return rounded;
+}
+// BYTES 4, 8 or 16, or as many zeros.
+template <int BYTES> __device__ __forceinline__ void nnc_copy(void *to, const void *from, bool is) {
+    const unsigned there = (unsigned)__cvta_generic_to_shared(to);
+    if constexpr (BYTES == 16)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(there), "l"(from),
+                     "r"(is ? 16 : 0)
+                     : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(there), "l"(from),
+                     "n"(BYTES), "r"(is ? BYTES : 0)
+                     : "memory");
+}
+__device__ __forceinline__ void nnc_copy_commit(void) {
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+// Until at most LEFT groups are on their way.
+template <int LEFT> __device__ __forceinline__ void nnc_copy_wait(void) {
+    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+}
+#define NNC_SHARED_CELLS(name) extern __shared__ __align__(16) unsigned name[]
+#else
+static void nnc_mma_tf32(float *c, const unsigned *a, const unsigned *b) {
+    cuda_host_mma_tf32(c, a, b);
+}
+static void nnc_mma_bf16(float *c, const unsigned *a, const unsigned *b) {
+    cuda_host_mma_bf16(c, a, b);
+}
+static void nnc_matrices(unsigned *to, const void *line) { cuda_host_ldmatrix_x4(to, line); }
+static void nnc_matrices_t(unsigned *to, const void *line) {
+    cuda_host_ldmatrix_x4_trans(to, line);
+}
+static unsigned nnc_round_tf32(unsigned bits) {
+    const bool finite = (bits & 0x7f800000u) != 0x7f800000u;
+    return finite ? (bits + 0x1000u) & 0xffffe000u : bits;
+}
+template <int BYTES> static void nnc_copy(void *to, const void *from, bool is) {
+    cuda_host_cp_async(to, from, BYTES, is ? BYTES : 0);
+}
+static void nnc_copy_commit(void) { cuda_host_cp_async_commit(); }
+template <int LEFT> static void nnc_copy_wait(void) { cuda_host_cp_async_wait(LEFT); }
+#define NNC_SHARED_CELLS(name) unsigned *const name = (unsigned *)cuda_host_shared()
+#endif
 
 // --- Operands
 
@@ -114,31 +197,30 @@ template <int CELLS> __device__ __forceinline__ void nnc_put(unsigned *to, const
     }
 }
 
-// The nearest number of 10 bits behind the point, of two the one farther from zero.
-__device__ __forceinline__ unsigned nnc_round_tf32(unsigned bits) {
-    const bool finite = (bits & 0x7f800000u) != 0x7f800000u;
-    return finite ? (bits + 0x1000u) & 0xffffe000u : bits;
-}
-
 // How a tile of ROWS rows of an operand comes to shared memory, chunk by chunk: of a thread's own
 // chunks, their places and what was loaded last.
 template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
-    static constexpr int V = Operand::vector,
-                         words = V * Operand::bytes < 4 ? 1 : V * Operand::bytes / 4;
+    static constexpr int V = Operand::vector, bytes = V * Operand::bytes,
+                         words = bytes < 4 ? 1 : bytes / 4;
     static constexpr bool along_sum = Operand::along == NNC_ALONG_SUM;
     static constexpr bool pairs = Tile::arithmetic == NNC_BF16;
-    // Two loads make pairs where neighbours along k are not loaded together.
-    static constexpr int loads = pairs && (V == 1 || !along_sum) ? 2 : 1;
-    static constexpr int chunk_sum = along_sum ? V * loads : loads, chunk_rows = along_sum ? 1 : V;
-    static constexpr int chunk_cells = chunk_sum * chunk_rows / Tile::pair;
+    // Two loads make a pair of bf16 where neighbours along k are not loaded together.
+    static constexpr int loads = pairs && along_sum && V == 1 ? 2 : 1;
+    static constexpr int chunk_sum = along_sum ? V * loads : 1, chunk_rows = along_sum ? 1 : V;
     static constexpr int by_sum = Tile::depth / chunk_sum, by_rows = ROWS / chunk_rows;
     static constexpr int chunks = by_sum * by_rows,
                          own = (chunks + Tile::threads - 1) / Tile::threads;
-    // In shared memory cells of a row are neighbours, or (what vectors of rows and arithmetic
-    // without tensor cores want) those of one k. What is between keeps a warp's loads apart.
-    static constexpr bool rows_together = Tile::cores && along_sum;
+    // In shared memory the cells of a row are neighbours, or (what vectors of rows and arithmetic
+    // without tensor cores want) those of one k; of bf16 that come by rows, the halves of one k.
+    // What is between the lines keeps a warp's loads apart.
+    static constexpr bool rows_together = Tile::cores && along_sum, halves = pairs && !along_sum;
     static constexpr int line = rows_together ? Tile::cells + 4 : ROWS + (Tile::cores ? 8 : 4);
-    static constexpr int size = rows_together ? ROWS * line : Tile::cells * line;
+    static constexpr int size = rows_together ? ROWS * line
+                                : halves      ? Tile::depth * line / 2
+                                              : Tile::cells * line;
+    // Do chunks go there as they are, past the registers?
+    static constexpr bool copies = Tile::cores && (rows_together || !along_sum) && loads == 1 &&
+                                   bytes >= 4 && pairs == (Operand::bytes == 2);
 
     const Operand &operand;
     decltype(operand.row_at(0)) row_at[own];
@@ -160,6 +242,10 @@ template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
     static __device__ __forceinline__ bool is_chunk(int i) {
         return chunks % Tile::threads == 0 || chunk(i) < chunks;
     }
+    static __device__ __forceinline__ void *spot(unsigned *tile, int i) {
+        if (halves) return (unsigned short *)tile + sum_of(i) * line + row_of(i);
+        return tile + place(row_of(i), sum_of(i) / Tile::pair);
+    }
 
     __device__ __forceinline__ NncStage(const Operand &operand, int first, int rows)
         : operand(operand), inside(0) {
@@ -172,101 +258,109 @@ template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
         }
     }
 
+    __device__ __forceinline__ bool is_inside(int i, int at, int last) const {
+        return inside >> i & 1 && ((Tile::even & NNC_EVEN_SUM) || at < last);
+    }
+
+    __device__ __forceinline__ void copy(unsigned *tile, int k, int last) const {
+#pragma unroll
+        for (int i = 0; i < own; i++) {
+            const int at = k + sum_of(i);
+            const bool is = is_inside(i, at, last);
+            if (is_chunk(i))
+                nnc_copy<bytes>(spot(tile, i),
+                                operand.at + (is ? row_at[i] + operand.sum_at(at) : 0), is);
+        }
+    }
+
     __device__ __forceinline__ void load(int k, int last) {
 #pragma unroll
         for (int i = 0; i < own; i++)
 #pragma unroll
             for (int l = 0; l < loads; l++) {
                 const int at = k + sum_of(i) + l;
-                const bool is = inside >> i & 1 && ((Tile::even & NNC_EVEN_SUM) || at < last);
 #pragma unroll
                 for (int w = 0; w < words; w++)
                     raw[i][l][w] = 0;
-                if (is)
-                    nnc_load<V * Operand::bytes>(raw[i][l],
-                                                 operand.at + row_at[i] + operand.sum_at(at));
+                if (is_inside(i, at, last))
+                    nnc_load<bytes>(raw[i][l], operand.at + row_at[i] + operand.sum_at(at));
             }
     }
 
-    __device__ __forceinline__ unsigned cell(const unsigned (&from)[loads][words], int c) const {
-        if constexpr (Operand::bytes == 4)
-            return Tile::arithmetic == NNC_TF32 ? nnc_round_tf32(from[0][c]) : from[0][c];
-        else if constexpr (!pairs)
+    // Cell c of those that a chunk is: words, bf16 widened, or two that make a pair.
+    static __device__ __forceinline__ unsigned cell(const unsigned (&from)[loads][words], int c) {
+        if constexpr (Operand::bytes == 2 && !pairs)
             return c % 2 ? from[0][c / 2] & 0xffff0000u : from[0][c / 2] << 16;
-        else if constexpr (loads == 1)
-            return from[0][c];
+        else if constexpr (loads == 2)
+            return from[0][0] | from[1][0] << 16;
         else
-            return c % 2 ? from[0][c / 2] >> 16 | (from[1][c / 2] & 0xffff0000u)
-                         : (from[0][c / 2] & 0xffffu) | from[1][c / 2] << 16;
+            return from[0][c];
     }
 
-    __device__ __forceinline__ void store(unsigned *to) const {
+    __device__ __forceinline__ void store(unsigned *tile) const {
+        constexpr int cells = halves ? words : chunk_sum * chunk_rows / Tile::pair;
 #pragma unroll
         for (int i = 0; i < own; i++) {
+            unsigned to[cells];
             if (!is_chunk(i)) continue;
-            unsigned cells[chunk_cells];
 #pragma unroll
-            for (int c = 0; c < chunk_cells; c++)
-                cells[c] = cell(raw[i], c);
-            const int row = row_of(i), first = sum_of(i) / Tile::pair;
-            if constexpr (rows_together || !along_sum) {
-                nnc_put<chunk_cells>(to + place(row, first), cells);
+            for (int c = 0; c < cells; c++)
+                to[c] = cell(raw[i], c);
+            if constexpr (halves && V == 1) {
+                *(unsigned short *)spot(tile, i) = (unsigned short)to[0];
+            } else if constexpr (rows_together || !along_sum) {
+                nnc_put<cells>((unsigned *)spot(tile, i), to);
             } else {
 #pragma unroll
-                for (int c = 0; c < chunk_cells; c++)
-                    to[place(row, first + c)] = cells[c];
+                for (int c = 0; c < cells; c++)
+                    tile[place(row_of(i), sum_of(i) + c)] = to[c];
             }
         }
+    }
+
+    // What a lane has of 16 rows and 8 cells that a warp's tensor core takes: row l / 4, cell l %
+    // 4; 8 rows behind; 4 cells behind; both.
+    static __device__ __forceinline__ void fragment(unsigned *to, const unsigned *tile, int row,
+                                                    int cell) {
+        const int lane = (int)threadIdx.x % 32;
+        if constexpr (rows_together) {
+            nnc_matrices(to, tile + place(row + lane % 16, cell + lane / 16 * 4));
+        } else if constexpr (halves) {
+            const int k = cell * 2 + lane / 16 * 8 + lane % 8;
+            nnc_matrices_t(to, (const unsigned short *)tile + k * line + row + lane / 8 % 2 * 8);
+        } else {
+#pragma unroll
+            for (int r = 0; r < 4; r++)
+                to[r] = tile[place(row + lane / 4 + r % 2 * 8, cell + lane % 4 + r / 2 * 4)];
+        }
+        if constexpr (!pairs && Operand::bytes == 4)
+#pragma unroll
+            for (int r = 0; r < 4; r++)
+                to[r] = nnc_round_tf32(to[r]);
     }
 };
 
 // --- Arithmetic
 
-// c[16, 8] += a[16, cells] b[cells, 8], 8 cells, by a warp. Lane l has of a the rows l / 4 and 8
-// behind, cells l % 4 and 4 behind; of b the column l / 4 and these cells; of c these rows, columns
-// 2 (l % 4) and one behind.
-#ifndef NNC_CUDA_HOST
-__device__ __forceinline__ void nnc_mma_tf32(float *c, const unsigned *a, const unsigned *b) {
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-__device__ __forceinline__ void nnc_mma_bf16(float *c, const unsigned *a, const unsigned *b) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-#else
-static void nnc_mma_tf32(float *c, const unsigned *a, const unsigned *b) {
-    cuda_host_mma_tf32(c, a, b);
-}
-static void nnc_mma_bf16(float *c, const unsigned *a, const unsigned *b) {
-    cuda_host_mma_bf16(c, a, b);
-}
-#endif
-
 template <class Tile, class StageA, class StageB>
 __device__ __forceinline__ void nnc_multiply_cores(float *sum, const unsigned *a,
                                                    const unsigned *b) {
     constexpr int down = Tile::warp_rows / 16, across = Tile::warp_columns / 8;
-    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-    const int row = warp / Tile::across * Tile::warp_rows + lane / 4,
-              column = warp % Tile::across * Tile::warp_columns + lane / 4;
+    const int warp = (int)threadIdx.x / 32;
+    const int row = warp / Tile::across * Tile::warp_rows,
+              column = warp % Tile::across * Tile::warp_columns;
 #pragma unroll
     for (int k = 0; k < Tile::cells; k += 8) {
         unsigned x[down][4], y[across][2];
 #pragma unroll
         for (int i = 0; i < down; i++)
+            StageA::fragment(x[i], a, row + 16 * i, k);
 #pragma unroll
-            for (int r = 0; r < 4; r++)
-                x[i][r] = a[StageA::place(row + 16 * i + r % 2 * 8, k + lane % 4 + r / 2 * 4)];
-#pragma unroll
-        for (int j = 0; j < across; j++)
-#pragma unroll
-            for (int r = 0; r < 2; r++)
-                y[j][r] = b[StageB::place(column + 8 * j, k + lane % 4 + r * 4)];
+        for (int j = 0; j < across; j += 2) {
+            unsigned two[4];
+            StageB::fragment(two, b, column + 8 * j, k);
+            y[j][0] = two[0], y[j][1] = two[2], y[j + 1][0] = two[1], y[j + 1][1] = two[3];
+        }
 #pragma unroll
         for (int i = 0; i < down; i++)
 #pragma unroll
@@ -304,29 +398,81 @@ __device__ __forceinline__ void nnc_multiply_exactly(float *sum, const unsigned 
     }
 }
 
-// Adds k = first .. last - 1 of the tile at `row` and `column` to a thread's sums.
-template <class Tile, class A, class B>
-__device__ __forceinline__ void nnc_multiply(float (&sum)[Tile::sums], const A &a, const B &b,
-                                             int row, int rows, int column, int columns, int first,
-                                             int last) {
-    typedef NncStage<Tile, A, Tile::rows, (Tile::even & NNC_EVEN_ROWS) != 0> StageA;
-    typedef NncStage<Tile, B, Tile::columns, (Tile::even & NNC_EVEN_COLUMNS) != 0> StageB;
+template <class Tile, class StageA, class StageB>
+__device__ __forceinline__ void nnc_multiply_near(float *sum, const unsigned *a,
+                                                  const unsigned *b) {
+    if constexpr (Tile::cores)
+        nnc_multiply_cores<Tile, StageA, StageB>(sum, a, b);
+    else
+        nnc_multiply_exactly<Tile, StageA, StageB>(sum, a, b);
+}
+
+// Through registers: two tiles of each, one of which is multiplied.
+template <class Tile, class StageA, class StageB>
+__device__ __forceinline__ void nnc_multiply_loaded(float *sum, StageA &a, StageB &b, int first,
+                                                    int last) {
     __shared__ __align__(16) unsigned near_a[2][StageA::size], near_b[2][StageB::size];
-    StageA from_a(a, row, rows);
-    StageB from_b(b, column, columns);
-    from_a.load(first, last), from_b.load(first, last);
-    from_a.store(near_a[0]), from_b.store(near_b[0]);
+    a.load(first, last), b.load(first, last);
+    a.store(near_a[0]), b.store(near_b[0]);
     __syncthreads();
     for (int k = first, turn = 0; k < last; k += Tile::depth, turn ^= 1) {
         const bool more = k + Tile::depth < last;
-        if (more) from_a.load(k + Tile::depth, last), from_b.load(k + Tile::depth, last);
-        if constexpr (Tile::cores)
-            nnc_multiply_cores<Tile, StageA, StageB>(sum, near_a[turn], near_b[turn]);
-        else
-            nnc_multiply_exactly<Tile, StageA, StageB>(sum, near_a[turn], near_b[turn]);
-        if (more) from_a.store(near_a[turn ^ 1]), from_b.store(near_b[turn ^ 1]);
+        if (more) a.load(k + Tile::depth, last), b.load(k + Tile::depth, last);
+        nnc_multiply_near<Tile, StageA, StageB>(sum, near_a[turn], near_b[turn]);
+        if (more) a.store(near_a[turn ^ 1]), b.store(near_b[turn ^ 1]);
         __syncthreads();
     }
+}
+
+// Past the registers: NNC_STAGES tiles of each, all but one of which are on their way.
+enum { NNC_STAGES = 4 };
+
+template <class Tile, class StageA, class StageB>
+__device__ __forceinline__ void nnc_multiply_copied(float *sum, const StageA &a, const StageB &b,
+                                                    int first, int last) {
+    NNC_SHARED_CELLS(near);
+    constexpr int both = StageA::size + StageB::size;
+#pragma unroll
+    for (int i = 0; i + 1 < NNC_STAGES; i++) {
+        const int k = first + i * Tile::depth;
+        unsigned *const to = near + i * both;
+        if (k < last) a.copy(to, k, last), b.copy(to + StageA::size, k, last);
+        nnc_copy_commit();
+    }
+    for (int k = first, turn = 0; k < last; k += Tile::depth, turn = (turn + 1) % NNC_STAGES) {
+        const int next = k + (NNC_STAGES - 1) * Tile::depth;
+        unsigned *const to = near + (turn + NNC_STAGES - 1) % NNC_STAGES * both;
+        const unsigned *const from = near + turn * both;
+        nnc_copy_wait<NNC_STAGES - 2>();
+        __syncthreads(); // the tile is there for all, and the one before is done with
+        if (next < last) a.copy(to, next, last), b.copy(to + StageA::size, next, last);
+        nnc_copy_commit();
+        nnc_multiply_near<Tile, StageA, StageB>(sum, from, from + StageA::size);
+    }
+}
+
+template <class Tile, class A, class B> struct NncStages {
+    typedef NncStage<Tile, A, Tile::rows, (Tile::even & NNC_EVEN_ROWS) != 0> OfA;
+    typedef NncStage<Tile, B, Tile::columns, (Tile::even & NNC_EVEN_COLUMNS) != 0> OfB;
+    static constexpr bool copies = OfA::copies && OfB::copies;
+    // Bytes of shared memory that the launch has to ask for.
+    static constexpr int shared = copies ? NNC_STAGES * (OfA::size + OfB::size) * 4 : 0;
+};
+
+// Adds k = first .. last - 1 of the tile at `row` and `column` to a thread's sums. SHARED: bytes of
+// shared memory that the kernel was launched with.
+template <class Tile, int SHARED, class A, class B>
+__device__ __forceinline__ void nnc_multiply(float (&sum)[Tile::sums], const A &a, const B &b,
+                                             int row, int rows, int column, int columns, int first,
+                                             int last) {
+    typedef NncStages<Tile, A, B> Stages;
+    static_assert(Stages::shared == SHARED, "shared memory");
+    typename Stages::OfA of_a(a, row, rows);
+    typename Stages::OfB of_b(b, column, columns);
+    if constexpr (Stages::copies)
+        nnc_multiply_copied<Tile>((float *)sum, of_a, of_b, first, last);
+    else
+        nnc_multiply_loaded<Tile>((float *)sum, of_a, of_b, first, last);
 }
 
 // --- Results

@@ -172,6 +172,22 @@ static double joining(const CudaTile *tile, const Extents *e, int processors) {
     return LAUNCH + elements * (double)tile->parts * 8 / (BYTES_A_CYCLE * processors);
 }
 
+// Bytes of one operand's tile in shared memory, if it goes there as it is (NncStage of
+// emit/cuda_product.h); else 0.
+static int64_t copied_bytes(const CudaTile *tile, Side side, int rows) {
+    bool bf16 = tile->digits.base[side]->dtype == DT_BF16, pairs = tile->arithmetic == CUDA_BF16;
+    if (tile->vector[side] * (bf16 ? 2 : 4) < 4 || pairs != bf16) return 0;
+    if (tile->along_sum[side]) return (int64_t)rows * (tile->shape.cells + 4) * 4;
+    return (int64_t)cuda_depth(tile) * (rows + 8) * (pairs ? 2 : 4);
+}
+
+static int64_t shared_of(const CudaTile *tile) {
+    enum { STAGES = 4 }; // NNC_STAGES
+    int64_t a = copied_bytes(tile, SIDE_A, tile->shape.rows),
+            b = copied_bytes(tile, SIDE_B, tile->shape.columns);
+    return tile->arithmetic != CUDA_F32 && a > 0 && b > 0 ? STAGES * (a + b) : 0;
+}
+
 // In as many parts as is best.
 static CudaTile tiles_of(const CudaTile *like, const CudaShape *shape, const Extents *e,
                          int processors) {
@@ -179,6 +195,7 @@ static CudaTile tiles_of(const CudaTile *like, const CudaShape *shape, const Ext
     tile.form = CUDA_TILES;
     tile.shape = *shape;
     tile.threads = threads_of(shape);
+    tile.shared = shared_of(&tile);
     for (int64_t parts = 1; parts <= MOST_PARTS; parts += parts < 8 ? 1 : parts / 4) {
         cut_sum(&tile, e, parts);
         if (parts > 1 && tile.part < LEAST_PART) break;

@@ -37,6 +37,7 @@ typedef struct CudaTile {
     CudaArithmetic arithmetic;
     CudaShape shape;   // TILES
     int threads;       // of a block
+    int64_t shared;    // bytes of shared memory that it asks for; 0: what its code declares
     int warp_rows;     // DOTS: of a warp
     int vector[2];     // neighbours of a and of b that are loaded at once,
     bool along_sum[2]; // which are neighbours along k; else along rows or columns

@@ -30,7 +30,8 @@ template <class Tile, class T, int V, int A, int B> __global__ void multiply(Pro
                                      [=](int i) { return B == NNC_ALONG_SUM ? i * p.last : i; },
                                      [=](int k) { return B == NNC_ALONG_SUM ? k : k * p.columns; });
     float sum[Tile::sums] = {0};
-    nnc_multiply<Tile>(sum, a, b, row, p.rows, column, p.columns, from, to);
+    nnc_multiply<Tile, NncStages<Tile, decltype(a), decltype(b)>::shared>(
+        sum, a, b, row, p.rows, column, p.columns, from, to);
     const auto end = [](int, int, int, float z) { return z; };
     nnc_finish < Tile, V<4 ? V : 4>(sum, p.part + (long long)part * p.rows * p.columns, p.columns,
                                     0, row, p.rows, column, p.columns, end);
@@ -117,6 +118,10 @@ template <class T> static Problem problem(int rows, int columns, int last, int p
     return p;
 }
 
+struct Nowhere {
+    int operator()(int) const { return 0; }
+};
+
 template <class Tile, class T, int V, int A, int B>
 static void check(const char *name, int rows, int columns, int last, int parts) {
     Problem p = problem<T>(rows, columns, last, parts);
@@ -125,7 +130,10 @@ static void check(const char *name, int rows, int columns, int last, int parts) 
     void *args[] = {&p};
     void (*kernel)(Problem) = multiply<Tile, T, V, A, B>,
          (*second)(Problem) = join < V < 4 ? V : 4 > ;
-    cudaLaunchKernel(kernel, dim3((unsigned)blocks), dim3(Tile::threads), args, 0, 0);
+    const int shared = NncStages<Tile, NncOperand<T, V, A, Nowhere, Nowhere>,
+                                 NncOperand<T, V, B, Nowhere, Nowhere>>::shared;
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
+    cudaLaunchKernel(kernel, dim3((unsigned)blocks), dim3(Tile::threads), args, shared, 0);
     cudaLaunchKernel(second, dim3((unsigned)(rows * columns / 64 + 1)), dim3(64), args, 0, 0);
     cudaDeviceSynchronize();
     bool rounds = Tile::arithmetic == NNC_TF32 && sizeof(T) == 4;
@@ -167,6 +175,13 @@ int main(void) {
                                                                                   37, 1);
     check<NncTile<NNC_BF16, 32, 32, 16, 16, 16, 0>, unsigned short, 2, ROWS, SUM>("bf16", 34, 30,
                                                                                   70, 1);
+    check<NncTile<NNC_TF32, 64, 64, 16, 32, 32, 0>, float, 4, ROWS, SUM>("tf32", 60, 64, 200, 1);
+    check<NncTile<NNC_BF16, 64, 128, 16, 32, 32, 0>, unsigned short, 8, ROWS, ROWS>("bf16", 64, 120,
+                                                                                    333, 3);
+    check<NncTile<NNC_BF16, 64, 64, 16, 32, 32, 0>, unsigned short, 1, ROWS, ROWS>("bf16", 33, 31,
+                                                                                   70, 1);
+    check<NncTile<NNC_BF16, 128, 128, 16, 64, 32, 0>, unsigned short, 8, SUM, SUM>("bf16", 100, 140,
+                                                                                   264, 1);
     check_dot<float, 4>("dot", 4, 10, 784);
     check_dot<float, 1>("dot", 5, 3, 45);
     check_dot<unsigned short, 8>("dot of bf16", 1, 9, 264);
