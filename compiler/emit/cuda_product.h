@@ -319,19 +319,23 @@ template <class Tile, class Operand, int ROWS, bool EVEN> struct NncStage {
     }
 
     // What a lane has of 16 rows and 8 cells that a warp's tensor core takes: row l / 4, cell l %
-    // 4; 8 rows behind; 4 cells behind; both.
+    // 4; of a the same 8 rows behind, 4 cells behind, both; of b 4 cells behind, 8 rows behind,
+    // both.
+    template <bool IS_A>
     static __device__ __forceinline__ void fragment(unsigned *to, const unsigned *tile, int row,
                                                     int cell) {
-        const int lane = (int)threadIdx.x % 32;
+        const int lane = (int)threadIdx.x % 32, second = lane / 8 % 2, third = lane / 16;
+        const int rows_behind = (IS_A ? second : third) * 8, behind = IS_A ? third : second;
         if constexpr (rows_together) {
-            nnc_matrices(to, tile + place(row + lane % 16, cell + lane / 16 * 4));
+            nnc_matrices(to, tile + place(row + lane % 8 + rows_behind, cell + behind * 4));
         } else if constexpr (halves) {
-            const int k = cell * 2 + lane / 16 * 8 + lane % 8;
-            nnc_matrices_t(to, (const unsigned short *)tile + k * line + row + lane / 8 % 2 * 8);
+            const int k = cell * 2 + lane % 8 + behind * 8;
+            nnc_matrices_t(to, (const unsigned short *)tile + k * line + row + rows_behind);
         } else {
 #pragma unroll
             for (int r = 0; r < 4; r++)
-                to[r] = tile[place(row + lane / 4 + r % 2 * 8, cell + lane % 4 + r / 2 * 4)];
+                to[r] = tile[place(row + lane / 4 + (IS_A ? r % 2 : r / 2) * 8,
+                                   cell + lane % 4 + (IS_A ? r / 2 : r % 2) * 4)];
         }
         if constexpr (!pairs && Operand::bytes == 4)
 #pragma unroll
@@ -354,13 +358,10 @@ __device__ __forceinline__ void nnc_multiply_cores(float *sum, const unsigned *a
         unsigned x[down][4], y[across][2];
 #pragma unroll
         for (int i = 0; i < down; i++)
-            StageA::fragment(x[i], a, row + 16 * i, k);
+            StageA::template fragment<true>(x[i], a, row + 16 * i, k);
 #pragma unroll
-        for (int j = 0; j < across; j += 2) {
-            unsigned two[4];
-            StageB::fragment(two, b, column + 8 * j, k);
-            y[j][0] = two[0], y[j][1] = two[2], y[j + 1][0] = two[1], y[j + 1][1] = two[3];
-        }
+        for (int j = 0; j < across; j += 2) // and the next
+            StageB::template fragment<false>(y[j], b, column + 8 * j, k);
 #pragma unroll
         for (int i = 0; i < down; i++)
 #pragma unroll

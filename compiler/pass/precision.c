@@ -140,10 +140,11 @@ static bool is_parameter(const Precision *p, const Node *node) {
 // of Winograd's points, where the product sums over the examples: they are kept for that until all
 // of the examples are done, while the image's own products read them at once.
 static const Node *operand(Precision *p, const Node *product, const Node *node) {
-    bool waits = takes_image(node) && !varies(&product->shape);
-    if (waits || (is_parameter(p, node) && node->dtype == DT_F32))
+    bool waits = takes_image(node) && !varies(&product->shape), stored = p->f->stored[node->id];
+    bool ordered = stored && node->op == OP_permute && is_parameter(p, node->in[0]);
+    if (waits || ordered || (is_parameter(p, node) && node->dtype == DT_F32))
         return rounded(p, p->made[node->id]);
-    if (!node_is_movement(node) || p->f->stored[node->id]) return p->made[node->id];
+    if (!node_is_movement(node) || stored) return p->made[node->id];
     const Node *in = operand(p, product, node->in[0]);
     return in == p->made[node->in[0]->id] ? p->made[node->id] : node_rebuild(p->to, node, &in);
 }
