@@ -309,9 +309,12 @@ static const char *spread(const Gemm *g, int threads, int per) {
 
 static void print_kernel(Gemm *g, CudaFile *file, const char *suffix, const char *blocks,
                          int threads, void (*body)(Gemm *)) {
-    cuda_open(
-        file, g->fusion,
-        (CudaLaunch){.kernel = g->kernel, .suffix = suffix, .blocks = blocks, .threads = threads});
+    cuda_open(file, g->fusion,
+              (CudaLaunch){.kernel = g->kernel,
+                           .suffix = suffix,
+                           .blocks = blocks,
+                           .threads = threads,
+                           .shared = body == print_join ? 0 : g->tile.shared});
     body(g);
     buf_add(g->out, "}\n\n");
 }
