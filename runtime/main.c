@@ -63,7 +63,7 @@ static const struct {
 } option_table[] = {
     {BIT(TRAIN), {"epochs", KEY_EPOCHS, "N", 0, "passes over the training examples", 0}},
     {BIT(TRAIN), {"lr", KEY_LR, "X", 0, "the learning rate", 0}},
-    {BIT(TRAIN), {"set", KEY_SET, "NAME=VALUE", 0, "a hyper-parameter", 0}},
+    {ALL, {"set", KEY_SET, "NAME=VALUE", 0, "a hyper-parameter", 0}},
     {BIT(TRAIN), {"seed", KEY_SEED, "N", 0, "of initial values, shuffling, dropout", 0}},
     {BIT(EVAL), {"split", KEY_SPLIT, "train|val|test", 0, "of which examples (test)", 0}},
     {BIT(EVAL) | BIT(PREDICT),
@@ -248,7 +248,7 @@ static void print_help(FILE *out, const NncProgram *program, const char *name) {
     describe_data(out, &program->data);
     fprintf(out, "  training batch %d, %d epochs", program->batch, program->epochs);
     for (int i = 0; i < program->hyper_count; i++)
-        if (program->hyper[i].kind == NNC_GIVEN)
+        if (nnc_hyper_is_given(&program->hyper[i]))
             fprintf(out, ", %s = %g", program->hyper[i].name, program->hyper[i].value);
     fprintf(out, "\n  code for %s\n", program->target ? program->target : "any processor");
 }
@@ -257,7 +257,7 @@ static void print_help(FILE *out, const NncProgram *program, const char *name) {
 static void describe_settings(const NncProgram *program, char *text, size_t size) {
     int at = snprintf(text, size, "\v");
     for (int i = 0; i < program->hyper_count && at < (int)size; i++)
-        if (program->hyper[i].kind == NNC_GIVEN)
+        if (nnc_hyper_is_given(&program->hyper[i]))
             at += snprintf(text + at, size - (size_t)at, "%s  %s = %g\n",
                            at == 1 ? "Hyper-parameters:\n" : "", program->hyper[i].name,
                            program->hyper[i].value);

@@ -220,7 +220,7 @@ static bool set_run_number(NncNet *net, const char *name, double value) {
     const NncProgram *program = net->session.program;
     for (int i = 0; i < program->hyper_count; i++) {
         const NncHyper *hyper = &program->hyper[i];
-        if (hyper->kind == NNC_GIVEN || strcmp(hyper->name + strlen(prefix), name)) continue;
+        if (nnc_hyper_is_given(hyper) || strcmp(hyper->name + strlen(prefix), name)) continue;
         net->session.checkpoint.hyper[i] = value;
         return true;
     }

@@ -93,6 +93,7 @@ typedef struct NncFunction {
 
 typedef enum NncHyperKind {
     NNC_GIVEN,
+    NNC_OF_DATA, // given, but the data source's: source.radius
     NNC_RUN_EPOCHS,
     NNC_RUN_STEPS,
     NNC_RUN_PLATEAUS
@@ -106,6 +107,10 @@ typedef struct NncHyper {
     double value;
     NncHyperKind kind;
 } NncHyper;
+
+static inline bool nnc_hyper_is_given(const NncHyper *hyper) {
+    return hyper->kind == NNC_GIVEN || hyper->kind == NNC_OF_DATA;
+}
 
 typedef struct NncArgument { // of a data source or an augmentation: a number, or a text
     const char *name; // "" : positional
@@ -183,6 +188,7 @@ typedef struct NncOptions { // zero: the program's own value
     const char *tensorboard; // folder for an event file
     const char *checkpoint; // eval, predict
     const char *split;      // eval: train, val, test; NULL: test
+    struct NncSource *opened; // the program's data, if that was opened before: the run closes it
     const char *const *set_name; // hyper-parameters set by the user
     const double *set_value;
     int set_count;

@@ -97,7 +97,8 @@ enum { MOST_NAMES = 64 }; // that messages look at
 
 static int find_hyper(const NncProgram *program, const char *name) {
     for (int i = 0; i < program->hyper_count; i++)
-        if (program->hyper[i].kind == NNC_GIVEN && !strcmp(program->hyper[i].name, name)) return i;
+        if (nnc_hyper_is_given(&program->hyper[i]) && !strcmp(program->hyper[i].name, name))
+            return i;
     return -1;
 }
 
@@ -105,7 +106,7 @@ static NncStatus unknown_hyper(const NncProgram *program, const char *name, NncE
     const char *given[MOST_NAMES] = {0};
     int count = 0;
     for (int i = 0; i < program->hyper_count && count < MOST_NAMES; i++)
-        if (program->hyper[i].kind == NNC_GIVEN) given[count++] = program->hyper[i].name;
+        if (nnc_hyper_is_given(&program->hyper[i])) given[count++] = program->hyper[i].name;
     const char *near = nnc_nearest(name, given, count);
     if (near)
         return nnc_error(error, NNC_ERROR_VALUE,
@@ -145,8 +146,9 @@ static double run_number(const NncSession *session, NncHyperKind kind, long long
 
 void nnc_session_set_run(NncSession *session, long long epochs) {
     for (int i = 0; i < session->program->hyper_count; i++) {
-        NncHyperKind kind = session->program->hyper[i].kind;
-        if (kind != NNC_GIVEN) session->checkpoint.hyper[i] = run_number(session, kind, epochs);
+        const NncHyper *hyper = &session->program->hyper[i];
+        if (!nnc_hyper_is_given(hyper))
+            session->checkpoint.hyper[i] = run_number(session, hyper->kind, epochs);
     }
 }
 
@@ -177,10 +179,41 @@ static NncStatus copy_class_names(NncCheckpoint *checkpoint, const NncField *lab
                      label->classes);
 }
 
+enum { MOST_ARGUMENTS = 32 };
+
+// The program's data with the numbers that were set. Are those its own?
+static bool take_numbers(const NncSession *session, NncCall *call,
+                         NncArgument argument[MOST_ARGUMENTS]) {
+    bool own = true;
+    const NncProgram *program = session->program;
+    *call = program->data;
+    if (call->argument_count > MOST_ARGUMENTS) return true;
+    for (int i = 0; i < call->argument_count; i++) {
+        char name[100];
+        argument[i] = call->argument[i];
+        snprintf(name, sizeof name, "source.%s", argument[i].name);
+        int hyper = *argument[i].name && !argument[i].text ? find_hyper(program, name) : -1;
+        if (hyper >= 0) argument[i].number = session->checkpoint.hyper[hyper];
+        own &= hyper < 0 || argument[i].number == call->argument[i].number;
+    }
+    call->argument = argument;
+    return own;
+}
+
+static NncStatus open_source(NncSession *session, NncError *error) {
+    NncArgument argument[MOST_ARGUMENTS];
+    NncCall call;
+    NncSource *opened = session->options->opened;
+    if (!take_numbers(session, &call, argument) || !opened || !opened->info)
+        return nnc_source_open(&session->source, &call, session->options->data, error);
+    session->source = *opened;
+    *opened = (NncSource){0};
+    return NNC_OK;
+}
+
 NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncError *error) {
     const NncProgram *program = session->program;
-    NncStatus status =
-        nnc_source_open(&session->source, &program->data, session->options->data, error);
+    NncStatus status = open_source(session, error);
     if (!status)
         status =
             nnc_columns_match(&session->columns, program, &session->source, needs_targets, error);
@@ -218,6 +251,9 @@ NncStatus nnc_session_restore(NncSession *session, const char *path, bool to_tra
     NncStatus status = nnc_checkpoint_read(path, session->program, to_train, &session->checkpoint,
                                            session->state, error);
     if (!status) status = nnc_session_push(session, error);
+    for (int i = 0; !status && !to_train && i < session->program->hyper_count; i++)
+        if (session->program->hyper[i].kind == NNC_OF_DATA) // asked about, not gone on with
+            session->checkpoint.hyper[i] = session->program->hyper[i].value;
     return status ? status : nnc_session_set_hypers(session, error);
 }
 

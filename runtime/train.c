@@ -70,11 +70,13 @@ static NncStatus prepare(Training *training, NncError *error) {
     const NncProgram *program = session->program;
     if (!program->function[NNC_TRAIN].run || !program->function[NNC_INIT].run)
         return nnc_error(error, NNC_ERROR_VALUE, "%s has no train block", program->model);
-    NncStatus status = nnc_session_open_data(session, true, error);
-    if (!status) status = nnc_augment_check(&session->columns, error);
-    if (!status) status = nnc_session_checkpoint_path(session, training->path, error);
+    NncStatus status = nnc_session_checkpoint_path(session, training->path, error);
     if (!status) status = best_path(training, error);
     if (!status) status = nnc_checkpoint_try(training->path, error);
+    if (!status && session->options->resume)
+        status = nnc_session_restore(session, training->path, true, error);
+    if (!status) status = nnc_session_open_data(session, true, error);
+    if (!status) status = nnc_augment_check(&session->columns, error);
     return status;
 }
 
@@ -110,8 +112,7 @@ static NncStatus start(Training *training, NncError *error) {
 static NncStatus resume(Training *training, NncError *error) {
     NncSession *session = &training->session;
     const NncOptions *options = session->options;
-    NncStatus status = nnc_session_restore(session, training->path, true, error);
-    if (!status) status = nnc_session_hold_out(session, error);
+    NncStatus status = nnc_session_hold_out(session, error);
     if (status) return status;
     long long examples = examples_per_epoch(session);
     const char *best = session->program->best;

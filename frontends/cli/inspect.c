@@ -58,7 +58,7 @@ static void print_settings(const Module *module) {
                          : printf("%12g  nnc\n", setting->value);
     }
     for (int i = 0; i < module->hyper.count; i++)
-        if (module->hyper.at[i].kind == NNC_GIVEN)
+        if (nnc_hyper_is_given(&module->hyper.at[i]))
             printf("%-24s %12g  nnc, a built program\n", module->hyper.at[i].name,
                    module->hyper.at[i].value);
 }

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "budget.h"
+#include "session.h"
 
 #include <signal.h>
 #include <string.h>
@@ -43,13 +44,44 @@ static void announce_done(const Settings *settings, const Jit *jit, double secon
     fflush(stdout);
 }
 
+static bool is_there(const char *path, NncError *error) {
+    NncReader *reader = path ? nnc_reader_open(path, error) : NULL;
+    if (reader) nnc_reader_close(reader);
+    return reader || !path;
+}
+
+static bool can_resume(const Settings *settings, const NncProgram *program, NncError *error) {
+    char path[NNC_PATH];
+    NncSession session = {.program = program, .options = &settings->run};
+    return nnc_session_checkpoint_path(&session, path, error) == NNC_OK && is_there(path, error);
+}
+
+// The files that the run will read, before a compiler is at work for seconds. Data that was opened
+// is kept for the run.
+static bool look_at_files(const Settings *settings, const NncProgram *program, NncError *error) {
+    const NncOptions *run = &settings->run;
+    NncColumns columns = {0};
+    if (!is_there(run->checkpoint, error) || !is_there(run->init, error)) return false;
+    if (run->resume && !can_resume(settings, program, error)) return false;
+    if (settings->command == CMD_PREDICT) return true;
+    NncStatus status = nnc_source_open(run->opened, &program->data, run->data, error);
+    if (!status) status = nnc_columns_match(&columns, program, run->opened, true, error);
+    nnc_columns_free(&columns);
+    return status == NNC_OK;
+}
+
 // Compiled and loaded; NULL after an error, which is printed.
 static Jit *prepare(const Settings *settings, NncFunctionKind function, Compiled **compiled) {
+    NncError error;
     *compiled = load_compiled(settings);
     if (!*compiled) return NULL;
     if (!(*compiled)->module->graph[function]) {
         report("%s: there is nothing to %s: no %s", settings->file, function_name(function),
                function == NNC_TRAIN ? "`train` block (with its data)" : "loss, output or data");
+        return NULL;
+    }
+    if (!look_at_files(settings, &(*compiled)->program, &error)) {
+        report("%s", error.text);
         return NULL;
     }
     announce(settings, *compiled);
@@ -76,7 +108,17 @@ static NncOptions train_options(const Settings *settings, const NncProgram *prog
     return options;
 }
 
-int command_train(const Settings *settings) {
+// A command and what it leaves open.
+static int with_source(const Settings *given, int (*run)(const Settings *)) {
+    NncSource source = {0};
+    Settings settings = *given;
+    settings.run.opened = &source;
+    int status = run(&settings);
+    nnc_source_close(&source);
+    return status;
+}
+
+static int run_train(const Settings *settings) {
     // A reader of the report that goes away takes nothing of the training with it.
     signal(SIGPIPE, SIG_IGN);
     Compiled *compiled;
@@ -89,7 +131,7 @@ int command_train(const Settings *settings) {
     return status;
 }
 
-int command_eval(const Settings *settings) {
+static int run_eval(const Settings *settings) {
     Compiled *compiled;
     NncError error = {0};
     Jit *jit = prepare(settings, NNC_EVAL, &compiled);
@@ -110,3 +152,6 @@ int command_predict(const Settings *settings) {
     jit_free(jit);
     return status;
 }
+
+int command_train(const Settings *settings) { return with_source(settings, run_train); }
+int command_eval(const Settings *settings) { return with_source(settings, run_eval); }

@@ -123,7 +123,7 @@ static void check_sets(Elab *e, const Module *module) {
         for (int k = 0; k < module->setting.count; k++)
             VEC_PUSH(e->arena, names, module->setting.at[k].name);
         for (int k = 0; k < module->hyper.count; k++)
-            if (module->hyper.at[k].kind == NNC_GIVEN)
+            if (nnc_hyper_is_given(&module->hyper.at[k]))
                 VEC_PUSH(e->arena, names, module->hyper.at[k].name);
         elab_unknown(e, SPAN_NONE, "hyper-parameter", e->options->set_name[i], names.at,
                      names.count);
@@ -175,6 +175,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     eval_run = elab_model(e, model, data, false, module);
     elab_program(e, train, module, train_run, eval_run);
     elab_run_numbers(e, module);
+    elab_source_hypers(e, module);
     if (train) elab_goals(e, train, module, eval_run);
     if (!elab_failed(e)) check_sets(e, module);
     return elab_failed(e) ? NULL : module;

@@ -414,6 +414,12 @@ bool elab_is_frozen_inside(Elab *, const char *path); // an instance with all th
 const Node *elab_run_number(Elab *, const char *name);
 void elab_run_numbers(Elab *, Module *); // adds a row to module->hyper for each that is read
 
+// --- elab_source.c
+
+// All numbers of the source under their names, as the command line sets them.
+void elab_source_numbers(Elab *, const NncSourceInfo *, NncCall *);
+void elab_source_hypers(Elab *, Module *);
+
 // --- elab.c
 
 Elab *elab_new(Arena *, const File *, const ElabOptions *, Diag *);

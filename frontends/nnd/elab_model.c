@@ -69,9 +69,9 @@ static void data_source(Elab *e, Scope *scope, const Expr *call, Module *module)
     }
     NncField field[NNC_KNOWN_FIELDS];
     NncError error;
-    if (!constant_call(e, scope, call, 1, &module->data) ||
-        !nnc_source_fields(&module->data, field, &count, &error))
-        return;
+    if (!constant_call(e, scope, call, 1, &module->data)) return;
+    elab_source_numbers(e, info, &module->data);
+    if (!nnc_source_fields(&module->data, field, &count, &error)) return;
     elab_error(e, call->span, "%s", error.text);
     diag_hint(e->diag, "it is %s(%s)", info->name, info->arguments);
 }

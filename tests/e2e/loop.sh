@@ -76,7 +76,9 @@ for event in ("step", "epoch"):
     says = [line for line in lines if line["event"] == event]
     assert len(rows) == len(says) > 3, (event, len(rows), len(says))
     for row, line in zip(rows, says):
-        figures = {event + "/loss": (line["loss"], row["loss"])}
+        figures = {event + "/loss": (line["loss"], row["loss"]),
+                   event + "/lr": (line["lr"], row["lr"]),
+                   event + "/accuracy": (line["train"]["accuracy"], row["train.accuracy"])}
         for name, value in line.get("val", {}).items():
             figures["val/" + name] = (value, row["val." + name])
         for tag, (value, cell) in figures.items():
@@ -127,6 +129,74 @@ other_columns() {
     fails 1 'other columns' ./loop train --resume --out figures --log other.csv
 }
 ok "a table of another run is left alone" other_columns
+
+# --- Rates and scores of training
+sed 's/lr = 5e-3/lr = cosine(5e-3, over = steps, at = step)/' loop.nnd >cosine.nnd
+same_rates() { # of each step, in one run and in one that was stopped
+    "$nnc" train cosine.nnd --jit tcc --json --report-every 1 --epochs 2 --out cosine --log cosine.csv --set lr.peak=0.01 >/dev/null &&
+        "$nnc" train cosine.nnd --jit tcc --report-every 1 --epochs 2 --out parts --log parts.csv --set lr.peak=0.01 --steps 30 >/dev/null &&
+        "$nnc" train cosine.nnd --jit tcc --report-every 1 --epochs 2 --out parts --log parts.csv --resume >/dev/null &&
+        cmp cosine/cosine.safetensors parts/cosine.safetensors || return 1
+    for run in cosine parts; do cut -d, -f 1-4,7- $run.csv >$run.figures; done
+    cmp cosine.figures parts.figures && python3 - <<'END'
+import csv, math
+rows = [row for row in csv.DictReader(open("cosine.csv")) if row["event"] == "step"]
+for row in rows:
+    rate = 0.005 * (1 + math.cos(math.pi * (int(row["step"]) - 1) / len(rows)))
+    assert abs(float(row["lr"]) - rate) <= 1e-8 * rate, (row, rate)
+END
+}
+ok "the learning rate of a report is that of its step" same_rates
+ok "a score of training is one that can be expected" fails 1 'not met: 1 of 1 .*train.accuracy > 1' \
+    sh -c "sed 's/batch = 16;/batch = 16; expect train.accuracy > 1;/' loop.nnd >trained.nnd; '$nnc' train trained.nnd --jit tcc --epochs 1 --out trained"
+
+# --- Numbers of the data
+cat >discs.nnd <<'END'
+nnd 1
+model Side {
+  input  point: f32[N, 2]
+  target label: index(2)[N]
+  logits = point |> linear(2)
+  output logits
+  loss   cross_entropy(logits, label)
+  metric accuracy(logits, label)
+}
+data discs { source = blobs(radius = 0.5); validation = 0.2 }
+train Side on discs { batch = 16; epochs = 4; optimizer = sgd(lr = 0.5); best = val.accuracy }
+END
+sed 's/radius = 0.5/radius = 3/' discs.nnd >wide.nnd
+wide() { # the radius of the command line is that of the file; a resumed run keeps it
+    "$nnc" train wide.nnd --jit tcc --out wide && "$nnc" build discs.nnd -o discs &&
+        "$nnc" train discs.nnd --jit tcc --out set --set source.radius=3 --steps 30 &&
+        "$nnc" train discs.nnd --jit tcc --out set --resume &&
+        ./discs train --set source.radius=3 --out built >/dev/null || return 1
+    for run in set/discs built/discs wide/wide; do
+        "$nnc" eval wide.nnd --jit tcc --checkpoint $run.safetensors --split val
+        "$nnc" show $run.safetensors 'linear_1.*' | grep -v "$run"
+    done >wide.txt
+    [ "$(grep -c accuracy wide.txt)" -eq 3 ] && [ "$(sort -u wide.txt | grep -c accuracy)" -eq 1 ]
+}
+ok "numbers of the data can be set" wide
+evaluates_wide() {
+    ./discs eval --out built --set source.radius=3 --json | sed 's/"checkpoint":"[^"]*"//' >built.eval
+    "$nnc" eval wide.nnd --jit tcc --checkpoint wide/wide.safetensors --json | sed 's/"checkpoint":"[^"]*"//' >wide.eval
+    grep -q '"test":{' built.eval && cmp built.eval wide.eval
+}
+ok "for an evaluation, too" evaluates_wide
+ok "check lists them" sh -c "'$nnc' check discs.nnd | grep -q '^source.radius  *0.5 '"
+ok "a name that there is not is an error" fails 1 'source.radius' "$nnc" train discs.nnd --set source.radios=1
+ok "as is a value that cannot be" fails 1 'radius is to be above 0' "$nnc" train discs.nnd --set source.radius=-1
+
+# --- What is missing is said at once
+sed 's/source = blobs(radius = 0.5)/source = idx("nowhere")/' discs.nnd >nowhere.nnd
+at_once() { # before anything is compiled
+    fails 1 'nowhere' "$nnc" train nowhere.nnd && ! grep -q 'machine code\|C in' out.log &&
+        fails 1 'cannot read nothing/discs.safetensors' "$nnc" train discs.nnd --resume --out nothing &&
+        fails 1 'cannot read gone' "$nnc" eval discs.nnd --checkpoint gone && ! grep -q 'C in' out.log
+}
+ok "a file that is missing is said before a compiler runs" at_once
+ok "no option is taken for another" fails 2 'no option --epoch; did you mean --epochs' "$nnc" train discs.nnd --epoch 3
+ok "nor in a built program" fails 2 'no option --epoch; did you mean --epochs' ./discs train --epoch 3
 
 expecting() { # EXPECTATION
     sed "s/batch = 16;/batch = 16; $1;/" loop.nnd >expecting.nnd
