@@ -262,11 +262,9 @@ static NncStatus download(NncDeviceRun *run, char *state, NncError *error) {
     return move_state(run, state, run->state, cudaMemcpyDeviceToHost, error);
 }
 
-// --- Runs
+// --- What kernels see
 
-// What the stream does for a function.
-static cudaError_t enqueue(NncDeviceRun *run, Slot *slot, NncFunctionKind kind, long long n) {
-    const NncFunction *function = &run->program->function[kind];
+static NncCtx context_of(NncDeviceRun *run, const Slot *slot, long long n) {
     NncCtx ctx = {};
     ctx.state = run->state, ctx.work = run->work, ctx.output = run->output;
     ctx.input = slot->input;
@@ -275,6 +273,60 @@ static cudaError_t enqueue(NncDeviceRun *run, Slot *slot, NncFunctionKind kind, 
     ctx.n = n;
     ctx.stream = run->stream;
     ctx.fault = &run->fault;
+    return ctx;
+}
+
+static void write_now(Slot *slot, const NncFunction *function, const NncCtx *ctx) {
+    NncNow now = {ctx->first, ctx->seed_low, ctx->seed_high, ctx->step};
+    memcpy(slot->host_now, &now, sizeof now);
+    memcpy(slot->host_now + ALIGN, ctx->scalar, (size_t)function->scalar_count * sizeof(float));
+}
+
+// --- One kernel
+
+typedef struct Arena {
+    char *here, *there;
+    long long size;
+} Arena;
+
+static cudaError_t copy_arenas(NncDeviceRun *run, const Arena *arena, int count, bool back) {
+    cudaError_t code = cudaSuccess;
+    for (int i = 0; i < count && !code; i++)
+        if (arena[i].here && arena[i].size > 0)
+            code = cudaMemcpyAsync(back ? arena[i].here : arena[i].there,
+                                   back ? arena[i].there : arena[i].here, (size_t)arena[i].size,
+                                   back ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice,
+                                   run->stream);
+    return code ? code : cudaStreamSynchronize(run->stream);
+}
+
+static NncStatus apply(NncDeviceRun *run, NncFunctionKind of, void (*launch)(NncCtx *),
+                       const NncCtx *given, NncError *error) {
+    const NncFunction *function = &run->program->function[of];
+    Slot *slot = &run->slot[0];
+    const Arena arena[] = {{given->state, run->state, run->program->state_bytes},
+                           {given->work, run->work, function->work_bytes},
+                           {given->output, run->output, function->output_bytes},
+                           {(char *)given->input, slot->input, run->program->input_bytes}};
+    cudaError_t code = cudaStreamSynchronize(run->stream);
+    if (!code) code = copy_arenas(run, arena, 4, false);
+    if (!code) {
+        write_now(slot, function, given);
+        code = cudaMemcpy(slot->now, slot->host_now, run->now_bytes, cudaMemcpyHostToDevice);
+    }
+    if (code) return fail(error, code, "copying arenas");
+    NncCtx ctx = context_of(run, slot, given->n);
+    launch(&ctx);
+    code = run->fault.code ? (cudaError_t)run->fault.code : copy_arenas(run, arena, 3, true);
+    return code ? fail_run(run, error, code, of) : NNC_OK;
+}
+
+// --- Runs
+
+// What the stream does for a function.
+static cudaError_t enqueue(NncDeviceRun *run, Slot *slot, NncFunctionKind kind, long long n) {
+    const NncFunction *function = &run->program->function[kind];
+    NncCtx ctx = context_of(run, slot, n);
     cudaError_t code = cudaMemcpyAsync(slot->now, slot->host_now, run->now_bytes,
                                        cudaMemcpyHostToDevice, run->stream);
     if (code) return code;
@@ -321,12 +373,6 @@ static cudaError_t copy_input(NncDeviceRun *run, Slot *slot, const char *input) 
     return code;
 }
 
-static void write_now(Slot *slot, const NncFunction *function, const NncCtx *ctx) {
-    NncNow now = {ctx->first, ctx->seed_low, ctx->seed_high, ctx->step};
-    memcpy(slot->host_now, &now, sizeof now);
-    memcpy(slot->host_now + ALIGN, ctx->scalar, (size_t)function->scalar_count * sizeof(float));
-}
-
 // The inputs are the caller's again when it returns; until they are copied, other slots are at
 // work.
 static NncStatus begin_run(NncDeviceRun *run, NncFunctionKind kind, const NncCtx *ctx,
@@ -359,5 +405,7 @@ static const char *output_of(NncDeviceRun *run, long long number, bool wait, Nnc
     return NULL;
 }
 
-extern "C" const NncDevice nnc_cuda_device = {"cuda",    open_run, close_run, name_of,   host_new,
-                                              host_free, upload,   download,  begin_run, output_of};
+extern "C" const NncDevice nnc_cuda_device = {
+    "cuda", open_run, close_run, name_of,   host_new, host_free,
+    upload, download, begin_run, output_of, apply,
+};

@@ -41,6 +41,11 @@ typedef struct NncDevice {
     // NNC_DEVICE_RUNS, as long as no later one takes its place. NULL: it is not done yet, and not
     // to be waited for; or, error->status says, it has failed.
     const char *(*output)(NncDeviceRun *, long long run, bool wait, NncError *);
+    // Calls a function of the program's code, one that launches a kernel, on copies of the arenas that
+    // the context points to, of `of`'s sizes, scratch and pool left out, and copies all back. For
+    // checks: what the device holds otherwise is lost.
+    NncStatus (*apply)(NncDeviceRun *, NncFunctionKind of, void (*launch)(NncCtx *), const NncCtx *,
+                       NncError *);
 } NncDevice;
 
 #endif

@@ -7,7 +7,7 @@
 //     extern "C" __global__ void __launch_bounds__(256)
 //     train_k3_relu(const __grid_constant__ NncCtx ctx_) {
 //     ..
-//     extern "C" void nnc_run_train(NncCtx *ctx) {
+//     extern "C" void train_k3_relu_launch(NncCtx *ctx) {
 //         nnc_launch(ctx, train_k3_relu, "train_k3_relu", "net.nnd:8", (n * 64 + 255) / 256, 256, 0);
 #include "emit/cuda_internal.h"
 #include "emit/emit.h"
@@ -95,6 +95,17 @@ static void print_launch(const CudaFile *file, const Fusion *fusion, const CudaL
                (long long)launch->shared);
 }
 
+// The launches of a kernel, in a function that can be called alone: FUNCTION_KERNEL_launch.
+static void print_launches(const CudaFile *file, const Fusion *fusion, const Kernel *kernel) {
+    buf_printf(file->out,
+               "extern \"C\" void %s_%s_launch(NncCtx *ctx) {\n    const long long n = ctx->n;\n"
+               "    (void)n;\n",
+               file->function, kernel->name);
+    for (int i = 0; i < file->launch.count; i++)
+        if (file->launch.at[i].kernel == kernel) print_launch(file, fusion, &file->launch.at[i]);
+    buf_add(file->out, "}\n\n");
+}
+
 void emit_cuda_function(Buf *out, const Module *module, NncFunctionKind kind, const Plan *plan) {
     CudaFile file = {.out = out, .function = function_name(kind)};
     buf_printf(out, "// --- %s\n\n", file.function);
@@ -102,11 +113,12 @@ void emit_cuda_function(Buf *out, const Module *module, NncFunctionKind kind, co
         print_kernel(&file, plan->fusion, plan->root->child.at[i]->kernel);
     buf_add(out, "extern \"C\" ");
     emit_scalars(out, module, file.function, plan->fusion);
-    buf_printf(out,
-               "extern \"C\" void nnc_run_%s(NncCtx *ctx) {\n    const long long n = ctx->n;\n"
-               "    (void)n;\n",
+    for (int i = 0; i < plan->root->child.count; i++)
+        print_launches(&file, plan->fusion, plan->root->child.at[i]->kernel);
+    buf_printf(out, "extern \"C\" void nnc_run_%s(NncCtx *ctx) {\n    (void)ctx;\n",
                file.function);
-    for (int i = 0; i < file.launch.count; i++)
-        print_launch(&file, plan->fusion, &file.launch.at[i]);
+    for (int i = 0; i < plan->root->child.count; i++)
+        buf_printf(out, "    %s_%s_launch(ctx);\n", file.function,
+                   plan->root->child.at[i]->kernel->name);
     buf_add(out, "}\n\n");
 }

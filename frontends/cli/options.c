@@ -72,7 +72,7 @@ static const OptionRow option_table[] = {
     {TRAIN, {"init-partial", OPT_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0}},
     {TRAIN, {"log", OPT_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0}},
     {TRAIN, {"tensorboard", OPT_TENSORBOARD, "DIR", 0, "the same as an event file", 0}},
-    {RUN, {"device", OPT_DEVICE, "cpu|cuda|auto", 0,
+    {RUN | BIT(CMD_VERIFY), {"device", OPT_DEVICE, "cpu|cuda|auto", 0,
           "what to run on (default: cpu): this processor, an NVIDIA GPU, or that where there is one", 0}},
     {RUN | MEASURED | BIT(CMD_VERIFY) | BIT(CMD_PLOT),
      {"jit", OPT_JIT, "auto|native|tcc", 0, "the C compiler, or libtcc, which needs none", 0}},

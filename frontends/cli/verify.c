@@ -137,6 +137,11 @@ int command_verify(const Settings *given) {
     if (!jit) return EXIT_USER;
     Check check = {.arena = settings.arena, .compiled = compiled, .jit = jit, .random = 1};
     check.leaf = map_new(check.arena);
+    NncError error;
+    const NncDevice *device = compiled->program.device;
+    if (device && device->open(&compiled->program, &check.device, &error))
+        return report("%s", error.text);
+    if (device) printf("on %s\n", device->name(check.device));
     int batch = settings.elab.batch; // a full one, and one that is not
     for (int i = 0; i < NNC_FUNCTIONS; i++)
         for (int n = batch; compiled->lowered[i] && n > 0 && n >= batch - 1; n--)
@@ -147,6 +152,7 @@ int command_verify(const Settings *given) {
             verify_rounding(&check, (NncFunctionKind)i, batch);
     verify_written(&check);
     printf("%d compared, %d off\n", check.done, check.off);
+    if (device) device->close(check.device);
     jit_free(jit);
     return check.off ? report("%s: what was compiled is not what the file says (or the tolerance "
                               "is too narrow for it)",

@@ -4,6 +4,7 @@
 #define NNC_CLI_VERIFY_H
 
 #include "cli/cli.h"
+#include "device.h"
 #include "pass/cost.h"
 #include "support/map.h"
 
@@ -11,6 +12,7 @@ typedef struct Check { // one run of nnc verify
     Arena *arena;
     const Compiled *compiled;
     const Jit *jit;
+    NncDeviceRun *device; // what kernels run on; NULL: this processor
     uint64_t random;  // state of the generator
     int done, off;    // comparisons, and how many of them were outside of the tolerance
     Map *leaf;        // name of an input or a state leaf -> its values

@@ -152,12 +152,33 @@ static bool find_part(const PlanNode *node, const PlanNode *around, const Kernel
     return true;
 }
 
+typedef void Launch(NncCtx *);
+
+static void run_on_device(const Run *run, Launch *launch) {
+    NncError error;
+    const Check *check = run->check;
+    const NncDevice *device = check->compiled->program.device;
+    if (device->apply(check->device, run->function, launch, &run->ctx, &error))
+        report("%s", error.text); // and what is compared then is off
+}
+
+// A kernel for a GPU has all of its indices in one part.
+static void run_part(const Run *run, JitFunction *kernel, const Part *part) {
+    if (run->check->device) {
+        run_on_device(run, (Launch *)kernel);
+        return;
+    }
+    unsigned long long floats = nnc_floats_flush();
+    ((NncKernel *)kernel)(&run->ctx, part->low * part->unit, part->high * part->unit, 0);
+    nnc_floats_restore(floats);
+}
+
 static void verify_kernel(Run *run, const Kernel *kernel) {
     Check *check = run->check;
-    const char *symbol =
-        arena_printf(check->arena, "%s_%s", function_name(run->function), kernel->name);
-    NncKernel *call = (NncKernel *)jit_function(check->jit, symbol);
-    if (!call) bug("emitted C has no kernel %s", symbol);
+    const char *symbol = arena_printf(check->arena, "%s_%s%s", function_name(run->function),
+                                      kernel->name, check->device ? "_launch" : "");
+    JitFunction *call = jit_function(check->jit, symbol);
+    if (!call) bug("emitted code has no kernel %s", symbol);
     Part part;
     if (!find_part(run->plan->root, NULL, kernel, run->n, &part))
         bug("the plan does not call %s", kernel->name);
@@ -166,9 +187,7 @@ static void verify_kernel(Run *run, const Kernel *kernel) {
         part.high = part.low + part.grain < part.count ? part.low + part.grain : part.count;
         for (int i = 0; i < kernel->reads.count; i++)
             put(run, kernel->reads.at[i], &part);
-        unsigned long long floats = nnc_floats_flush();
-        call(&run->ctx, part.low * part.unit, part.high * part.unit, 0);
-        nnc_floats_restore(floats);
+        run_part(run, call, &part);
         for (int i = 0; i < kernel->result.count; i++) {
             double error = compare(run, &kernel->result.at[i], &part);
             worst = error <= worst ? worst : error;
@@ -207,8 +226,9 @@ static void verify_whole(Run *run) {
         if (node->op == OP_input || node->op == OP_param || node->op == OP_state)
             put(run, node, NULL);
     }
+    Launch *launch = run->check->compiled->program.function[run->function].run;
     unsigned long long floats = nnc_floats_flush();
-    run->check->compiled->program.function[run->function].run(&run->ctx);
+    run->check->device ? run_on_device(run, launch) : launch(&run->ctx);
     nnc_floats_restore(floats);
     for (int i = 0; i < graph->root.count; i++) {
         const Root *root = &graph->root.at[i];

@@ -31,6 +31,7 @@ ok "a run that ends amid the epoch" on_gpu part --steps 3
 ok "and is resumed" on_gpu part --resume
 ok "gives the same checkpoint" cmp gpu/tiny.safetensors part/tiny.safetensors
 
+ok "verify: each kernel is as the oracle" "$nnc" verify tiny.nnd --device cuda --march sm_80
 ok "eval" "$nnc" eval tiny.nnd --checkpoint gpu/tiny.safetensors --device cuda --march sm_80
 "$nnc" predict tiny.nnd --checkpoint gpu/tiny.safetensors test:3 --device cuda --march sm_80 2>/dev/null | tail -n 1 >on_gpu
 "$nnc" predict tiny.nnd --checkpoint gpu/tiny.safetensors test:3 | tail -n 1 >on_cpu
