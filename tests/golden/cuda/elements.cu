@@ -44,10 +44,21 @@ extern "C" void nnc_scalars_train(const double *hyper, double step, double epoch
     (void)hyper, (void)step, (void)epoch, (void)n, (void)out;
 }
 
-extern "C" void nnc_run_train(NncCtx *ctx) {
+extern "C" void train_k0_tanh_launch(NncCtx *ctx) {
     const long long n = ctx->n;
     (void)n;
     nnc_launch(ctx, train_k0_tanh, "train_k0_tanh", "", (38400 * n + 511) / 512, 128, 0);
+}
+
+extern "C" void train_k1_slice_launch(NncCtx *ctx) {
+    const long long n = ctx->n;
+    (void)n;
     nnc_launch(ctx, train_k1_slice, "train_k1_slice", "", (6400 * n + 63) / 64, 64, 0);
+}
+
+extern "C" void nnc_run_train(NncCtx *ctx) {
+    (void)ctx;
+    train_k0_tanh_launch(ctx);
+    train_k1_slice_launch(ctx);
 }
 

@@ -120,13 +120,36 @@ extern "C" void nnc_scalars_train(const double *hyper, double step, double epoch
     (void)hyper, (void)step, (void)epoch, (void)n, (void)out;
 }
 
-extern "C" void nnc_run_train(NncCtx *ctx) {
+extern "C" void train_k0_reduce_sum_launch(NncCtx *ctx) {
     const long long n = ctx->n;
     (void)n;
     nnc_launch(ctx, train_k0_reduce_sum_parts, "train_k0_reduce_sum_parts", "", (n) * 14ll, 256, 0);
     nnc_launch(ctx, train_k0_reduce_sum, "train_k0_reduce_sum", "", (n + 3) / 4, 128, 0);
+}
+
+extern "C" void train_k1_reduce_sum_launch(NncCtx *ctx) {
+    const long long n = ctx->n;
+    (void)n;
     nnc_launch(ctx, train_k1_reduce_sum, "train_k1_reduce_sum", "", (40 * n + 31) / 32, 256, 0);
+}
+
+extern "C" void train_k2_reduce_sum_launch(NncCtx *ctx) {
+    const long long n = ctx->n;
+    (void)n;
     nnc_launch(ctx, train_k2_reduce_sum, "train_k2_reduce_sum", "", 1, 64, 0);
+}
+
+extern "C" void train_k3_argmax_launch(NncCtx *ctx) {
+    const long long n = ctx->n;
+    (void)n;
     nnc_launch(ctx, train_k3_argmax, "train_k3_argmax", "", n, 32, 0);
+}
+
+extern "C" void nnc_run_train(NncCtx *ctx) {
+    (void)ctx;
+    train_k0_reduce_sum_launch(ctx);
+    train_k1_reduce_sum_launch(ctx);
+    train_k2_reduce_sum_launch(ctx);
+    train_k3_argmax_launch(ctx);
 }
 
