@@ -280,7 +280,10 @@ Compiled *compile(Arena *arena, const Module *module, const Target *target, Diag
         Buf text = buf_new(arena);
         const Plan *plan = compiled->plan[kind];
         if (plan) emit_function(&text, shared, compiled->module, kind, plan);
-        if (plan && kind == NNC_TRAIN) emit_rates(&text, compiled->module);
+        if (plan && kind == NNC_TRAIN) {
+            if (target->gpu) buf_add(&text, "extern \"C\" "); // that is C++
+            emit_rates(&text, compiled->module);
+        }
         compiled->text[kind] = text.text;
     }
     emit_head(&head, compiled->module, target);

@@ -86,6 +86,9 @@ double trainer_step(Trainer *net) {
         nnc_session_next(&net->session, &batch);
     while (!nnc_session_step(&net->session, &batch));
     net->session.checkpoint.at.step++;
+    NncDone done;
+    while (nnc_session_done(&net->session, true, &done))
+        ; // the last one's outputs stay
     return nnc_session_output(&net->session, &net->compiled->program.function[NNC_TRAIN].output[0]);
 }
 
