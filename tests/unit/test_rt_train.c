@@ -330,6 +330,40 @@ Test(rt_train, prediction_in_lines_with_the_names_in_the_checkpoint) {
     free(text);
 }
 
+static int most_at_a_time;
+static void predict_and_count(NncCtx *ctx) {
+    if (ctx->n > most_at_a_time) most_at_a_time = (int)ctx->n;
+    rt_predict(ctx);
+}
+
+Test(rt_train, predictions_are_made_in_batches_and_printed_in_order) {
+    NncError error;
+    NncProgram program = rt_program(folder);
+    rt_run_ok(&program, (NncOptions){0});
+    char names[RT_TEST + 1][16], *alone = NULL, *together = NULL;
+    const char *inputs[RT_TEST + 1];
+    size_t size;
+    FILE *all = open_memstream(&alone, &size);
+    for (int i = 0; i <= RT_TEST; i++) {
+        snprintf(names[i], sizeof names[i], "test:%d", i);
+        inputs[i] = names[i];
+        if (i == RT_TEST) continue; // there is none
+        char *one = predict(&program, (NncOptions){.json = true}, inputs[i], NNC_OK, &error);
+        fputs(one, all);
+        free(one);
+    }
+    fclose(all);
+    program.function[NNC_PREDICT].run = predict_and_count;
+    NncOptions options = {.json = true, .report = open_memstream(&together, &size)};
+    // What is wrong comes last, and what was asked before it is answered.
+    cr_assert_eq(nnc_predict(&program, &options, inputs, RT_TEST + 1, &error), NNC_ERROR_VALUE);
+    fclose(options.report);
+    cr_assert_str_eq(together, alone);
+    cr_assert_eq(most_at_a_time, RT_BATCH);
+    free(alone);
+    free(together);
+}
+
 #ifdef NNC_HAVE_PNG
 static void write_png(const char *path, unsigned width, unsigned height,
                       const unsigned char *grey) {
