@@ -6,7 +6,8 @@
 //         typedef NncTile<NNC_F32, 128, 64, 16, 32, 64, NNC_EVEN_COLUMNS | NNC_EVEN_SUM> Tile;
 //         const int rows = n * 784, columns = 64, last = 576;
 //         ..
-//         const auto a = nnc_operand<4, NNC_ALONG_SUM>((const float *)(ctx->work + 128) + 0,
+//         const auto a = nnc_operand<4, NNC_ALONG_SUM>(
+//             (float *)(ctx->work + 128),
 //             [=](unsigned row) { return (int)(row / 784) * 30720 + ..; },
 //             [=](unsigned k) { return (int)(k / 96) * 1024 + (int)(k % 96); });
 //
@@ -17,6 +18,7 @@
 #include "pass/cuda_tiling.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 typedef struct Gemm {
     Buf *out;
@@ -82,15 +84,21 @@ static void print_extents(Gemm *g) {
          text_of(g, g->tile.columns), text_of(g, g->tile.k));
 }
 
+// An address with what is added to it; a text of 0 is nothing.
+static const char *plus(const Gemm *g, const char *address, long long offset, const char *text) {
+    if (offset) address = arena_printf(g->arena, "%s + %lld", address, offset);
+    return strcmp(text, "0") ? arena_printf(g->arena, "%s + %s", address, text) : address;
+}
+
 static void print_operand(Gemm *g, Side side) {
     const Tiling *t = &g->tile.digits;
     Storage at = g->fusion->storage[t->base[side]->id];
     const char *row = side == SIDE_A ? "row" : "column";
     line(g, 1, "const auto %c = nnc_operand<%d, %s>(", "ab"[side], g -> tile.vector[side],
          g->tile.along_sum[side] ? "NNC_ALONG_SUM" : "NNC_ALONG_ROWS");
-    line(g, 2, "(const %s *)(%s) + %lld + (%s),", c_memory_type(t->base[side]->dtype),
-         buffer_address(g->arena, at.buffer), (long long)(at.offset + t->offset[side]),
-         place_of(g, &t->g, side, "(unsigned)g"));
+    line(g, 2, "%s,",
+         plus(g, buffer_address(g->arena, at.buffer), at.offset + t->offset[side],
+              place_of(g, &t->g, side, "(unsigned)g")));
     line(g, 2, "[=](unsigned %s) { return %s; },", row,
          place_of(g, side == SIDE_A ? &t->m : &t->n, side, row));
     line(g, 2, "[=](unsigned k) { return %s; });", place_of(g, &t->k, side, "k"));
@@ -154,10 +162,16 @@ static void print_end(Gemm *g) {
     line(g, 1, "};");
 }
 
+// Where matrix g of the result lies, of several.
 static const char *result_pointer(const Gemm *g) {
-    const Result *result = &g->kernel->result.at[0];
-    return arena_printf(g->arena, "(%s *)(%s) + %lld", c_memory_type(result->value->dtype),
-                        buffer_address(g->arena, result->to.buffer), (long long)result->to.offset);
+    const Storage *to = &g->kernel->result.at[0].to;
+    return plus(g, buffer_address(g->arena, to->buffer), to->offset, "0");
+}
+
+static const char *of_matrix(const Gemm *g, const char *address) {
+    return dim_is_one(g->tile.g)
+               ? address
+               : plus(g, address, 0, arena_printf(g->arena, "g * %lldll", matrix(g)));
 }
 
 // --- Tiles
@@ -178,14 +192,21 @@ static const char *even_of(const Gemm *g) {
 static const char *count_tiles(const Gemm *g, Dim dim, int size) {
     if (dim_is_const(dim))
         return arena_printf(g->arena, "%lld", (long long)((dim_eval(dim, 1) + size - 1) / size));
-    return arena_printf(g->arena, "((%s + %d) / %d)", text_of(g, dim), size - 1, size);
+    return arena_printf(g->arena, "(%s + %d) / %d", text_of(g, dim), size - 1, size);
+}
+
+static const char *times(const Gemm *g, const char *product, const char *factor) {
+    if (!strcmp(factor, "1")) return product;
+    return arena_printf(g->arena, "%s * (%s)", product, factor);
 }
 
 static const char *count_blocks(const Gemm *g) {
     const CudaShape *s = &g->tile.shape;
-    return arena_printf(
-        g->arena, "(long long)%s * %s * %lld * (%s)", count_tiles(g, g->tile.columns, s->columns),
-        count_tiles(g, g->tile.rows, s->rows), (long long)g->tile.parts, text_of(g, g->tile.g));
+    const char *parts = arena_printf(g->arena, "%lld", (long long)g->tile.parts);
+    const char *across = count_tiles(g, g->tile.columns, s->columns);
+    const char *down = count_tiles(g, g->tile.rows, s->rows);
+    const char *all = times(g, times(g, "1ll", across), down);
+    return times(g, times(g, all, parts), text_of(g, g->tile.g));
 }
 
 // Which tile of which part of which matrix a block has: columns run fastest.
@@ -212,12 +233,13 @@ static void print_sum(Gemm *g, const char *from, const char *to) {
 
 static void print_whole(Gemm *g) {
     print_block(g);
-    line(g, 1, "const int g = (int)(block / (across * down));");
+    line(g, 1,
+         dim_is_one(g->tile.g) ? "const int g = 0;"
+                               : "const int g = (int)(block / (across * down));");
     print_sum(g, "0", "last");
     print_end(g);
-    line(g, 1,
-         "nnc_finish<Tile, %d>(sum, %s + g * %lldll, %lld, g, row, rows, column, columns, end);",
-         g->tile.store, result_pointer(g), matrix(g), most(g, g->tile.columns));
+    line(g, 1, "nnc_finish<Tile, %d>(sum, %s, %lld, g, row, rows, column, columns, end);",
+         g->tile.store, of_matrix(g, result_pointer(g)), most(g, g->tile.columns));
 }
 
 // --- Parts
@@ -236,9 +258,9 @@ static void print_part(Gemm *g) {
     print_sum(g, "from", "to");
     line(g, 1, "const auto end = [](int, int, int, float z) { return z; };");
     line(g, 1,
-         "nnc_finish<Tile, %d>(sum, %s + part * %lldll + g * %lldll, %lld, g, row, rows, column, "
-         "columns, end);",
-         g->tile.store, partial_pointer(g), all_elements(g), matrix(g), most(g, g->tile.columns));
+         "nnc_finish<Tile, %d>(sum, %s + part * %lldll, %lld, g, row, rows, column, columns, end);",
+         g->tile.store, of_matrix(g, partial_pointer(g)), all_elements(g),
+         most(g, g->tile.columns));
 }
 
 static void print_join(Gemm *g) {
@@ -253,8 +275,8 @@ static void print_join(Gemm *g) {
 // --- Without tiles
 
 static void print_store(Gemm *g, int depth, const char *row) {
-    line(g, depth, "nnc_store<1>(%s + g * %lldll + (%s) * %lld + column, &value);",
-         result_pointer(g), matrix(g), row, most(g, g->tile.columns));
+    line(g, depth, "nnc_store<1>(%s + (%s) * %lld + column, &value);",
+         of_matrix(g, result_pointer(g)), row, most(g, g->tile.columns));
 }
 
 static void print_dots(Gemm *g) {
@@ -302,9 +324,11 @@ static void print_alone(Gemm *g) {
 
 // Blocks for so many threads for each of [g, rows / per, columns].
 static const char *spread(const Gemm *g, int threads, int per) {
-    return arena_printf(g->arena, "((long long)(%s) * %s * (%s) * %d + %d) / %d",
-                        text_of(g, g->tile.g), count_tiles(g, g->tile.rows, per),
-                        text_of(g, g->tile.columns), threads, g->tile.threads - 1, g->tile.threads);
+    const char *all = arena_printf(g->arena, "%dll", threads);
+    all = times(g, all, text_of(g, g->tile.columns));
+    all = times(g, all, count_tiles(g, g->tile.rows, per));
+    all = times(g, all, text_of(g, g->tile.g));
+    return arena_printf(g->arena, "(%s + %d) / %d", all, g->tile.threads - 1, g->tile.threads);
 }
 
 static void print_kernel(Gemm *g, CudaFile *file, const char *suffix, const char *blocks,
