@@ -8,7 +8,7 @@ set -eu
 packages="gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libtcc-dev zlib1g-dev libpng-dev libxxhash-dev"
 optional=
 if [ "${1-}" = test ]; then
-    packages="$packages libcriterion-dev clang"
+    packages="$packages libcriterion-dev clang make"
     optional="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 fi
 

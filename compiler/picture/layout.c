@@ -361,8 +361,20 @@ static int arrows_from(const Drawing *d, int box) {
     return count;
 }
 
+// Does its text lie on none of the arrows before it?
+static bool label_is_free(const Drawing *d, int index) {
+    Point at = d->layout->arrow[index].label;
+    for (int i = 0; i < index; i++) {
+        Point other = d->layout->arrow[i].label;
+        if (at.x < other.x + d->label[i].width && other.x < at.x + d->label[index].width &&
+            fabs(at.y - other.y) < label_height - 2)
+            return false;
+    }
+    return true;
+}
+
 // The text stands where the arrow passes another row; else in the gap, towards the end where arrows
-// part.
+// part, and where there is room.
 static void place_label(const Drawing *d, int index, Route *route) {
     int count = d->pass[index].count;
     if (count > 2) {
@@ -371,9 +383,13 @@ static void place_label(const Drawing *d, int index, Route *route) {
         route->label = (Point){line_of(middle_spot) + 6, y + 4};
         return;
     }
-    double part = arrows_from(d, d->picture->arrow.at[index]->from) > 1 ? 0.66 : 0.5;
+    static const double part[] = {0.5, 0.66, 0.8, 0.35, 0.2};
     Point a = route->point.at[0], b = route->point.at[1];
-    route->label = (Point){a.x + part * (b.x - a.x) + 6, a.y + part * (b.y - a.y) + 4};
+    int first = arrows_from(d, d->picture->arrow.at[index]->from) > 1;
+    for (int i = first; i < 5; i++) {
+        route->label = (Point){a.x + part[i] * (b.x - a.x) + 6, a.y + part[i] * (b.y - a.y) + 4};
+        if (label_is_free(d, index)) return;
+    }
 }
 
 static void route_upright(Drawing *d, int index, const Arrow *arrow) {
