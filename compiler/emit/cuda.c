@@ -8,7 +8,8 @@
 //     train_k3_relu(const __grid_constant__ NncCtx ctx_) {
 //     ..
 //     extern "C" void train_k3_relu_launch(NncCtx *ctx) {
-//         nnc_launch(ctx, train_k3_relu, "train_k3_relu", "net.nnd:8", (n * 64 + 255) / 256, 256, 0);
+//         nnc_launch(ctx, train_k3_relu, "train_k3_relu", "net.nnd:8", (n * 64 + 255) / 256, 256,
+//         0);
 #include "emit/cuda_internal.h"
 #include "emit/emit.h"
 #include "pass/cost.h"
@@ -24,7 +25,8 @@ void cuda_open(CudaFile *file, const Fusion *fusion, CudaLaunch launch) {
     buf_printf(out, "extern \"C\" __global__ void __launch_bounds__(%d", launch.threads);
     if (launch.least_blocks) buf_printf(out, ", %d", launch.least_blocks);
     buf_printf(out, ")\n%s(const __grid_constant__ NncCtx ctx_) {\n", function_of(file, &launch));
-    buf_add(out, "    const NncCtx *const ctx = &ctx_;\n    const int n = (int)ctx->n;\n    (void)n;\n");
+    buf_add(out,
+            "    const NncCtx *const ctx = &ctx_;\n    const int n = (int)ctx->n;\n    (void)n;\n");
     VEC_PUSH(out->arena, file->launch, launch);
 }
 
@@ -54,12 +56,14 @@ void cuda_set_vars(Printer *p, const int *var, int count, const char *at, const 
     Dim inner = dim_const(1);
     for (int i = count - 1; i >= 0; i--) {
         Dim extent = p->loops->var[var[i]].extent;
-        const char *rest = at, *plus = i == 0 && first ? arena_printf(p->arena, "%s + ", first) : "";
+        const char *rest = at,
+                   *plus = i == 0 && first ? arena_printf(p->arena, "%s + ", first) : "";
         if (!dim_is_one(inner))
             rest = arena_printf(p->arena, "%s / %s", rest, factor(p->arena, inner));
         if (i > 0) rest = arena_printf(p->arena, "%s %% %s", rest, factor(p->arena, extent));
-        printer_set_var(p, var[i],
-                        arena_printf(p->arena, rest == at ? "%s(int)%s" : "%s(int)(%s)", plus, rest));
+        printer_set_var(
+            p, var[i],
+            arena_printf(p->arena, rest == at ? "%s(int)%s" : "%s(int)(%s)", plus, rest));
         if (!dim_mul(&inner, inner, extent)) bug("the size of a nest overflows");
     }
 }
@@ -115,8 +119,7 @@ void emit_cuda_function(Buf *out, const Module *module, NncFunctionKind kind, co
     emit_scalars(out, module, file.function, plan->fusion);
     for (int i = 0; i < plan->root->child.count; i++)
         print_launches(&file, plan->fusion, plan->root->child.at[i]->kernel);
-    buf_printf(out, "extern \"C\" void nnc_run_%s(NncCtx *ctx) {\n    (void)ctx;\n",
-               file.function);
+    buf_printf(out, "extern \"C\" void nnc_run_%s(NncCtx *ctx) {\n    (void)ctx;\n", file.function);
     for (int i = 0; i < plan->root->child.count; i++)
         buf_printf(out, "    %s_%s_launch(ctx);\n", file.function,
                    plan->root->child.at[i]->kernel->name);

@@ -12,8 +12,8 @@ typedef struct CudaLaunch {
     const char *suffix; // of the function's name, FUNCTION_KERNEL; "" or that of a first step
     const char *blocks; // C, of n
     int threads;
-    int least_blocks;   // that a processor is to hold at a time; 0: it does not matter
-    int64_t shared;     // bytes of shared memory that its code does not declare
+    int least_blocks; // that a processor is to hold at a time; 0: it does not matter
+    int64_t shared;   // bytes of shared memory that its code does not declare
 } CudaLaunch;
 
 typedef struct CudaFile {

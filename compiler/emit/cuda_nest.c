@@ -23,9 +23,8 @@ static void mark_certain(const Value *value, bool *certain) {
 // The address of the first of four: of the index that `first` stands for in the innermost loop.
 static const char *first_address(Printer *p, const Buffer *buffer, const Index *index, int var) {
     Index rest = index_add(*index, index_scale(index_var(var), -1));
-    const char *plus = rest.count || rest.constant
-                           ? arena_printf(p->arena, "%s + ", printer_index(p, &rest))
-                           : "";
+    const char *plus =
+        rest.count || rest.constant ? arena_printf(p->arena, "%s + ", printer_index(p, &rest)) : "";
     return arena_printf(p->arena, "b%d + %sfirst", buffer->id, plus);
 }
 
@@ -41,11 +40,10 @@ static void load_fours(Printer *p, int var) {
         printer_line(p);
         buf_printf(p->out, "const NncFour<%s> v%d_four = nnc_four(%s);\n",
                    c_memory_type(value->buffer->dtype), value->id, from);
-        p->name[value->id] =
-            arena_printf(p->arena,
-                         value->buffer->dtype == DT_BF16 ? "nnc_bf16_value(v%d_four.at[q])"
-                                                         : "v%d_four.at[q]",
-                         value->id);
+        p->name[value->id] = arena_printf(
+            p->arena,
+            value->buffer->dtype == DT_BF16 ? "nnc_bf16_value(v%d_four.at[q])" : "v%d_four.at[q]",
+            value->id);
     }
 }
 
@@ -169,20 +167,21 @@ static const char *place_of(Arena *arena, const Shape *shape, int64_t batch) {
 }
 
 static void print_scatter_body(Buf *out, const char *count, const char *place, long long width) {
-    buf_printf(out,
-               "    for (int k = lane; k < %lld; k += 32)\n"
-               "        to[row * %lldll + k] = 0;\n"
-               "    for (int block = 0; block < %s; block += 32) {\n"
-               "        int which = block + lane;\n"
-               "        const int own = which < %s && index[%s] == row;\n"
-               "        for (unsigned left = __ballot_sync(0xffffffffu, own); left; left &= left - 1) {\n"
-               "            which = block + __ffs((int)left) - 1;\n"
-               "            const long long at = (long long)(%s) * %lld;\n"
-               "            for (int k = lane; k < %lld; k += 32)\n"
-               "                to[row * %lldll + k] += from[at + k];\n"
-               "        }\n"
-               "    }\n}\n\n",
-               width, width, count, count, place, place, width, width, width);
+    buf_printf(
+        out,
+        "    for (int k = lane; k < %lld; k += 32)\n"
+        "        to[row * %lldll + k] = 0;\n"
+        "    for (int block = 0; block < %s; block += 32) {\n"
+        "        int which = block + lane;\n"
+        "        const int own = which < %s && index[%s] == row;\n"
+        "        for (unsigned left = __ballot_sync(0xffffffffu, own); left; left &= left - 1) {\n"
+        "            which = block + __ffs((int)left) - 1;\n"
+        "            const long long at = (long long)(%s) * %lld;\n"
+        "            for (int k = lane; k < %lld; k += 32)\n"
+        "                to[row * %lldll + k] += from[at + k];\n"
+        "        }\n"
+        "    }\n}\n\n",
+        width, width, count, count, place, place, width, width, width);
 }
 
 void emit_cuda_scatter(CudaFile *file, const Fusion *fusion, const Kernel *kernel) {

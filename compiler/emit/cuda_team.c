@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Kernels in which several threads compute an element, or a row: they share the terms of its
-// reductions, whose sums then meet in a tree of a fixed shape (emit/cuda.h), and the row's elements.
+// reductions, whose sums then meet in a tree of a fixed shape (emit/cuda.h), and the row's
+// elements.
 //
 //     const int rank = (int)threadIdx.x % 32;                    // softmax of [N, 100]: a warp
 //     const unsigned at = blockIdx.x * 8u + threadIdx.x / 32u;   // has a row, a block 8 of them
@@ -147,8 +148,8 @@ static void line(Printer *p, const char *text) {
     buf_add(p->out, "\n");
 }
 
-// Do threads of one warp have several elements? Then there are some too many, which compute the last
-// one again, so that nobody is missing where sums meet.
+// Do threads of one warp have several elements? Then there are some too many, which compute the
+// last one again, so that nobody is missing where sums meet.
 static bool is_mixed(const Printer *p) { return p->gpu->form == GPU_ACROSS || p->gpu->team < 32; }
 
 // `rank` in the team, and `at`, which element it has (`own`: were there enough). `parts`: so many
@@ -237,8 +238,7 @@ static void print_whole(CudaFile *file, const Fusion *fusion, const Loops *loops
     if (loops->kernel->rows) keep_rows(&p);
     for (int i = 0; i < loops->value.count; i++) { // where no thread is missing
         const Value *value = loops->value.at[i];
-        if (p.uses[value->id] > 0 && value->kind == VALUE_REDUCE &&
-            gpu_shares(loops, shape, value))
+        if (p.uses[value->id] > 0 && value->kind == VALUE_REDUCE && gpu_shares(loops, shape, value))
             printer_value(&p, value);
     }
     store_first(&p, count);
@@ -272,8 +272,8 @@ static void print_parts(CudaFile *file, const Fusion *fusion, const Loops *loops
     Dim count = cuda_count(loops, loops->loop, shape->own);
     CudaLaunch launch = launch_of(loops, shape, count);
     launch.suffix = "_parts";
-    launch.blocks = arena_printf(loops->arena, "(%s) * %lldll", launch.blocks,
-                                 (long long)shape->parts);
+    launch.blocks =
+        arena_printf(loops->arena, "(%s) * %lldll", launch.blocks, (long long)shape->parts);
     cuda_open(file, fusion, launch);
     nest_print_locals(file->out, loops, 1);
     Printer p = printer_new(file->out, loops, 1);
@@ -314,10 +314,9 @@ static void print_together(CudaFile *file, const Fusion *fusion, const Loops *lo
     line(&p, arena_printf(loops->arena, "for (int i = rank; i < %lld; i += 32) {",
                           (long long)shape.parts));
     int mark = printer_enter(&p);
-    const char *term =
-        arena_printf(loops->arena, "(%s)[i * %lldll + at]",
-                     buffer_address(loops->arena, loops->kernel->partial),
-                     (long long)shape.elements);
+    const char *term = arena_printf(loops->arena, "(%s)[i * %lldll + at]",
+                                    buffer_address(loops->arena, loops->kernel->partial),
+                                    (long long)shape.elements);
     printer_combine(&p, value, arena_printf(loops->arena, "v%d", value->id), term);
     printer_leave(&p, mark);
     join(&p, value);

@@ -18,8 +18,8 @@ enum {
 
 typedef struct Survey { // of the reductions that a kernel's threads might share
     const Loops *loops;
-    uint64_t own;   // variables of the loops that say which element or row it is
-    uint64_t *deps; // by value id: variables that it depends on
+    uint64_t own;        // variables of the loops that say which element or row it is
+    uint64_t *deps;      // by value id: variables that it depends on
     unsigned char *seen; // 1: where it is computed in any case, 2: under a condition
     int count;
     const Value *first;
@@ -151,7 +151,9 @@ static int64_t divided(int64_t count, int64_t by) { return (count + by - 1) / by
 static void cut_parts(const Loops *loops, const Value *reduction, int64_t blocks, GpuShape *shape) {
     int64_t terms = terms_of(loops, reduction), outer = extent_of(loops, reduction->var[0]),
             parts = 2 * loops->target->processors / (blocks > 0 ? blocks : 1);
-    if (reduction->op == OP_argmax || reduction->dtype != DT_F32 || blocks >= loops->target->processors) return;
+    if (reduction->op == OP_argmax || reduction->dtype != DT_F32 ||
+        blocks >= loops->target->processors)
+        return;
     if (parts > terms / LEAST_PART) parts = terms / LEAST_PART;
     if (parts > outer) parts = outer;
     if (parts < 2) return;
@@ -179,8 +181,7 @@ static void shape_sum(const Loops *loops, const Survey *s, GpuShape *shape) {
     bool block = terms >= LONG_SHARED && shape->elements < few * 16 && !most;
     shape->form = GPU_TEAM;
     shape->team = block ? BLOCK : WARP;
-    while (shape->threads > shape->team &&
-           shape->elements * shape->team / shape->threads < 2 * few)
+    while (shape->threads > shape->team && shape->elements * shape->team / shape->threads < 2 * few)
         shape->threads /= 2;
     if (block && s->count == 1) cut_parts(loops, reduction, shape->elements, shape);
 }
@@ -203,7 +204,8 @@ static void shape_rows(const Loops *loops, GpuShape *shape) {
 // Fewer threads in a block where there are few, so that all processors get some.
 static void shape_elements(const Loops *loops, GpuShape *shape) {
     int64_t busy = loops->target->processors * 2;
-    if (shape->own == loops->loop_count && shape->elements >= busy * 2 * BLOCK && takes_fours(loops))
+    if (shape->own == loops->loop_count && shape->elements >= busy * 2 * BLOCK &&
+        takes_fours(loops))
         shape->each = 4;
     while (shape->threads > 64 && shape->elements / shape->each / shape->threads < busy)
         shape->threads /= 2;

@@ -23,11 +23,11 @@ typedef enum GpuForm {
 
 typedef struct GpuShape {
     GpuForm form;
-    int threads;      // of a block
-    int team;         // TEAM: threads that have an element, a block's, or so many of a warp, a power
-                      // of two; ACROSS: 32
-    int each;         // ELEMENTS: neighbours along the innermost loop that a thread has: 4 or 1
-    int own;          // TEAM: the nest's first loops, which say which row it is; the others are in it
+    int threads; // of a block
+    int team;    // TEAM: threads that have an element, a block's, or so many of a warp, a power
+                 // of two; ACROSS: 32
+    int each;    // ELEMENTS: neighbours along the innermost loop that a thread has: 4 or 1
+    int own;     // TEAM: the nest's first loops, which say which row it is; the others are in it
     int64_t elements; // of these loops, for the batch
     int64_t parts;    // > 1: of the reduction, `part` indices of its outermost variable each
     int64_t part;

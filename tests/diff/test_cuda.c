@@ -3,9 +3,9 @@
 // of many shapes. The GPU is as small as one processor, so that small tensors are shared out in all
 // the ways that large ones are on a large GPU.
 #include "compiled.h"
+#include "pass/grad.h"
 #include "random_graph.h"
 #include "random_internal.h"
-#include "pass/grad.h"
 
 #include <criterion/criterion.h>
 
@@ -50,11 +50,11 @@ static const struct {
     int rank, extent[3]; // 0: N
     unsigned axes;
 } shapes[] = {
-    {2, {0, 2600}, 2},     {2, {0, 2600}, 1},      {3, {0, 64, 50}, 1}, {3, {0, 64, 50}, 2},
-    {3, {0, 64, 50}, 4},   {3, {0, 64, 50}, 5},    {3, {0, 64, 50}, 6}, {3, {0, 64, 50}, 7},
-    {2, {3, 7000}, 2},     {2, {7000, 40}, 1},     {1, {9000}, 1},      {3, {50, 0, 70}, 5},
-    {3, {300, 8, 33}, 5},  {3, {0, 3, 2100}, 5},   {2, {40, 40}, 2},    {2, {2100, 3}, 1},
-    {3, {30, 0, 31}, 1},   {3, {4, 4096, 4}, 2},
+    {2, {0, 2600}, 2},    {2, {0, 2600}, 1},    {3, {0, 64, 50}, 1}, {3, {0, 64, 50}, 2},
+    {3, {0, 64, 50}, 4},  {3, {0, 64, 50}, 5},  {3, {0, 64, 50}, 6}, {3, {0, 64, 50}, 7},
+    {2, {3, 7000}, 2},    {2, {7000, 40}, 1},   {1, {9000}, 1},      {3, {50, 0, 70}, 5},
+    {3, {300, 8, 33}, 5}, {3, {0, 3, 2100}, 5}, {2, {40, 40}, 2},    {2, {2100, 3}, 1},
+    {3, {30, 0, 31}, 1},  {3, {4, 4096, 4}, 2},
 };
 
 static Shape shape_at(int i) {
@@ -97,16 +97,16 @@ static void check_reductions(uint64_t seed, Op op, const char *const *ways) {
 }
 
 Test(cuda, sums) {
-    check_reductions(1, OP_reduce_sum,
-                     (const char *[]){"nnc_warp_sum", "nnc_block_sum", "nnc_rows_sum", "_parts", NULL});
+    check_reductions(
+        1, OP_reduce_sum,
+        (const char *[]){"nnc_warp_sum", "nnc_block_sum", "nnc_rows_sum", "_parts", NULL});
 }
 Test(cuda, maxima) {
-    check_reductions(2, OP_reduce_max,
-                     (const char *[]){"nnc_warp_max", "nnc_block_max", "nnc_rows_max", "_parts", NULL});
+    check_reductions(
+        2, OP_reduce_max,
+        (const char *[]){"nnc_warp_max", "nnc_block_max", "nnc_rows_max", "_parts", NULL});
 }
-Test(cuda, argmaxima) {
-    check_reductions(3, OP_argmax, (const char *[]){"nnc_warp_argmax", NULL});
-}
+Test(cuda, argmaxima) { check_reductions(3, OP_argmax, (const char *[]){"nnc_warp_argmax", NULL}); }
 
 // Softmax, and a normalisation with its gradient: one kernel each, of rows of several lengths.
 static const Graph *rows(Arena *arena, Dim length) {
