@@ -8,6 +8,8 @@
 #include "scores.h"
 
 // Where a run stands. All of it is in the checkpoint.
+#define NNC_CHECKPOINT_FORMAT "nnc 1" // keys may be added; one that means another thing is a new version
+
 typedef struct NncPosition {
     long long seed;
     long long step;     // steps done

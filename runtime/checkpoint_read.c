@@ -27,7 +27,7 @@ typedef struct Header {
     Entry *entry;
     int count, capacity;
     char *hyper, *classes, *scores, *sums; // JSON in the metadata
-    bool has_metadata;
+    char *format;
 } Header;
 
 static void free_header(Header *header) {
@@ -40,6 +40,7 @@ static void free_header(Header *header) {
     free(header->classes);
     free(header->scores);
     free(header->sums);
+    free(header->format);
     free(header->text);
 }
 
@@ -136,6 +137,7 @@ static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoi
                   : !strcmp(key, "classes") ? &header->classes
                   : !strcmp(key, "scores")  ? &header->scores
                   : !strcmp(key, "sums")    ? &header->sums
+                  : !strcmp(key, "format")  ? &header->format
                                             : NULL;
     if (!keep || *keep) {
         free(text);
@@ -146,7 +148,6 @@ static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoi
 
 static void read_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoint) {
     char *key, *text;
-    header->has_metadata = true;
     for (nnc_json_enter(json, '{'); nnc_json_key(json, &key); free(key))
         if (nnc_json_string(json, &text)) take_metadata(json, header, checkpoint, key, text);
 }
@@ -386,12 +387,25 @@ static NncStatus read_sums(const Header *header, const NncProgram *program, NncP
     return status;
 }
 
+// Without a word on it the file comes from elsewhere: parameters, and no run.
+static NncStatus check_format(const Header *header, bool to_train, NncError *error) {
+    const char *format = header->format ? header->format : "";
+    if (!strcmp(format, NNC_CHECKPOINT_FORMAT)) return NNC_OK;
+    if (!strncmp(format, "nnc ", 4))
+        return nnc_error(error, NNC_ERROR_FORMAT,
+                         "%s: its format is %.40s, and this version reads " NNC_CHECKPOINT_FORMAT
+                         ": a newer one wrote it",
+                         header->path, format);
+    if (!to_train) return NNC_OK;
+    return nnc_error(error, NNC_ERROR_MATCH,
+                     "%s: no run can go on from it: it is no checkpoint of nnc; --init begins with "
+                     "its parameters",
+                     header->path);
+}
+
 static NncStatus check_position(const Header *header, const NncCheckpoint *checkpoint,
                                 NncError *error) {
     const NncPosition *at = &checkpoint->at;
-    if (!header->has_metadata)
-        return nnc_error(error, NNC_ERROR_MATCH, "%s: it has no metadata: no run can go on from it",
-                         header->path);
     bool at_start = at->position == 0 && at->examples == 0; // whoever saved it knows no epochs
     if (!at_start && (at->examples < 1 || at->position > at->examples))
         return nnc_error(error, NNC_ERROR_FORMAT, "%s: its metadata says example %lld of %lld",
@@ -405,6 +419,7 @@ static NncStatus read_all(Header *header, NncReader *reader, long long file_size
     NncStatus status = read_text(header, reader, file_size, error);
     if (!status) status = parse_header(header, checkpoint, error);
     if (!status) status = check_layout(header, error);
+    if (!status) status = check_format(header, to_train, error);
     if (!status && to_train) status = check_position(header, checkpoint, error);
     if (!status) status = read_hypers(header, program, checkpoint, error);
     if (!status) status = read_classes(header, checkpoint, error);
@@ -537,6 +552,7 @@ static NncStatus read_initial(Header *header, NncReader *reader, long long file_
         match ? read_text(header, reader, file_size, error)
               : nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
     if (!status) status = parse_header(header, &ignored, error);
+    if (!status) status = check_format(header, false, error);
     if (!status) status = check_layout(header, error);
     if (!status) status = match_initial(header, program, match, initial, error);
     if (!status)

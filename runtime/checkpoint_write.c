@@ -88,7 +88,7 @@ static char *board_json(const NncBoard *board) {
 
 static void write_metadata(FILE *out, const NncProgram *program, const NncCheckpoint *checkpoint) {
     const NncPosition *at = &checkpoint->at;
-    fputs("\"__metadata__\":{\"format\":\"nnc 1\"", out);
+    fputs("\"__metadata__\":{\"format\":\"" NNC_CHECKPOINT_FORMAT "\"", out);
     write_text(out, "model", program->model);
     write_text(out, "file", program->file);
     write_text(out, "plan", program->plan);

@@ -105,6 +105,15 @@ static NncStatus refuse_shape(const NncColumn *column, const NncSource *source,
                      field->why ? " (" : "", field->why ? field->why : "", field->why ? ")" : "");
 }
 
+// Why a field that no column names is of texts: maybe because of one value alone.
+static const char *text_instead(const NncColumns *columns) {
+    for (int i = 0; i < columns->source->field_count; i++) {
+        const NncField *field = &columns->source->field[i];
+        if (field->why && !is_named(columns->program, field)) return field->why;
+    }
+    return NULL;
+}
+
 static NncStatus refuse_rest(const NncColumns *columns, int input, long long elements,
                              NncError *error) {
     char shape[160], names[240] = "";
@@ -117,11 +126,13 @@ static NncStatus refuse_rest(const NncColumns *columns, int input, long long ele
         at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "",
                                columns->source->field[taken[i]].name);
     if (at >= sizeof names) memcpy(names + sizeof names - 4, "...", 4);
+    const char *why = text_instead(columns);
     return nnc_error(error, NNC_ERROR_MATCH,
                      "the program's %s %s: %s takes %lld numbers, but %s has %lld that no column "
-                     "names: %s",
+                     "names: %s%s%s%s",
                      role(column), column->name, shape, nnc_column_elements(column),
-                     columns->source->info->name, elements, names);
+                     columns->source->info->name, elements, names, why ? " (" : "", why ? why : "",
+                     why ? ")" : "");
 }
 
 // --- Matching

@@ -154,6 +154,10 @@ NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error) {
     return status;
 }
 
+long long nnc_loader_example(const NncLoader *loader, long long position) {
+    return loader->order ? loader->order[position] : position;
+}
+
 static NncStatus allocate(NncLoader *loader) {
     const NncColumns *columns = loader->columns;
     const NncDevice *device = columns->program->device;

@@ -38,6 +38,7 @@ typedef struct NncLoader NncLoader;
 NncLoader *nnc_loader_new(const NncColumns *columns, const NncLoading *loading, NncError *error);
 NncStatus nnc_loader_next(NncLoader *loader, NncBatch *batch, NncError *error);
 void nnc_loader_free(NncLoader *loader); // NULL: nothing
+long long nnc_loader_example(const NncLoader *loader, long long position); // of the split, from 0
 
 // Examples in an epoch.
 long long nnc_loading_count(const NncSource *source, const NncLoading *loading);

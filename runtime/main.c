@@ -48,6 +48,8 @@ enum {
     KEY_LOG,
     KEY_INIT,
     KEY_INIT_PARTIAL,
+    KEY_TRAP_NAN,
+    KEY_EXPECT_HASH,
     KEY_TENSORBOARD,
     KEY_JSON,
     KEY_CHECKPOINT,
@@ -83,6 +85,10 @@ static const struct {
      {"init", KEY_INIT, "FILE", 0, "begin with the parameters in a safetensors file", 0}},
     {BIT(TRAIN),
      {"init-partial", KEY_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0}},
+    {BIT(TRAIN),
+     {"trap-nan", KEY_TRAP_NAN, NULL, 0, "stop where numbers become none, and say which", 0}},
+    {BIT(TRAIN),
+     {"expect-hash", KEY_EXPECT_HASH, "H", 0, "fail if the checkpoint's hash is another one", 0}},
     {BIT(TRAIN), {"log", KEY_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0}},
     {BIT(TRAIN), {"tensorboard", KEY_TENSORBOARD, "DIR", 0, "the same as an event file", 0}},
     {ALL, {"json", KEY_JSON, NULL, 0, "one JSON object a line, for programs", 0}},
@@ -109,6 +115,12 @@ static long long read_integer(struct argp_state *state, const char *option, cons
         argp_error(state, "--%s is to be an integer of %lld or more, not '%s'", option, least,
                    text);
     return value;
+}
+
+static const char *read_hash(struct argp_state *state, const char *text) {
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        argp_error(state, "--expect-hash is to be 16 hexadecimal digits, not '%s'", text);
+    return text;
 }
 
 static void add_set(struct argp_state *state, Line *line, const char *name, const char *text) {
@@ -165,6 +177,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
         break;
     case KEY_INIT_PARTIAL:
         o->init_partial = true;
+        break;
+    case KEY_TRAP_NAN:
+        o->trap_nan = true;
+        break;
+    case KEY_EXPECT_HASH:
+        o->expect_hash = read_hash(state, text);
         break;
     case KEY_LOG:
         if (o->log_count == MAX_LOG) argp_error(state, "more than %d times --log", MAX_LOG);

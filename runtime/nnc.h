@@ -171,6 +171,15 @@ typedef struct NncProgram {
 
 // --- Running one
 
+// The first step that makes numbers that are none, as it was before.
+typedef struct NncTrouble {
+    const char *state, *input;     // the state arena, and the batch
+    const long long *example;      // which of the training examples those of the batch are
+    long long n;                   // of them
+    long long step, epoch, seed;   // steps and epochs done before
+    const double *hyper;           // by program->hyper
+} NncTrouble;
+
 typedef struct NncOptions { // zero: the program's own value
     int epochs, threads;    // threads 0: one a processor
     long long steps; // the run ends after this step, counted from its first one, a resumed run's too
@@ -183,6 +192,12 @@ typedef struct NncOptions { // zero: the program's own value
     bool resume, json, quiet;
     const char *init;  // a safetensors file whose parameters a new run begins with; NULL: random ones
     bool init_partial; // those that fit
+    // Each step is looked at: the first one whose loss or state is no finite number ends the run, and is
+    // described; `explain`, or NULL, adds to the description what it knows.
+    bool trap_nan;
+    void (*explain)(void *of, const NncTrouble *trouble, FILE *out);
+    void *explain_of;
+    const char *expect_hash; // of the run's last checkpoint, 16 hexadecimal digits: else NNC_UNMET
     const char *const *log; // files for the run's figures: NAME.jsonl, NAME.csv
     int log_count;
     const char *tensorboard; // folder for an event file

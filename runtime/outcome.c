@@ -89,7 +89,7 @@ void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t h
     NncReport *report = &progress->report;
     if (nnc_report_is_for_people(report)) {
         nnc_report_clear_bar(report);
-        fprintf(report->out, "wrote %s", checkpoint);
+        fprintf(report->out, "wrote %s, hash %016llx", checkpoint, (unsigned long long)hash);
         if (best) fprintf(report->out, ", the best epoch %s", best);
         nnc_report_end_line(report);
     }
@@ -99,6 +99,20 @@ void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t h
         nnc_report_text(report, "checkpoint", checkpoint);
         nnc_report_text(report, "hash", digits);
         if (best) nnc_report_text(report, "best", best);
+        nnc_report_end(report);
+    }
+}
+
+void nnc_progress_trap(NncProgress *progress, long long step, const char *text) {
+    NncReport *report = &progress->report;
+    if (nnc_report_is_for_people(report)) {
+        nnc_report_clear_bar(report);
+        fputs(text, report->out);
+        fflush(report->out);
+    }
+    if (nnc_report_event(report, "trap")) {
+        nnc_report_integer(report, "step", step);
+        nnc_report_text(report, "report", text);
         nnc_report_end(report);
     }
 }

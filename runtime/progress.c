@@ -120,6 +120,7 @@ void nnc_progress_begin(NncProgress *progress, const NncProgram *program, const 
         nnc_report_end_line(report);
     }
     if (nnc_report_event(report, "start")) {
+        nnc_report_integer(report, "version", NNC_EVENTS);
         nnc_report_text(report, "model", program->model);
         nnc_report_integer(report, "parameters", parameters);
         nnc_report_text(report, "device", device);

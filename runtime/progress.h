@@ -8,6 +8,8 @@
 #include "checkpoint.h"
 #include "report.h"
 
+enum { NNC_EVENTS = 1 }; // the version of the lines of JSON: fields may be added, not changed
+
 typedef struct NncTally {
     NncScores sum;   // of training's loss and metrics, over examples
     long long timed; // those of them that were trained on since `since`
@@ -57,6 +59,8 @@ void nnc_progress_expect(NncProgress *progress, const NncExpect *expect, const d
                          bool met); // value NULL: there is none
 void nnc_progress_scores(NncProgress *progress, const char *checkpoint, NncSplit split,
                          const NncScores *scores); // nnc_eval's
+// The first step that makes numbers that are none, in several lines.
+void nnc_progress_trap(NncProgress *progress, long long step, const char *text);
 void nnc_progress_done(NncProgress *progress, const char *checkpoint, uint64_t hash,
                        const char *best); // NULL: no best one was kept
 

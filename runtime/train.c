@@ -6,6 +6,7 @@
 // was not.
 #include "augment.h"
 #include "file.h"
+#include "numbers.h"
 #include "result.h"
 #include "session.h"
 #include <math.h>
@@ -21,6 +22,8 @@ typedef struct Training {
     char best[NNC_PATH]; // of the one of the best epoch
     uint64_t hash;       // of the last one written,
     long long saved;     // after this step; -1: none yet
+    long long kept;      // the step that the file holds; -1: none of this run
+    NncTrap trap;        // with --trap-nan
     long long epochs;
 } Training;
 
@@ -127,6 +130,7 @@ static NncStatus resume(Training *training, NncError *error) {
                          "the same data and --limit are needed",
                          training->path, at->position, at->examples, examples);
     at->examples = examples;
+    training->kept = at->step;
     if (strcmp(best ? best : "", session->checkpoint.best))
         forget_best(session->program, &session->checkpoint);
     nnc_session_set_run(session, training->epochs);
@@ -139,8 +143,9 @@ static NncStatus save(Training *training, NncError *error) {
     NncSession *session = &training->session;
     NncStatus status = nnc_log_sync(training->log, error);
     if (!status) status = nnc_session_pull(session, error);
+    if (!status) status = nnc_parameters_check(session, training->path, training->kept, error);
     if (status) return status;
-    training->saved = session->checkpoint.at.step;
+    training->saved = training->kept = session->checkpoint.at.step;
     return nnc_checkpoint_write(training->path, session->program, &session->checkpoint,
                                 session->state, &training->hash, error);
 }
@@ -160,10 +165,7 @@ static NncStatus take_outputs(Training *training, const NncDone *done, NncError 
     double loss = of_step.value[0];
     nnc_scores_add(&at->sum, &of_step);
     if (!isfinite(loss))
-        return nnc_error(
-            error, NNC_ERROR_NUMBER,
-            "the loss is %s at step %lld, in epoch %lld; a smaller learning rate may help",
-            isnan(loss) ? "not a number" : "infinite", done->step, at->epoch + 1);
+        return nnc_loss_error(session, loss, done->step, training->path, training->kept, error);
     NncScores rates = nnc_session_rates(session, done);
     nnc_progress_step(&training->progress, done->step, &of_step, &rates);
     return NNC_OK;
@@ -178,12 +180,17 @@ static NncStatus take_steps(Training *training, bool all, NncError *error) {
     return status ? status : nnc_session_check(&training->session, error);
 }
 
-static NncStatus finish_step(Training *training, const NncBatch *batch, NncError *error) {
+static NncStatus finish_step(Training *training, const NncLoader *loader, const NncBatch *batch,
+                             NncError *error) {
     NncPosition *at = &training->session.checkpoint.at;
     at->step++;
     at->position = batch->end;
-    bool due = is_due(training);
-    NncStatus status = take_steps(training, due, error);
+    bool due = is_due(training), trapped = training->session.options->trap_nan;
+    if (trapped && training->session.device) nnc_session_wait(&training->session);
+    NncStatus status =
+        trapped ? nnc_trap_check(&training->trap, &training->progress, loader, batch, error)
+                : NNC_OK;
+    if (!status) status = take_steps(training, due, error);
     return !status && due ? save(training, error) : status;
 }
 
@@ -211,9 +218,11 @@ static NncStatus run_steps(Training *training, NncError *error) {
     bool amid = false; // a step that has begun is finished
     while (!status && (amid || (!interrupted && !is_last_step(training)))) {
         status = nnc_loader_next(loader, &batch, error);
+        if (!status && batch.count && session->options->trap_nan)
+            status = nnc_trap_keep(&training->trap, session, error);
         if (status || !batch.count) break;
         amid = !nnc_session_step(session, &batch);
-        if (!amid) status = finish_step(training, &batch, error);
+        if (!amid) status = finish_step(training, loader, &batch, error);
     }
     nnc_loader_free(loader);
     return status ? status : take_steps(training, true, error);
@@ -268,6 +277,7 @@ static NncStatus save_epoch(Training *training, bool better, NncError *error) {
     uint64_t hash;
     NncSession *session = &training->session;
     NncStatus status = nnc_session_pull(session, error);
+    if (!status) status = nnc_parameters_check(session, training->path, training->kept, error);
     if (!status && better)
         status = nnc_checkpoint_write(training->best, session->program, &session->checkpoint,
                                       session->state, &hash, error);
@@ -328,6 +338,17 @@ static NncStatus run_epochs(Training *training, NncError *error) {
     return status;
 }
 
+static NncStatus check_hash(const Training *training, NncError *error) {
+    char digits[17];
+    const char *expected = training->session.options->expect_hash;
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)training->hash);
+    if (!expected || !strcmp(expected, digits)) return NNC_OK;
+    return nnc_error(error, NNC_UNMET,
+                     "the hash of %.200s is %s, not %s as expected; under another plan, data or "
+                     "options it may be another one",
+                     training->path, digits, expected);
+}
+
 // A run that --steps ends before its time has no result.
 static NncStatus finish(Training *training, NncError *error) {
     const NncPosition *at = &training->session.checkpoint.at;
@@ -342,7 +363,7 @@ static NncStatus finish(Training *training, NncError *error) {
     if (status == NNC_INTERRUPTED) return stop_interrupted(training, error);
     if (!status || status == NNC_UNMET)
         nnc_progress_done(&training->progress, training->path, training->hash, best);
-    return status;
+    return status ? status : check_hash(training, error);
 }
 
 static NncStatus begin_reports(Training *training, NncError *error) {
@@ -366,7 +387,8 @@ static NncStatus begin_reports(Training *training, NncError *error) {
 
 NncStatus nnc_train(const NncProgram *program, const NncOptions *options, NncError *error) {
     Training training = {.epochs = options->epochs > 0 ? options->epochs : program->epochs,
-                         .saved = -1};
+                         .saved = -1,
+                         .kept = -1};
     NncSession *session = &training.session;
     struct sigaction before[SIGNALS];
     catch_signals(before);
@@ -376,6 +398,7 @@ NncStatus nnc_train(const NncProgram *program, const NncOptions *options, NncErr
     if (!status) status = begin_reports(&training, error);
     if (!status) status = run_epochs(&training, error);
     if (!status) status = finish(&training, error);
+    nnc_trap_free(&training.trap);
     nnc_log_close(training.log);
     free(training.initial.notes);
     nnc_session_close(session);

@@ -280,6 +280,7 @@ typedef struct Interp {
     int64_t first, of;             // examples of the step before these, and of the whole step (0: n)
     double step, epoch;
     uint64_t seed;                 // of random nodes
+    bool round;                    // f32 values to floats: what is too large for one is infinite
     const double *const *leaf;     // by node id: the values of input, param and state nodes; hyper: NULL = default
     const double *const *imposed;  // by node id, or NULL: a value that stands for the node's own (shared ReLU masks)
 } Interp;

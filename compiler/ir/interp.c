@@ -245,11 +245,18 @@ static void eval_node(const Node *node, const Interp *with, double **value, Aren
         evaluate[node->op](&eval);
 }
 
+static void round_values(const Node *node, const Interp *with, double *value) {
+    int64_t size = node->dtype == DT_F32 ? shape_eval(&node->shape, with->n) : 0;
+    for (int64_t i = 0; i < size; i++)
+        value[i] = (double)(float)value[i];
+}
+
 double **graph_interpret(const Graph *graph, const Interp *with, Arena *arena) {
     double **value = ARENA_ARRAY(arena, double *, graph->node.count);
     for (int id = 0; id < graph->node.count; id++) {
         Arena *scratch = arena_new();
         eval_node(graph->node.at[id], with, value, arena, scratch);
+        if (with->round) round_values(graph->node.at[id], with, value[id]);
         arena_free(scratch);
     }
     return value;

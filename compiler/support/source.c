@@ -59,6 +59,28 @@ Source *source_from_text(Arena *arena, const char *name, const char *text) {
     return source_new(arena, name, arena_strdup(arena, text), strlen(text));
 }
 
+// What a file with a zero byte in it is, if it is known.
+static const char *foreign_file(const char *start, size_t size) {
+    static const struct {
+        const char *mark, *is;
+        size_t at;
+    } files[] = {
+        {"\x89PNG", "is no text but a picture; nnc predict takes those", 0},
+        {"\xff\xd8\xff", "is no text but a picture", 0},
+        {"{\"__metadata__\"", "is no text but a checkpoint; nnc show lists its tensors", 8},
+        {"\x7f" "ELF", "is no text but a program", 0},
+        {"PK\x03\x04", "is no text but an archive, as PyTorch's files are", 0},
+        {"\xff\xfe", "is text in UTF-16: save it as UTF-8", 0},
+        {"\xfe\xff", "is text in UTF-16: save it as UTF-8", 0},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t length = strlen(files[i].mark);
+        if (files[i].at + length <= size && !memcmp(start + files[i].at, files[i].mark, length))
+            return files[i].is;
+    }
+    return "is no text: it holds a zero byte";
+}
+
 // NULL with *error set where `file` cannot be read or is no text.
 static char *read_all(Arena *arena, FILE *file, size_t *length, const char **error) {
     VEC(char) text = {0};
@@ -70,7 +92,7 @@ static char *read_all(Arena *arena, FILE *file, size_t *length, const char **err
             return NULL;
         }
         if (memchr(chunk, '\0', got)) {
-            *error = "is no text: it holds a zero byte";
+            *error = foreign_file(chunk, got);
             return NULL;
         }
         while ((size_t)text.capacity < (size_t)text.count + got + 1)

@@ -87,6 +87,11 @@ typedef struct Choices {
 // Those of some functions (bits 1 << NNC_TRAIN ..), each site once.
 Choices compiled_choices(Arena *arena, const Compiled *compiled, unsigned functions);
 
+// --- cli/trap.c
+
+// Of a step that makes numbers that are none: which operators do. `of`: the Compiled.
+void trap_explain(void *of, const NncTrouble *trouble, FILE *out);
+
 // --- cli/inspect.c
 
 // --function, or the first that the module has of train, eval, predict.

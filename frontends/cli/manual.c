@@ -150,7 +150,9 @@ void manual_print(FILE *to) {
           "C that comes of it: compiled by the C compiler and kept in a cache, or by libtcc,\n"
           "which needs none.\n"
           "A run is a function of the program, the data and the seed: the same bits from any\n"
-          "number of threads, and after a kill and a resume.\n"
+          "number of threads, and after a kill and a resume;\n"
+          ".Fl Fl expect-hash\nchecks it.\n"
+          "Another processor, C compiler, tuning, batch or seed may give other bits.\n"
           ".Pp\nA built program has the commands train, eval and predict, and those of the\n"
           "options below that matter where nothing is compiled;\n"
           ".Ql PROGRAM train \\-\\-help\nlists them.\n",

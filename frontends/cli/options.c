@@ -37,6 +37,8 @@ enum {
     OPT_LOG,
     OPT_INIT,
     OPT_INIT_PARTIAL,
+    OPT_TRAP_NAN,
+    OPT_EXPECT_HASH,
     OPT_TENSORBOARD,
     OPT_JSON,
     OPT_QUIET,
@@ -70,6 +72,8 @@ static const OptionRow option_table[] = {
     {TRAIN, {"save-every", OPT_SAVE_EVERY, "K", 0, "steps between checkpoints within an epoch", 0}},
     {TRAIN, {"init", OPT_INIT, "FILE", 0, "begin with the parameters in a safetensors file", 0}},
     {TRAIN, {"init-partial", OPT_INIT_PARTIAL, NULL, 0, "with those of them that fit", 0}},
+    {TRAIN, {"trap-nan", OPT_TRAP_NAN, NULL, 0, "stop where numbers become none, and say where", 0}},
+    {TRAIN, {"expect-hash", OPT_EXPECT_HASH, "H", 0, "fail if the checkpoint's hash is another", 0}},
     {TRAIN, {"log", OPT_LOG, "FILE", 0, "losses and scores as NAME.jsonl or NAME.csv", 0}},
     {TRAIN, {"tensorboard", OPT_TENSORBOARD, "DIR", 0, "the same as an event file", 0}},
     {RUN | BIT(CMD_VERIFY), {"device", OPT_DEVICE, "cpu|cuda|auto", 0,
@@ -210,6 +214,12 @@ static void parse_set(struct argp_state *state, Settings *settings, const char *
                 parse_real(state, "set", equals + 1));
 }
 
+static const char *parse_hash(struct argp_state *state, const char *text) {
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        argp_error(state, "--expect-hash wants 16 hexadecimal digits, not '%s'", text);
+    return text;
+}
+
 static JitTier parse_tier(struct argp_state *state, const char *text) {
     static const char *const tiers[] = {"auto", "native", "tcc"};
     return (JitTier)parse_choice(state, "jit", text, tiers, 3);
@@ -289,6 +299,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_SAVE_EVERY: run->save_every = parse_integer(state, "save-every", text, 1, LLONG_MAX); break;
     case OPT_INIT: run->init = text; break;
     case OPT_INIT_PARTIAL: run->init_partial = true; break;
+    case OPT_TRAP_NAN: run->trap_nan = settings->elab.whole = true; break;
+    case OPT_EXPECT_HASH: run->expect_hash = parse_hash(state, text); break;
     case OPT_LOG: VEC_PUSH(settings->arena, settings->log, text); break;
     case OPT_TENSORBOARD: run->tensorboard = text; break;
     case OPT_DEVICE: settings->device = (Device)parse_choice(state, "device", text, devices, 3); break;

@@ -126,6 +126,8 @@ static int run_train(const Settings *settings) {
     Jit *jit = prepare(settings, NNC_TRAIN, &compiled);
     if (!jit) return EXIT_USER;
     NncOptions options = train_options(settings, &compiled->program);
+    options.explain = trap_explain;
+    options.explain_of = compiled;
     int status = status_of(nnc_train(&compiled->program, &options, &error), &error);
     jit_free(jit);
     return status;
