@@ -53,7 +53,7 @@ ok "of nothing" fails 1 "$place no training has its memory in 0 MB" "$nnc" check
 ok "below nothing" fails 1 "$place budget is an amount of memory" "$nnc" check "$(budget '-3 MB')"
 ok "of more than can be counted" fails 1 "$place no training" "$nnc" check "$(budget '1e30 TB')"
 ok "a unit that is none" fails 1 'did you mean MB' "$nnc" check "$(budget '256 mb')"
-ok "less than the parameters" fails 1 "$place training Tiny takes [0-9.]+ MB at least" \
+ok "less than the parameters" fails 1 "$place training Tiny takes [0-9.]+ [kM]B at least" \
     "$nnc" train "$(budget '4 kB')"
 normed() { sed -i 's/|> global_avg_pool/|> batch_norm |> global_avg_pool/' "$1" && echo "$1"; }
 ok "examples that need one another are no chunks" fails 1 'needs what is computed from all of them' \

@@ -33,7 +33,7 @@ Test(rt_train, learns_and_reports_as_json) {
     NncProgram program = rt_program(folder);
     char *text = rt_run(&program, (NncOptions){.json = true, .threads = 2, .report_every = 5},
                        NNC_OK, &error);
-    cr_assert(strstr(text, "{\"event\":\"start\",\"model\":\"Soft\",\"parameters\":51,\"device\":"
+    cr_assert(strstr(text, "{\"event\":\"start\",\"version\":1,\"model\":\"Soft\",\"parameters\":51,\"device\":"
                            "\"cpu\",\"jit\":\"native\",\"target\":\"x86-64-v2\",\"precision\":\"f32\","
                            "\"plan\":\"0123456789abcdef\","
                            "\"threads\":2,\"batch\":8,\"chunk\":8,\"arena_bytes\":") == text,
