@@ -9,7 +9,7 @@ edit() { sed "$1" "$tiny" >"$work/edited.nnd" && echo "$work/edited.nnd"; }
 # --- The command line
 ok "no command is usage" fails 2 'Usage' "$nnc"
 ok "an unknown command is named" fails 2 "'trian'.*'train'" "$nnc" trian "$tiny"
-ok "an unknown option is usage" fails 2 'unrecognized option.*--epoch-count' "$nnc" train "$tiny" --epoch-count 3
+ok "an unknown option is usage" fails 2 'there is no option --epoch-count' "$nnc" train "$tiny" --epoch-count 3
 ok "a number that is none is usage" fails 2 "epochs.*'many'" "$nnc" train "$tiny" --epochs many
 ok "a number out of range is usage" fails 2 "batch.*'0'" "$nnc" train "$tiny" --batch 0
 ok "a missing file name is usage" fails 2 'FILE' "$nnc" train
