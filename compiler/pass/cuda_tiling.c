@@ -319,7 +319,7 @@ const CudaTile *cuda_tile_choose(Arena *arena, const Fusion *fusion, const Kerne
     double each = 128.0 * processors; // multiplications in a cycle
     bool exactly = like.arithmetic == CUDA_F32;
     size_t shapes = exactly ? sizeof exact / sizeof *exact : sizeof cores / sizeof *cores;
-    for (size_t i = 0; i < shapes; i++) {
+    for (size_t i = shapes; i-- > 0;) { // of those that take as long, the smaller one
         const CudaShape *shape = exactly ? &exact[i] : &cores[i];
         way[count] = tiles_of(&like, shape, &e, processors);
         const char *name = arena_printf(arena, "tiles of %dx%d", shape->rows, shape->columns);

@@ -22,11 +22,11 @@ train_k1_product(const __grid_constant__ NncCtx ctx_) {
     const NncCtx *const ctx = &ctx_;
     const int n = (int)ctx->n;
     (void)n;
-    typedef NncTile<NNC_F32, 32, 64, 16, 16, 32, NNC_EVEN_COLUMNS | NNC_EVEN_SUM> Tile;
+    typedef NncTile<NNC_F32, 64, 16, 16, 16, 16, NNC_EVEN_COLUMNS | NNC_EVEN_SUM> Tile;
     const int rows = 784 * n, columns = 64, last = 144;
-    const unsigned block = blockIdx.x, across = 1, down = (784 * n + 31) / 32;
-    const int column = (int)(block % across) * 64;
-    const int row = (int)(block / across % down) * 32;
+    const unsigned block = blockIdx.x, across = 4, down = (784 * n + 63) / 64;
+    const int column = (int)(block % across) * 16;
+    const int row = (int)(block / across % down) * 64;
     const int g = 0;
     const auto a = nnc_operand<1, NNC_ALONG_ROWS>(
         (float *)(ctx->input + 0),
@@ -84,7 +84,7 @@ extern "C" void train_k0_permute_launch(NncCtx *ctx) {
 extern "C" void train_k1_product_launch(NncCtx *ctx) {
     const long long n = ctx->n;
     (void)n;
-    nnc_launch(ctx, train_k1_product, "train_k1_product", "", 1ll * ((784 * n + 31) / 32), 128, 0);
+    nnc_launch(ctx, train_k1_product, "train_k1_product", "", 1ll * (4) * ((784 * n + 63) / 64), 128, 0);
 }
 
 extern "C" void train_k2_permute_launch(NncCtx *ctx) {
