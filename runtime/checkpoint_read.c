@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reading checkpoints: see checkpoint.h. The file may come from anyone: nothing in it is believed
 // before it was checked against the file's size and the program's tensors.
-#include "bf16.h"
-#include "checkpoint.h"
-#include "file.h"
+#include "checkpoint_file.h"
 #include "json.h"
 #include <math.h>
 #include <stdlib.h>
@@ -11,26 +9,7 @@
 #include <sys/stat.h>
 
 enum { HEADER_START = 8, MAX_HEADER = 100 << 20 };
-
-typedef struct Entry { // a tensor in the file
-    char *name, *type;
-    int rank;
-    long long extent[NNC_MAX_RANK];
-    long long begin, end; // bytes from the first tensor on
-} Entry;
-
-typedef struct Header {
-    const char *path;
-    char *text;
-    size_t size;
-    long long data_size;
-    Entry *entry;
-    int count, capacity;
-    char *hyper, *classes, *scores, *sums; // JSON in the metadata
-    char *format;
-} Header;
-
-static void free_header(Header *header) {
+void nnc_header_free(NncHeader *header) {
     for (int i = 0; i < header->count; i++) {
         free(header->entry[i].name);
         free(header->entry[i].type);
@@ -46,7 +25,7 @@ static void free_header(Header *header) {
 
 // --- The header's bytes
 
-static NncStatus read_text(Header *header, NncReader *reader, long long file_size,
+static NncStatus read_text(NncHeader *header, NncReader *reader, long long file_size,
                            NncError *error) {
     unsigned char length[HEADER_START];
     unsigned char *text;
@@ -71,7 +50,7 @@ static NncStatus read_text(Header *header, NncReader *reader, long long file_siz
 
 // --- What it says
 
-static void read_extents(NncJson *json, Entry *entry) {
+static void read_extents(NncJson *json, NncEntry *entry) {
     for (nnc_json_enter(json, '['); nnc_json_item(json); entry->rank++) {
         if (entry->rank == NNC_MAX_RANK) {
             nnc_json_fail(json, "too many axes");
@@ -82,7 +61,7 @@ static void read_extents(NncJson *json, Entry *entry) {
     }
 }
 
-static void read_offsets(NncJson *json, Entry *entry) {
+static void read_offsets(NncJson *json, NncEntry *entry) {
     long long *const to[] = {&entry->begin, &entry->end};
     int count = 0;
     for (nnc_json_enter(json, '['); nnc_json_item(json) && count < 2; count++)
@@ -90,7 +69,7 @@ static void read_offsets(NncJson *json, Entry *entry) {
     if (count != 2 || json->text[json->at - 1] != ']') nnc_json_fail(json, "expected two offsets");
 }
 
-static void read_entry(NncJson *json, Entry *entry) {
+static void read_entry(NncJson *json, NncEntry *entry) {
     char *key;
     entry->begin = entry->end = -1;
     for (nnc_json_enter(json, '{'); nnc_json_key(json, &key); free(key)) {
@@ -112,8 +91,8 @@ static bool read_decimal(const char *text, long long *value) {
     return nnc_json_integer(&json, value) && nnc_json_end(&json) && *value >= 0;
 }
 
-static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoint, const char *key,
-                          char *text) {
+static void take_metadata(NncJson *json, NncHeader *header, NncCheckpoint *checkpoint,
+                          const char *key, char *text) {
     NncPosition *at = &checkpoint->at;
     const struct {
         const char *key;
@@ -146,26 +125,26 @@ static void take_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoi
     *keep = text;
 }
 
-static void read_metadata(NncJson *json, Header *header, NncCheckpoint *checkpoint) {
+static void read_metadata(NncJson *json, NncHeader *header, NncCheckpoint *checkpoint) {
     char *key, *text;
     for (nnc_json_enter(json, '{'); nnc_json_key(json, &key); free(key))
         if (nnc_json_string(json, &text)) take_metadata(json, header, checkpoint, key, text);
 }
 
-static Entry *add_entry(Header *header) {
+static NncEntry *add_entry(NncHeader *header) {
     if (header->count == header->capacity) {
         int capacity = header->capacity ? 2 * header->capacity : 64;
-        Entry *larger = realloc(header->entry, (size_t)capacity * sizeof *larger);
+        NncEntry *larger = realloc(header->entry, (size_t)capacity * sizeof *larger);
         if (!larger) return NULL;
         header->entry = larger;
         header->capacity = capacity;
     }
-    Entry *entry = &header->entry[header->count++];
-    *entry = (Entry){0};
+    NncEntry *entry = &header->entry[header->count++];
+    *entry = (NncEntry){0};
     return entry;
 }
 
-static NncStatus parse_header(Header *header, NncCheckpoint *checkpoint, NncError *error) {
+static NncStatus parse_header(NncHeader *header, NncCheckpoint *checkpoint, NncError *error) {
     char *key;
     NncJson json = nnc_json(header->text, header->size);
     nnc_json_enter(&json, '{');
@@ -175,7 +154,7 @@ static NncStatus parse_header(Header *header, NncCheckpoint *checkpoint, NncErro
             free(key);
             continue;
         }
-        Entry *entry = add_entry(header);
+        NncEntry *entry = add_entry(header);
         if (!entry) {
             free(key);
             return nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
@@ -190,7 +169,7 @@ static NncStatus parse_header(Header *header, NncCheckpoint *checkpoint, NncErro
 
 // --- Does it hold together?
 
-static int type_size(const char *type) {
+int nnc_stored_size(const char *type) {
     static const struct {
         const char *name;
         int size;
@@ -202,8 +181,8 @@ static int type_size(const char *type) {
     return 0;
 }
 
-static NncStatus check_entry(const Header *header, const Entry *entry, NncError *error) {
-    long long bytes = type_size(entry->type);
+static NncStatus check_entry(const NncHeader *header, const NncEntry *entry, NncError *error) {
+    long long bytes = nnc_stored_size(entry->type);
     bool overflow = false;
     if (!bytes)
         return nnc_error(error, NNC_ERROR_FORMAT, "%s: %s has the unknown type %s", header->path,
@@ -220,24 +199,24 @@ static NncStatus check_entry(const Header *header, const Entry *entry, NncError 
 }
 
 static int by_begin(const void *a, const void *b) {
-    const Entry *x = a, *y = b;
+    const NncEntry *x = a, *y = b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return (x->end > y->end) - (x->end < y->end); // empty ones first
 }
 
 static int by_name(const void *a, const void *b) {
-    return strcmp(((const Entry *)a)->name, ((const Entry *)b)->name);
+    return strcmp(((const NncEntry *)a)->name, ((const NncEntry *)b)->name);
 }
 
 // The tensors follow one another without gaps and overlaps up to the end of the file, and no two
 // have one name. Leaves them sorted by name.
-static NncStatus check_layout(Header *header, NncError *error) {
+static NncStatus check_layout(NncHeader *header, NncError *error) {
     long long at = 0;
     for (int i = 0; i < header->count; i++) {
         NncStatus status = check_entry(header, &header->entry[i], error);
         if (status) return status;
     }
-    if (header->count) qsort(header->entry, (size_t)header->count, sizeof(Entry), by_begin);
+    if (header->count) qsort(header->entry, (size_t)header->count, sizeof(NncEntry), by_begin);
     for (int i = 0; i < header->count; at = header->entry[i++].end)
         if (header->entry[i].begin != at)
             return nnc_error(error, NNC_ERROR_FORMAT,
@@ -246,12 +225,22 @@ static NncStatus check_layout(Header *header, NncError *error) {
     if (at != header->data_size)
         return nnc_error(error, NNC_ERROR_FORMAT, "%s: the tensors end at byte %lld of %lld",
                          header->path, at, header->data_size);
-    if (header->count) qsort(header->entry, (size_t)header->count, sizeof(Entry), by_name);
+    if (header->count) qsort(header->entry, (size_t)header->count, sizeof(NncEntry), by_name);
     for (int i = 1; i < header->count; i++)
         if (!by_name(&header->entry[i - 1], &header->entry[i]))
             return nnc_error(error, NNC_ERROR_FORMAT, "%s: there are two tensors named %s",
                              header->path, header->entry[i].name);
     return NNC_OK;
+}
+
+NncStatus nnc_header_read(NncHeader *header, NncReader *reader, NncCheckpoint *checkpoint,
+                          NncError *error) {
+    struct stat info;
+    if (stat(header->path, &info))
+        return nnc_error(error, NNC_ERROR_FILE, "cannot read %s", header->path);
+    NncStatus status = read_text(header, reader, info.st_size, error);
+    if (!status) status = parse_header(header, checkpoint, error);
+    return status ? status : check_layout(header, error);
 }
 
 // --- Does it belong to the program?
@@ -264,10 +253,10 @@ static void describe_shape(char *text, size_t size, const char *type, int rank,
     if (at < size) snprintf(text + at, size - at, "]");
 }
 
-static NncStatus find_entry(const Header *header, const NncTensor *tensor, const Entry **found,
-                            NncError *error) {
-    Entry key = {.name = (char *)tensor->name};
-    const Entry *entry =
+NncStatus nnc_header_find(const NncHeader *header, const NncTensor *tensor, const NncEntry **found,
+                          NncError *error) {
+    NncEntry key = {.name = (char *)tensor->name};
+    const NncEntry *entry =
         header->count ? bsearch(&key, header->entry, (size_t)header->count, sizeof key, by_name)
                       : NULL;
     char here[200], there[200];
@@ -286,16 +275,12 @@ static NncStatus find_entry(const Header *header, const NncTensor *tensor, const
     return NNC_OK;
 }
 
-static bool is_wanted(const NncTensor *tensor, bool to_train) {
-    return to_train || tensor->kind != NNC_OPTIMIZER_STATE;
-}
-
-static NncStatus match_tensors(const Header *header, const NncProgram *program, bool to_train,
-                               const Entry **match, NncError *error) {
+static NncStatus match_tensors(const NncHeader *header, const NncProgram *program, bool to_train,
+                               const NncEntry **match, NncError *error) {
     for (int i = 0; i < program->tensor_count; i++) {
         match[i] = NULL;
-        if (!is_wanted(&program->tensor[i], to_train)) continue;
-        NncStatus status = find_entry(header, &program->tensor[i], &match[i], error);
+        if (!nnc_tensor_is_wanted(&program->tensor[i], to_train)) continue;
+        NncStatus status = nnc_header_find(header, &program->tensor[i], &match[i], error);
         if (status) return status;
     }
     if (to_train && header->count != program->tensor_count)
@@ -307,8 +292,8 @@ static NncStatus match_tensors(const Header *header, const NncProgram *program, 
 }
 
 // The values only go into the state when all of them are there.
-static NncStatus read_tensors(const Header *header, NncReader *reader, const NncProgram *program,
-                              const Entry **match, char *state, NncError *error) {
+static NncStatus read_tensors(const NncHeader *header, NncReader *reader, const NncProgram *program,
+                              const NncEntry **match, char *state, NncError *error) {
     unsigned char *data;
     NncStatus status =
         nnc_reader_take(reader, &data, (size_t)header->data_size, "the tensors", error);
@@ -323,7 +308,7 @@ static NncStatus read_tensors(const Header *header, NncReader *reader, const Nnc
 
 // --- The rest of the metadata
 
-static NncStatus read_hypers(const Header *header, const NncProgram *program,
+static NncStatus read_hypers(const NncHeader *header, const NncProgram *program,
                              NncCheckpoint *checkpoint, NncError *error) {
     char *key;
     double value;
@@ -344,7 +329,7 @@ static NncStatus read_hypers(const Header *header, const NncProgram *program,
                      json.problem);
 }
 
-static NncStatus read_classes(const Header *header, NncCheckpoint *checkpoint, NncError *error) {
+static NncStatus read_classes(const NncHeader *header, NncCheckpoint *checkpoint, NncError *error) {
     if (!header->classes) return NNC_OK;
     NncJson json = nnc_json(header->classes, strlen(header->classes));
     for (nnc_json_enter(&json, '['); nnc_json_item(&json);) {
@@ -364,7 +349,7 @@ static NncStatus read_classes(const Header *header, NncCheckpoint *checkpoint, N
                      header->path, json.problem);
 }
 
-static NncStatus read_board(const Header *header, const char *key, const char *text,
+static NncStatus read_board(const NncHeader *header, const char *key, const char *text,
                             const NncProgram *program, NncBoard *board, NncError *error) {
     if (!text || nnc_board_read(text, program, board)) return NNC_OK;
     return nnc_error(error, NNC_ERROR_FORMAT, "%s: the metadata `%s` is no object of numbers",
@@ -372,7 +357,7 @@ static NncStatus read_board(const Header *header, const char *key, const char *t
 }
 
 // Of what is measured now, but was not so far, there is no sum.
-static NncStatus read_sums(const Header *header, const NncProgram *program, NncPosition *at,
+static NncStatus read_sums(const NncHeader *header, const NncProgram *program, NncPosition *at,
                            NncError *error) {
     NncBoard sums = {0};
     NncStatus status = read_board(header, "sums", header->sums, program, &sums, error);
@@ -388,7 +373,7 @@ static NncStatus read_sums(const Header *header, const NncProgram *program, NncP
 }
 
 // Without a word on it the file comes from elsewhere: parameters, and no run.
-static NncStatus check_format(const Header *header, bool to_train, NncError *error) {
+NncStatus nnc_header_check_format(const NncHeader *header, bool to_train, NncError *error) {
     const char *format = header->format ? header->format : "";
     if (!strcmp(format, NNC_CHECKPOINT_FORMAT)) return NNC_OK;
     if (!strncmp(format, "nnc ", 4))
@@ -403,7 +388,7 @@ static NncStatus check_format(const Header *header, bool to_train, NncError *err
                      header->path);
 }
 
-static NncStatus check_position(const Header *header, const NncCheckpoint *checkpoint,
+static NncStatus check_position(const NncHeader *header, const NncCheckpoint *checkpoint,
                                 NncError *error) {
     const NncPosition *at = &checkpoint->at;
     bool at_start = at->position == 0 && at->examples == 0; // whoever saved it knows no epochs
@@ -413,13 +398,10 @@ static NncStatus check_position(const Header *header, const NncCheckpoint *check
     return NNC_OK;
 }
 
-static NncStatus read_all(Header *header, NncReader *reader, long long file_size,
-                          const NncProgram *program, bool to_train, NncCheckpoint *checkpoint,
-                          char *state, NncError *error) {
-    NncStatus status = read_text(header, reader, file_size, error);
-    if (!status) status = parse_header(header, checkpoint, error);
-    if (!status) status = check_layout(header, error);
-    if (!status) status = check_format(header, to_train, error);
+static NncStatus read_all(NncHeader *header, NncReader *reader, const NncProgram *program,
+                          bool to_train, NncCheckpoint *checkpoint, char *state, NncError *error) {
+    NncStatus status = nnc_header_read(header, reader, checkpoint, error);
+    if (!status) status = nnc_header_check_format(header, to_train, error);
     if (!status && to_train) status = check_position(header, checkpoint, error);
     if (!status) status = read_hypers(header, program, checkpoint, error);
     if (!status) status = read_classes(header, checkpoint, error);
@@ -427,7 +409,7 @@ static NncStatus read_all(Header *header, NncReader *reader, long long file_size
         status = read_board(header, "scores", header->scores, program, &checkpoint->board, error);
     if (!status) status = read_sums(header, program, &checkpoint->at, error);
     if (status) return status;
-    const Entry **match = malloc(((size_t)program->tensor_count + 1) * sizeof *match);
+    const NncEntry **match = malloc(((size_t)program->tensor_count + 1) * sizeof *match);
     if (!match) return nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
     status = match_tensors(header, program, to_train, match, error);
     if (!status) status = read_tensors(header, reader, program, match, state, error);
@@ -437,181 +419,13 @@ static NncStatus read_all(Header *header, NncReader *reader, long long file_size
 
 NncStatus nnc_checkpoint_read(const char *path, const NncProgram *program, bool to_train,
                               NncCheckpoint *checkpoint, char *state, NncError *error) {
-    struct stat info;
-    Header header = {.path = path};
+    NncHeader header = {.path = path};
     *checkpoint = (NncCheckpoint){0};
     NncReader *reader = nnc_reader_open(path, error);
     if (!reader) return error->status;
-    NncStatus status = stat(path, &info) ? nnc_error(error, NNC_ERROR_FILE, "cannot read %s", path)
-                                         : read_all(&header, reader, info.st_size, program,
-                                                    to_train, checkpoint, state, error);
+    NncStatus status = read_all(&header, reader, program, to_train, checkpoint, state, error);
     nnc_reader_close(reader);
-    free_header(&header);
-    return status;
-}
-
-// --- What a new run begins with
-
-static float half_value(unsigned bits) {
-    int exponent = (int)(bits >> 10 & 31), fraction = (int)(bits & 1023);
-    float size = exponent == 31 ? (fraction ? NAN : INFINITY)
-                 : exponent     ? ldexpf((float)(fraction + 1024), exponent - 25)
-                                : ldexpf((float)fraction, -24);
-    return bits >> 15 ? -size : size;
-}
-
-// Floats of any size become those of the program.
-static float float_at(const char *type, const unsigned char *bytes) {
-    unsigned short half;
-    double wide;
-    float value;
-    memcpy(&half, bytes, sizeof half);
-    if (!strcmp(type, "F16")) return half_value(half);
-    if (!strcmp(type, "BF16")) return nnc_bf16_value(half);
-    if (!strcmp(type, "F64")) return memcpy(&wide, bytes, sizeof wide), (float)wide;
-    memcpy(&value, bytes, sizeof value);
-    return value;
-}
-
-static bool is_float(const char *type) {
-    return !strcmp(type, "F32") || !strcmp(type, "F16") || !strcmp(type, "BF16") ||
-           !strcmp(type, "F64");
-}
-
-// Also where the file has its floats in another size.
-static NncStatus find_floats(const Header *header, const NncTensor *tensor, const Entry **found,
-                             NncError *error) {
-    Entry *entry = NULL;
-    for (int i = 0; i < header->count && !entry; i++)
-        if (!strcmp(header->entry[i].name, tensor->name)) entry = &header->entry[i];
-    const char *names[1024];
-    if (!entry) {
-        int count = header->count < 1024 ? header->count : 1024;
-        for (int i = 0; i < count; i++)
-            names[i] = header->entry[i].name;
-        const char *near = nnc_nearest(tensor->name, names, count);
-        return nnc_error(error, NNC_ERROR_MATCH, "%s: there is no %s in it%s%s", header->path,
-                         tensor->name, near ? "; the nearest is " : "", near ? near : "");
-    }
-    bool converts =
-        tensor->type == NNC_F32 && is_float(entry->type) && entry->rank == tensor->rank &&
-        !memcmp(entry->extent, tensor->extent, (size_t)tensor->rank * sizeof *entry->extent);
-    *found = entry;
-    return converts ? NNC_OK : find_entry(header, tensor, found, error);
-}
-
-static void convert(const Entry *entry, const NncTensor *tensor, const unsigned char *data,
-                    char *state) {
-    long long size = type_size(entry->type);
-    const unsigned char *from = data + entry->begin;
-    if (tensor->type != NNC_F32) {
-        memcpy(state + tensor->offset, from, (size_t)(entry->end - entry->begin));
-        return;
-    }
-    float *to = (float *)(state + tensor->offset);
-    for (long long i = 0; i < (entry->end - entry->begin) / size; i++)
-        to[i] = float_at(entry->type, from + i * size);
-}
-
-// The optimizer begins anew. What does not fit is a line of the notes.
-static NncStatus match_initial(const Header *header, const NncProgram *program, const Entry **match,
-                               NncInitial *initial, NncError *error) {
-    size_t size;
-    int wanted = 0;
-    NncError first = {0}, note;
-    FILE *notes = open_memstream(&initial->notes, &size);
-    if (!notes) return nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
-    for (int i = 0; i < program->tensor_count; i++) {
-        match[i] = NULL;
-        if (!is_wanted(&program->tensor[i], false)) continue;
-        wanted++;
-        NncStatus status = find_floats(header, &program->tensor[i], &match[i], &note);
-        initial->taken += !status;
-        if (!status) continue;
-        match[i] = NULL;
-        fprintf(notes, "%s\n", note.text);
-        if (!first.status) first = note;
-    }
-    fclose(notes);
-    initial->left = wanted - initial->taken;
-    if (!initial->left || (initial->partial && initial->taken)) return NNC_OK;
-    if (initial->partial)
-        return nnc_error(error, NNC_ERROR_MATCH, "%.300s, nor anything else that fits", first.text);
-    return nnc_error(error, NNC_ERROR_MATCH,
-                     "%.400s (%d of %d tensors fit: --init-partial takes them)", first.text,
-                     initial->taken, wanted);
-}
-
-static NncStatus read_initial(Header *header, NncReader *reader, long long file_size,
-                              const NncProgram *program, NncInitial *initial, char *state,
-                              NncError *error) {
-    NncCheckpoint ignored = {0};
-    unsigned char *data = NULL;
-    const Entry **match = malloc(((size_t)program->tensor_count + 1) * sizeof *match);
-    NncStatus status =
-        match ? read_text(header, reader, file_size, error)
-              : nnc_error(error, NNC_ERROR_MEMORY, "no memory to read %s", header->path);
-    if (!status) status = parse_header(header, &ignored, error);
-    if (!status) status = check_format(header, false, error);
-    if (!status) status = check_layout(header, error);
-    if (!status) status = match_initial(header, program, match, initial, error);
-    if (!status)
-        status = nnc_reader_take(reader, &data, (size_t)header->data_size, "the tensors", error);
-    for (int i = 0; i < program->tensor_count && !status; i++)
-        if (match[i]) convert(match[i], &program->tensor[i], data, state);
-    free(data);
-    free(match);
-    return status;
-}
-
-NncStatus nnc_checkpoint_initial(const char *path, const NncProgram *program, bool partial,
-                                 char *state, NncInitial *initial, NncError *error) {
-    struct stat info;
-    Header header = {.path = path};
-    *initial = (NncInitial){.partial = partial};
-    NncReader *reader = nnc_reader_open(path, error);
-    if (!reader) return error->status;
-    NncStatus status = stat(path, &info) ? nnc_error(error, NNC_ERROR_FILE, "cannot read %s", path)
-                                         : read_initial(&header, reader, info.st_size, program,
-                                                        initial, state, error);
-    nnc_reader_close(reader);
-    free_header(&header);
-    return status;
-}
-
-// --- Any file
-
-static NncStatus visit_all(Header *header, NncReader *reader, long long file_size,
-                           void (*visit)(void *context, const NncStored *), void *context,
-                           NncError *error) {
-    unsigned char *data = NULL;
-    NncCheckpoint ignored = {0};
-    NncStatus status = read_text(header, reader, file_size, error);
-    if (!status) status = parse_header(header, &ignored, error);
-    if (!status) status = check_layout(header, error);
-    if (!status)
-        status = nnc_reader_take(reader, &data, (size_t)header->data_size, "the tensors", error);
-    for (int i = 0; i < header->count && !status; i++) {
-        const Entry *entry = &header->entry[i];
-        visit(context, &(NncStored){entry->name, entry->type, entry->rank, entry->extent,
-                                    data + entry->begin, entry->end - entry->begin});
-    }
-    nnc_checkpoint_free(&ignored);
-    free(data);
-    return status;
-}
-
-NncStatus nnc_checkpoint_each(const char *path, void (*visit)(void *context, const NncStored *),
-                              void *context, NncError *error) {
-    struct stat info;
-    Header header = {.path = path};
-    NncReader *reader = nnc_reader_open(path, error);
-    if (!reader) return error->status;
-    NncStatus status = stat(path, &info)
-                           ? nnc_error(error, NNC_ERROR_FILE, "cannot read %s", path)
-                           : visit_all(&header, reader, info.st_size, visit, context, error);
-    nnc_reader_close(reader);
-    free_header(&header);
+    nnc_header_free(&header);
     return status;
 }
 

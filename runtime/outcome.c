@@ -28,11 +28,11 @@ void nnc_progress_result(NncProgress *progress, long long epoch, long long step,
     const NncBoard test = {.of[NNC_SPLIT_TEST] = board->of[NNC_SPLIT_TEST]};
     if (progress->program->validation > 0)
         nnc_log_record(report->log, &(NncRecord){.event = "result",
-                                                   .epoch = epoch,
-                                                   .step = step,
-                                                   .seconds = NAN,
-                                                   .examples_per_second = NAN,
-                                                   .board = &test});
+                                                 .epoch = epoch,
+                                                 .step = step,
+                                                 .seconds = NAN,
+                                                 .examples_per_second = NAN,
+                                                 .board = &test});
     if (nnc_report_is_for_people(report) && is_best) {
         nnc_report_clear_bar(report);
         fprintf(report->out, "best epoch %lld", epoch);
@@ -53,8 +53,8 @@ void nnc_progress_expect(NncProgress *progress, const NncExpect *expect, const d
                          bool met) {
     NncReport *report = &progress->report;
     if (nnc_report_is_for_people(report)) {
-        fprintf(report->out, "expect %s %s %g: %s", expect->score, expect->relation,
-                expect->value, met ? "met" : "NOT MET");
+        fprintf(report->out, "expect %s %s %g: %s", expect->score, expect->relation, expect->value,
+                met ? "met" : "NOT MET");
         if (value) fprintf(report->out, ", it is %.6g", *value);
         nnc_report_end_line(report);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // nnc_predict: what a checkpoint's network says of images, of examples of the data source, of rows
 // of a table; as many at a time as the program takes, in the order in which they were asked about.
-#include "file.h"
 #include "predict.h"
+#include "file.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -69,8 +69,8 @@ static NncStatus predict_example(NncPrediction *p, const NncColumns *columns, Nn
 }
 
 // "test:17"
-static NncStatus predict_indexed(NncPrediction *p, NncSplit split, long long index, const char *input,
-                                 NncError *error) {
+static NncStatus predict_indexed(NncPrediction *p, NncSplit split, long long index,
+                                 const char *input, NncError *error) {
     NncSession *session = &p->session;
     NncStatus status = session->source.info ? NNC_OK : nnc_session_open_data(session, false, error);
     if (status) return status;

@@ -82,7 +82,8 @@ static void print_classes(NncPrediction *p, FILE *out, long long of, long long c
     for (int i = 0; i < count; i++)
         fprintf(out, "%s%s %.1f %%", i ? ", " : "", class_name(p, top[i], digits),
                 100 * p->probability[top[i]]);
-    if (p->asked[of].label >= 0) fprintf(out, "  (is %s)", class_name(p, p->asked[of].label, digits));
+    if (p->asked[of].label >= 0)
+        fprintf(out, "  (is %s)", class_name(p, p->asked[of].label, digits));
 }
 
 static void print_numbers(const NncPrediction *p, FILE *out, long long of,
@@ -129,8 +130,7 @@ static void write_classes(NncPrediction *p, FILE *out, long long classes) {
     fputc(']', out);
 }
 
-static void write_values(const NncPrediction *p, FILE *out, long long of,
-                         const NncColumn *output) {
+static void write_values(const NncPrediction *p, FILE *out, long long of, const NncColumn *output) {
     nnc_json_write_string(out, output->name);
     fputs(":[", out);
     for (long long i = 0; i < nnc_column_elements(output); i++) {

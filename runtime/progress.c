@@ -236,8 +236,7 @@ static void print_epoch(const NncProgress *progress, const NncRecord *record, bo
     nnc_report_clear_bar(report);
     fprintf(report->out, "epoch %lld/%d", progress->epoch, progress->epochs);
     print_figures(report->out, record->train, record->rates);
-    fprintf(report->out, "  %.0f examples/s  %.1f s", record->examples_per_second,
-            record->seconds);
+    fprintf(report->out, "  %.0f examples/s  %.1f s", record->examples_per_second, record->seconds);
     for (int i = 1; i < NNC_ALL_SPLITS; i++)
         nnc_report_split(report, record->board, nnc_split_order[i]);
     if (better) fputs("  (best)", report->out);

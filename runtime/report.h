@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a run says something: a line for people, or an object of JSON for programs, which the files of
+// How a run says something: a line for people, or an object of JSON for programs, which the files
+// of
 // --log get in any case.
 //
 //     if (nnc_report_is_for_people(report)) {
@@ -25,8 +26,8 @@ typedef enum NncReportMode {
 typedef struct NncReport {
     FILE *out;
     NncReportMode mode;
-    NncLog *log;   // gets the same events and figures; or NULL
-    FILE *line;    // of JSON, that is being written into `json`
+    NncLog *log; // gets the same events and figures; or NULL
+    FILE *line;  // of JSON, that is being written into `json`
     char *json;
     size_t size;
 } NncReport;
@@ -38,7 +39,8 @@ NncReport nnc_report(const NncOptions *options, NncLog *log);
 bool nnc_report_is_for_people(const NncReport *report);
 void nnc_report_clear_bar(const NncReport *report); // before a line, where there may be one
 void nnc_report_end_line(const NncReport *report);
-void nnc_report_figures(const NncReport *report, const NncScores *scores); // " loss 0.5, accuracy 0.9"
+void nnc_report_figures(const NncReport *report,
+                        const NncScores *scores); // " loss 0.5, accuracy 0.9"
 void nnc_report_split(const NncReport *report, const NncBoard *board, NncSplit split);
 
 // Splits in the order of their use.
@@ -50,7 +52,8 @@ extern const NncSplit nnc_split_order[NNC_ALL_SPLITS];
 bool nnc_report_event(NncReport *report, const char *event);
 void nnc_report_text(const NncReport *report, const char *name, const char *text);
 void nnc_report_integer(const NncReport *report, const char *name, long long value);
-void nnc_report_figure(const NncReport *report, const char *name, double value); // as exact as a float
+void nnc_report_figure(const NncReport *report, const char *name,
+                       double value); // as exact as a float
 void nnc_report_measure(const NncReport *report, const char *name, double value); // of time
 void nnc_report_truth(const NncReport *report, const char *name, bool value);
 void nnc_report_scores(const NncReport *report, NncSplit split, const NncScores *scores);

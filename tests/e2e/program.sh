@@ -29,10 +29,20 @@ ok "and what is near to it" fails 1 'no hyper-parameter named rl; did you mean l
 chrooted() { # with the loader, libc and libm for a root
     mkdir -p root/lib64 root/lib root/tmp &&
         for file in $(ldd tiny | grep -o '/[^ ]*'); do mkdir -p "root$(dirname "$file")" && cp -L "$file" "root$file"; done &&
-        cp tiny root/tiny && chroot root /tiny train --steps 3 --out /tmp/out
+        cp tiny root/tiny && in_root train --steps 3 --out /tmp/out
+}
+in_root() { chroot root /tiny "$@"; }
+all_of_it() {
+    in_root train --steps 45 --out /tmp/parts --log /tmp/parts.csv --tensorboard /tmp/events --save-every 7 &&
+        in_root train --resume --out /tmp/parts --log /tmp/parts.csv --tensorboard /tmp/events --json &&
+        cmp root/tmp/parts/tiny.safetensors built/tiny.safetensors && [ -s root/tmp/parts.csv ] && ls root/tmp/events/* &&
+        in_root train --init /tmp/parts/tiny.safetensors --epochs 1 --set lr=0.01 --set source.test=50 --out /tmp/more &&
+        in_root eval --out /tmp/parts --split train --json | grep '"train":{"loss"' &&
+        in_root predict --out /tmp/parts test:1 test:2 --json | grep '"input":"test:2"' && in_root eval --help | grep split
 }
 if [ "$(id -u)" -eq 0 ] && chroot / true 2>/dev/null; then
     ok "trains in a root that holds only libc and libm" chrooted
+    ok "goes on, logs, begins with parameters, evaluates and predicts there" all_of_it
 else
     skip "trains in a root that holds only libc and libm" "takes root"
 fi
