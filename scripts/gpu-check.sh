@@ -6,11 +6,14 @@
 #   scripts/gpu-check.sh [MODEL.nnd...]         default: all examples
 #   NNC=PATH      this nnc, without building one        NVCC=PATH   the CUDA compiler
 #   MARCH=sm_90   instead of what the GPU is            STEPS=N     of a measurement (default: 500)
+#   TRAIN=MODEL   that is trained (default: examples/shapes.nnd)
 set -u
 source=$(realpath "$(dirname "$0")/..")
 build=${NNC_GPU_BUILD:-$source/build-gpu}
 steps=${STEPS:-500}
 march=${MARCH:+--march $MARCH}
+trained=${TRAIN:-$source/examples/shapes.nnd}
+of=$(basename "$trained" .nnd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 table=$work/table
@@ -82,9 +85,9 @@ for kind in memcheck racecheck initcheck synccheck; do
         continue
     fi
     # shellcheck disable=SC2086
-    if "$sanitizer" --tool $kind --error-exitcode 9 "$NNC" train "$source/examples/shapes.nnd" --device cuda $march \
+    if "$sanitizer" --tool $kind --error-exitcode 9 "$NNC" train "$trained" --device cuda $march \
         --steps 6 --limit 96 --out "$work/out" >"$work/$kind" 2>&1; then
-        row ok "$kind" "6 steps of shapes.nnd"
+        row ok "$kind" "6 steps of $of.nnd"
     else
         row FAILED "$kind" "$(grep 'ERROR SUMMARY' "$work/$kind" | tail -n 1)"
         show "$work/$kind"
@@ -96,33 +99,33 @@ field() { grep '"event":"epoch"' "$1" | tail -n 1 | grep -o "\"$2\":[-+0-9.e]*" 
 train() { # NAME OPTIONS...
     name=$1
     shift
-    "$NNC" train "$source/examples/shapes.nnd" --limit $((steps * 16)) --epochs 1 --json --out "$work/$name" "$@" \
+    "$NNC" train "$trained" --limit $((steps * 16)) --epochs 1 --json --out "$work/$name" "$@" \
         >"$work/$name.json" 2>"$work/$name.err"
 }
 near() { awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(a != "" && b != "" && d * d <= 1e-3 * b * b) }'; }
 # shellcheck disable=SC2086
 if [ -z "$NVCC" ]; then
-    row missing "train shapes.nnd" "no nvcc"
+    row missing "train $of.nnd" "no nvcc"
 elif ! train gpu --device cuda $march; then
-    row FAILED "train shapes.nnd" "$(tail -n 1 "$work/gpu.err")"
+    row FAILED "train $of.nnd" "$(tail -n 1 "$work/gpu.err")"
 elif ! train cpu; then
-    row FAILED "train shapes.nnd on the processor" "$(tail -n 1 "$work/cpu.err")"
+    row FAILED "train $of.nnd on the processor" "$(tail -n 1 "$work/cpu.err")"
 else
     gpu=$(field "$work/gpu.json" loss) cpu=$(field "$work/cpu.json" loss)
     if near "$gpu" "$cpu"; then result=ok; else result=FAILED; fi
-    row $result "train shapes.nnd, batch 16" "loss $gpu, $cpu on the processor; $(
+    row $result "train $of.nnd, batch 16" "loss $gpu, $cpu on the processor; $(
         field "$work/gpu.json" examples_per_second) examples/s, $(field "$work/cpu.json" examples_per_second)"
     # shellcheck disable=SC2086
-    if train again --device cuda $march && cmp -s "$work/gpu/shapes.safetensors" "$work/again/shapes.safetensors"; then
+    if train again --device cuda $march && cmp -s "$work/gpu/$of.safetensors" "$work/again/$of.safetensors"; then
         row ok "the same run again" "the same checkpoint, bit for bit"
     else
         row FAILED "the same run again" "another checkpoint"
     fi
     # shellcheck disable=SC2086
     if train large --device cuda --batch 1024 $march; then
-        row ok "train shapes.nnd, batch 1024" "$(field "$work/large.json" examples_per_second) examples/s"
+        row ok "train $of.nnd, batch 1024" "$(field "$work/large.json" examples_per_second) examples/s"
     else
-        row FAILED "train shapes.nnd, batch 1024" "$(tail -n 1 "$work/large.err")"
+        row FAILED "train $of.nnd, batch 1024" "$(tail -n 1 "$work/large.err")"
     fi
 fi
 
