@@ -223,18 +223,23 @@ const char *printer_value(Printer *p, const Value *value) {
     return text;
 }
 
-// Declares, before a loop is opened, what does not depend on it.
-void printer_hoist(Printer *p, const Value *value) {
+static void hoist(Printer *p, const Value *value, bool *seen) {
     if (p->name[value->id] || value->kind == VALUE_CONST || value->kind == VALUE_SCALAR ||
-        value->kind == VALUE_INDEX)
+        value->kind == VALUE_INDEX || seen[value->id])
         return;
+    seen[value->id] = true;
     if ((p->deps[value->id] & ~p->open) == 0) {
         const char *text = printer_value(p, value);
         if (!p->name[value->id]) printer_declare(p, value, text);
     } else if (value->kind != VALUE_GUARD && value->condition_count == 0) {
         for (int i = 0; i < value->in_count; i++)
-            printer_hoist(p, value->in[i]);
+            hoist(p, value->in[i], seen);
     }
+}
+
+// Declares, before a loop is opened, what does not depend on it.
+void printer_hoist(Printer *p, const Value *value) {
+    hoist(p, value, ARENA_ARRAY(p->arena, bool, p->loops->value.count));
 }
 
 int printer_open_loop(Printer *p, int var, const char *low, const char *high) {

@@ -240,6 +240,14 @@ static const Attr *copy_attr(Graph *graph, const Node *node) {
     return to;
 }
 
+static bool is_of_step(const Node *node) {
+    if (node->dtype == DT_F64) return true;
+    bool of_step = node->dtype == DT_BOOL && node->in_count > 0 && op_info(node->op)->pointwise;
+    for (int i = 0; i < node->in_count; i++)
+        of_step = of_step && node->in[i]->of_step;
+    return of_step;
+}
+
 static const Node *append(Graph *graph, const Node *node) {
     Node *copy = ARENA_NEW(graph->arena, Node);
     const Node **in = ARENA_ARRAY(graph->arena, const Node *, node->in_count);
@@ -252,6 +260,7 @@ static const Node *append(Graph *graph, const Node *node) {
     copy->in_count = node->in_count;
     copy->in = in;
     copy->attr = copy_attr(graph, node);
+    copy->of_step = is_of_step(copy);
     VEC_PUSH(graph->arena, graph->node, copy);
     VEC_PUSH(graph->arena, graph->spans, NULL);
     VEC_PUSH(graph->arena, graph->label, NULL);

@@ -114,6 +114,7 @@ typedef struct Node {
     int in_count;
     const struct Node *const *in;
     const Attr *attr; // never NULL
+    bool of_step; // a scalar of the step: f64, or a truth value made of such alone
 } Node;
 
 typedef enum RootKind {

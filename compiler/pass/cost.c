@@ -6,6 +6,8 @@
 #include "ir/wino.h"
 #include "pass/fuse_internal.h"
 
+#include <stdlib.h>
+
 // Is `node` what the kernel computes, and not what it copies or reads?
 static bool is_computed(const Kernel *kernel, const Node *node) {
     for (int i = 0; i < kernel->result.count; i++)
@@ -24,29 +26,36 @@ static bool is_slot(const Fusion *fusion, const Node *node) { // computed once a
 
 // --- Nodes and places
 
-static void mark(const Fusion *fusion, const Kernel *kernel, const Node *node, bool *own) {
-    if (own[node->id] || !is_own(fusion, kernel, node) || is_slot(fusion, node)) return;
-    own[node->id] = true;
+static void collect(Arena *arena, const Fusion *fusion, const Kernel *kernel, const Node *node,
+                    KernelNodes *nodes) {
+    if (!is_own(fusion, kernel, node) || is_slot(fusion, node) ||
+        !marks_add(fusion->seen, node->id))
+        return;
+    VEC_PUSH(arena, nodes->node, node);
     for (int i = 0; i < node->in_count; i++)
-        mark(fusion, kernel, node->in[i], own);
+        collect(arena, fusion, kernel, node->in[i], nodes);
+}
+
+static int by_id(const void *a, const void *b) {
+    uint32_t first = (*(const Node *const *)a)->id, second = (*(const Node *const *)b)->id;
+    return (first > second) - (first < second);
 }
 
 KernelNodes kernel_nodes(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
-    const Graph *graph = fusion->graph;
-    bool *own = ARENA_ARRAY(arena, bool, graph->node.count + 1);
     KernelNodes nodes = {0};
+    marks_clear(fusion->seen);
     for (int i = 0; i < kernel->result.count; i++)
         if (is_computed(kernel, kernel->result.at[i].value))
-            mark(fusion, kernel, kernel->result.at[i].value, own);
-    for (int id = 0; id < graph->node.count; id++)
-        if (own[id]) VEC_PUSH(arena, nodes.node, graph->node.at[id]);
+            collect(arena, fusion, kernel, kernel->result.at[i].value, &nodes);
+    if (nodes.node.count > 0)
+        qsort(nodes.node.at, (size_t)nodes.node.count, sizeof *nodes.node.at, by_id);
     return nodes;
 }
 
-static void add_places(const Fusion *fusion, const Kernel *kernel, const Node *node, bool *seen,
-                       Places *places, Arena *arena) {
-    if (seen[node->id]) return;
-    seen[node->id] = true;
+static void add_places(const Fusion *fusion, const Kernel *kernel, const Node *node, Places *places,
+                       Arena *arena) {
+    enum { MOST_PLACES = 64 }; // nobody reads more
+    if (!marks_add(fusion->seen, node->id) || places->span.count >= MOST_PLACES) return;
     for (const SpanList *s = fusion->graph->spans.at[node->id]; s; s = s->next) {
         bool known = s->span.source == NULL;
         for (int i = 0; i < places->span.count; i++)
@@ -56,14 +65,14 @@ static void add_places(const Fusion *fusion, const Kernel *kernel, const Node *n
     }
     for (int i = 0; i < node->in_count; i++)
         if (is_own(fusion, kernel, node->in[i]))
-            add_places(fusion, kernel, node->in[i], seen, places, arena);
+            add_places(fusion, kernel, node->in[i], places, arena);
 }
 
 Places kernel_places(Arena *arena, const Fusion *fusion, const Kernel *kernel) {
-    bool *seen = ARENA_ARRAY(arena, bool, fusion->graph->node.count + 1);
     Places places = {0};
+    marks_clear(fusion->seen);
     for (int i = 0; i < kernel->result.count; i++)
-        add_places(fusion, kernel, kernel->result.at[i].value, seen, &places, arena);
+        add_places(fusion, kernel, kernel->result.at[i].value, &places, arena);
     return places;
 }
 

@@ -50,14 +50,6 @@ const Node *wino_operand(const Node *node) {
     return node_is_widened(in) ? in->in[0] : in;
 }
 
-bool node_is_scalar(const Node *node) {
-    if (node->dtype == DT_F64) return true;
-    bool scalar = node->dtype == DT_BOOL && node->in_count > 0 && op_info(node->op)->pointwise;
-    for (int i = 0; i < node->in_count && scalar; i++)
-        scalar = node_is_scalar(node->in[i]);
-    return scalar;
-}
-
 // --- Views
 
 static int
@@ -171,7 +163,7 @@ static const Node *only_user(const Fuse *f, const Node *node) {
 // May the epilogue of `core`, which has come to `node`, go on with its only user?
 static bool epilogue_takes(const Fuse *f, const Node *core, const Node *user) {
     int64_t offset;
-    if (!user || f->claimed[user->id] || node_is_scalar(user)) return false;
+    if (!user || f->claimed[user->id] || user->of_step) return false;
     if (f->fusion->target->separate) return false;
     if (op_info(user->op)->pointwise || user->op == OP_stop || user->dtype == DT_BF16) return true;
     if (node_is_wino(core)) return false;
@@ -188,8 +180,8 @@ static bool can_end(const Fuse *f, const Node *core, const Node *node) {
     if (core->op == OP_wino_in_t || core->op == OP_wino_out) return is_real(node);
     if (core->op == OP_scatter_add || node_is_wino(core)) return node == core;
     if (core->op != OP_product) return true;
-    // What is to be rounded lies in scratch memory first, one matrix at a time; a GPU's tiles lie in
-    // registers.
+    // What is to be rounded lies in scratch memory first, one matrix at a time; a GPU's tiles lie
+    // in registers.
     if (node->dtype == DT_BF16 && !f->fusion->target->gpu && !dim_is_one(core->shape.dim[0]) &&
         !dim_equal(core->shape.dim[0], dim_batch()))
         return false;
@@ -220,8 +212,7 @@ static void claim_epilogue(Fuse *f, const Node *core) {
 // A batched product may end behind folds (the gradient of a convolution): they need one example of
 // it at a time, so that it never lies in memory as a whole.
 static bool folds_on(const Fuse *f, const Node *user, Dim batch) {
-    if (!user || f->claimed[user->id] || node_is_scalar(user) || user->shape.rank == 0)
-        return false;
+    if (!user || f->claimed[user->id] || user->of_step || user->shape.rank == 0) return false;
     if (!dim_equal(user->shape.dim[0], batch)) return false;
     switch (user->op) {
     case OP_reshape:
@@ -412,7 +403,7 @@ static void store_operators(Fuse *f) {
     const Graph *graph = f->fusion->graph;
     for (int id = 0; id < graph->node.count; id++)
         if (f->live[id] && op_info(graph->node.at[id]->op)->pointwise &&
-            !node_is_scalar(graph->node.at[id]))
+            !graph->node.at[id]->of_step)
             store(f, graph->node.at[id], "each operator is a kernel");
 }
 
@@ -451,7 +442,7 @@ static double *costs(const Fuse *f) {
         cost[id] = node_cost(node);
         if (node_is_leaf(node) || node_is_core(node) || node->op == OP_gather)
             cost[id] = 1;
-        else if (!node_is_scalar(node))
+        else if (!node->of_step)
             for (int i = 0; i < node->in_count; i++)
                 cost[id] += f->stored[node->in[i]->id] ? 1 : cost[node->in[i]->id];
         // Across a broadcast a value is hoisted out of the inner loop; what is stored is small, and
@@ -474,7 +465,7 @@ static void store_costly(Fuse *f) {
     double *cost = costs(f), *reads = ARENA_ARRAY(f->arena, double, graph->node.count);
     for (int id = graph->node.count - 1; id >= 0; id--) {
         const Node *node = graph->node.at[id];
-        if (!f->live[id] || node_is_leaf(node) || node_is_scalar(node)) continue;
+        if (!f->live[id] || node_is_leaf(node) || node->of_step) continue;
         bool again = reads[id] * cost[id] > cost[id] + 1.5 + reads[id];
         if (!f->inside[id] && again && cost[id] >= 1 && node->shape.rank > 0 &&
             !node_is_view(node, 1, &(int64_t){0}))
@@ -531,7 +522,7 @@ static const Node *deepest(const Fuse *f, const Node *node) {
     const Node *most = NULL;
     for (int i = 0; i < node->in_count; i++) {
         const Node *in = node->in[i];
-        if (f->inside[in->id] || lies_in_memory(f, in) || node_is_scalar(in)) continue;
+        if (f->inside[in->id] || lies_in_memory(f, in) || in->of_step) continue;
         if (!most || f->depth[in->id] > f->depth[most->id]) most = in;
     }
     return most;
@@ -541,7 +532,7 @@ static void store_deep(Fuse *f) {
     const Graph *graph = f->fusion->graph;
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id], *most;
-        if (!f->live[id] || node_is_leaf(node) || node_is_scalar(node)) continue;
+        if (!f->live[id] || node_is_leaf(node) || node->of_step) continue;
         while ((most = deepest(f, node)) && f->depth[most->id] >= MOST_DEPTH)
             store(f, most, "its kernel would be too deep");
         f->depth[id] = most ? f->depth[most->id] + 1 : 0;
@@ -552,7 +543,7 @@ static void store_crowded(Fuse *f) {
     const Graph *graph = f->fusion->graph;
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id], *most;
-        if (!f->live[id] || node_is_leaf(node) || node_is_scalar(node)) continue;
+        if (!f->live[id] || node_is_leaf(node) || node->of_step) continue;
         for (;;) {
             f->variables[id] = own_variables(node);
             for (int i = 0; i < node->in_count; i++)
@@ -599,6 +590,7 @@ Fuse fuse_begin(Arena *arena, const Graph *graph, int64_t batch, const Target *t
     Fusion *fusion = ARENA_NEW(arena, Fusion);
     Fuse f = {.fusion = fusion, .arena = arena};
     fusion->graph = graph;
+    fusion->seen = marks_new(arena, 2 * count);
     fusion->batch = batch;
     fusion->target = target;
     fusion->storage = ARENA_ARRAY(arena, Storage, count);

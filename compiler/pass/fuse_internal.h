@@ -37,7 +37,6 @@ bool node_is_leaf(const Node *node);   // input, param, state
 bool node_is_core(const Node *node);   // closes a kernel
 bool node_is_widened(const Node *node); // a cast from bf16
 bool node_is_wino(const Node *node);   // one of Winograd's transforms
-bool node_is_scalar(const Node *node); // of the step: f64, or a comparison of such
 // Cost of computing one element, its inputs aside, in loads of four bytes from the cache.
 double node_cost(const Node *node);
 // Is the node the same memory as its input, if that is stored? *offset: where, in elements.

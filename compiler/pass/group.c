@@ -105,16 +105,16 @@ static bool go_together(const Grouping *g, int a, int b) {
 
 // All kernels of the level that hang together with `first`, by way of others.
 static void collect_strand(const Grouping *g, int first, bool *taken, bool *member) {
+    int *found = ARENA_ARRAY(g->arena, int, g->count), count = 1;
+    found[0] = first;
     member[first] = taken[first] = true;
-    for (bool grown = true; grown;) {
-        grown = false;
+    for (int i = 0; i < count; i++)
         for (int k = first + 1; k < g->count; k++) {
-            if (taken[k] || g->level[k] != g->level[first]) continue;
-            for (int i = first; i < g->count && !member[k]; i++)
-                if (member[i] && i != k && go_together(g, i, k))
-                    member[k] = taken[k] = grown = true;
+            if (taken[k] || g->level[k] != g->level[first] || !go_together(g, found[i], k))
+                continue;
+            member[k] = taken[k] = true;
+            found[count++] = k;
         }
-    }
 }
 
 static Level *make_level(Grouping *g, int number, bool prepared) {

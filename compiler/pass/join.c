@@ -9,16 +9,15 @@
 // Does `node`, a part of what computes `wanted`, use a result of `kernel` other than element by
 // element?
 static bool uses_moved(const Maker *m, const Kernel *kernel, const Node *wanted, const Node *node,
-                       bool moved, uint8_t *seen) {
-    if (seen[node->id] & (moved ? 2 : 1)) return false;
-    seen[node->id] |= moved ? 2 : 1;
+                       bool moved) {
+    if (!marks_add(m->fusion->seen, 2 * node->id + moved)) return false;
     for (int i = 0; i < kernel->result.count; i++)
         if (kernel->result.at[i].value == node) return moved;
     if (node != wanted && (m->f->stored[node->id] || node_is_leaf(node))) return false;
     bool pointwise = op_info(node->op)->pointwise || node->op == OP_cast || node->op == OP_stop;
     int used = node->op == OP_again ? 1 : node->in_count;
     for (int i = 0; i < used; i++)
-        if (uses_moved(m, kernel, wanted, node->in[i], moved || !pointwise, seen)) return true;
+        if (uses_moved(m, kernel, wanted, node->in[i], moved || !pointwise)) return true;
     return false;
 }
 
@@ -52,9 +51,9 @@ static bool can_join(const Maker *m, const Kernel *kernel, int at, const Kernel 
     if (kernel->kind != KERNEL_LOOPS || kernel->core || wanted->core) return false;
     if (!shape_equal(&kernel->space, &wanted->space) || is_crowded(m, kernel, wanted)) return false;
     bool shared = can_share(m, kernel, at, wanted, 0);
-    uint8_t *seen = ARENA_ARRAY(m->arena, uint8_t, m->fusion->graph->node.count);
+    marks_clear(m->fusion->seen);
     const Node *value = wanted->result.at[0].value;
-    return shared && !uses_moved(m, kernel, value, value, false, seen);
+    return shared && !uses_moved(m, kernel, value, value, false);
 }
 
 static bool join_rows(const Maker *m, Kernel *kernel, int at, const Kernel *wanted) {

@@ -12,9 +12,8 @@ bool kernel_computes(const Kernel *kernel, const Node *node) {
     return false;
 }
 
-static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *seen) {
-    if (seen[node->id]) return;
-    seen[node->id] = true;
+static void list_reads(const Maker *m, Kernel *kernel, const Node *node) {
+    if (!marks_add(m->fusion->seen, node->id)) return;
     if (!kernel_computes(kernel, node) && (m->f->stored[node->id] || node_is_leaf(node))) {
         VEC_PUSH(m->arena, kernel->reads, node);
         return;
@@ -24,7 +23,7 @@ static void list_reads(const Maker *m, Kernel *kernel, const Node *node, bool *s
     if (node->op == OP_again)
         VEC_PUSH(m->arena, kernel->after, strip_views(node->in[1], m->batch, &offset));
     for (int i = 0; i < used; i++)
-        list_reads(m, kernel, node_is_wino(node) ? wino_operand(node) : node->in[i], seen);
+        list_reads(m, kernel, node_is_wino(node) ? wino_operand(node) : node->in[i]);
 }
 
 // Movements between a product and what it reads may be stored for others.
@@ -41,13 +40,13 @@ static void add_product_reads(Maker *m, Kernel *kernel) {
 }
 
 void kernel_set_reads(Maker *m, Kernel *kernel) {
-    bool *seen = ARENA_ARRAY(m->arena, bool, m->fusion->graph->node.count);
+    marks_clear(m->fusion->seen);
     kernel->reads.count = kernel->after.count = 0;
     for (int i = 0; i < kernel->result.count; i++) {
         const Result *result = &kernel->result.at[i];
         const Buffer *own = m->fusion->storage[result->value->id].buffer;
         if (!result->from.buffer || result->from.buffer == own) // not from a copy of its own
-            list_reads(m, kernel, result->value, seen);
+            list_reads(m, kernel, result->value);
     }
     if (kernel->kind == KERNEL_PRODUCT) add_product_reads(m, kernel);
 }

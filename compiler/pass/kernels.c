@@ -50,8 +50,8 @@ static void place_leaves_and_scalars(Maker *m) {
             buffer->offset = at->offset;
             m->fusion->storage[id].buffer = buffer;
         }
-        for (int i = 0; i < node->in_count && !node_is_scalar(node); i++)
-            if (node_is_scalar(node->in[i])) give_slot(m, node->in[i]);
+        for (int i = 0; i < node->in_count && !node->of_step; i++)
+            if (node->in[i]->of_step) give_slot(m, node->in[i]);
     }
 }
 

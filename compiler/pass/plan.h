@@ -9,6 +9,7 @@
 #ifndef NNC_PASS_PLAN_H
 #define NNC_PASS_PLAN_H
 
+#include "support/marks.h"
 #include "ir/program.h"
 #include "support/target.h"
 
@@ -112,6 +113,7 @@ typedef struct Fusion {
     const Target *target;
     VEC(Kernel *) kernel;
     VEC(Buffer *) buffer;
+    Marks *seen; // for walks, of twice as many as there are nodes
     Storage *storage;         // by node id
     Reads *read;              // by id of a product
     int *scalar_slot;         // by node id: of a scalar of the step, its place in ctx->scalar; -1

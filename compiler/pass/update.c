@@ -325,7 +325,7 @@ static bool is_all_there(const Fuse *f, const Node *product, const bool *member,
     bool *there = ARENA_ARRAY(f->arena, bool, graph->node.count + 1);
     for (int id = 0; id < graph->node.count; id++) {
         const Node *node = graph->node.at[id];
-        there[id] = id < (int)first->id || node_is_leaf(node) || node_is_scalar(node);
+        there[id] = id < (int)first->id || node_is_leaf(node) || node->of_step;
         if (there[id] || node_is_core(node)) continue;
         bool all = true;
         for (int i = 0; i < node->in_count; i++)

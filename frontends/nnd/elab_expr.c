@@ -211,7 +211,9 @@ Value elab_expr(Elab *e, Scope *scope, const Expr *expr) {
         elab_error(e, expr->span, "this is nested too deeply");
         return POISON;
     }
-    Span span = elab_call_span(expr), before = elab_here(e, span);
+    Span span = elab_call_span(expr);
+    if (!elab_fits(e, e->graph, span)) return POISON;
+    Span before = elab_here(e, span);
     e->depth++;
     Value value = dispatch(e, scope, expr);
     e->depth--;

@@ -30,7 +30,10 @@ enum {
     MAX_LOOPS = 32,
     MAX_TERMS = 2,
     MAX_NESTED = 64,
-    MAX_CALLS = 200000,
+    MAX_CALLS = 100000,
+    // Operators of the model or of a function made of it. What comes behind takes a time that grows
+    // with the square of its kernels: this many are seconds.
+    MAX_NODES = 1 << 15,
     MAX_DEPTH = EXPR_HEIGHT + 500
 };
 
@@ -175,6 +178,7 @@ typedef struct Elab {
     Loops *loops;       // index notation that is being elaborated
     OptimizerRun *optimizer;
     int depth, nested, calls_made;
+    bool is_large; // which was reported
     CallSite *calls;
     Map *param_by_path;
     VEC(ParamEntry *) param;
@@ -222,6 +226,9 @@ void elab_hint_near(Elab *, const char *name, const char *const *names, int coun
 // There is no such name in the scope, which has it from then on as a poisoned value.
 void elab_unknown_name(Elab *, Scope *, const char *name, Span);
 bool elab_is_users(const Elab *, Span); // and not the library's
+// Has the graph (NULL: none yet, outside of models) no more operators than MAX_NODES? Reported once,
+// else.
+bool elab_fits(Elab *, const Graph *, Span);
 bool elab_failed(const Elab *); // whether it has reported any
 void elab_unknown(Elab *, Span, const char *what, const char *name, const char *const *names,
                   int count);

@@ -585,6 +585,7 @@ void elab_program(Elab *e, const Decl *train, Module *module, const Run *train_r
     if (elab_failed(e)) return;
     if (train) module->rates = graph_new(e->arena, "rates");
     if (train) module->graph[NNC_TRAIN] = train_graph(e, &p, train_run);
+    if (train && !elab_fits(e, module->graph[NNC_TRAIN], train->span)) return;
     if (eval_run->has_loss)
         module->graph[NNC_EVAL] = inference_graph(e, &p, eval_run, "eval", false);
     module->graph[NNC_PREDICT] = inference_graph(e, &p, eval_run, "predict", true);

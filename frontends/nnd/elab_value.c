@@ -96,6 +96,15 @@ const char *value_describe(Elab *e, Value value) {
     return "nothing";
 }
 
+bool elab_fits(Elab *e, const Graph *graph, Span span) {
+    if (!graph || graph->node.count <= MAX_NODES) return true;
+    if (!e->is_large)
+        elab_error(e, span, "with this there are more than %d operations; that is the most",
+                   MAX_NODES);
+    e->is_large = true;
+    return false;
+}
+
 // --- Scopes
 
 Scope *scope_new(Elab *e, Scope *parent) {
@@ -117,8 +126,9 @@ static void report_bound(Elab *e, const char *name, Span span, const Binding *ol
     if (old->slot)
         diag_hint(e->diag, "%s' = .. gives its next value", name);
     else if (old->value.kind == VALUE_INDEX)
-        diag_hint(e->diag, "each index has a name of its own; one that is reduced, sum[%s], is not "
-                           "on the left",
+        diag_hint(e->diag,
+                  "each index has a name of its own; one that is reduced, sum[%s], is not "
+                  "on the left",
                   name);
     else
         diag_hint(e->diag, "a name binds once; choose another for the new value");
