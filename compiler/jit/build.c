@@ -157,7 +157,7 @@ static bool run(ProgramBuild *build, Args *args, const char *name) {
 // objcopy is the one that belongs to the C compiler.
 static const char *find_objcopy(ProgramBuild *build) {
     Args args = args_new(build->arena);
-    args_add_words(&args, build->compiler.command);
+    args_add_compiler(&args, &build->compiler);
     args_add(&args, "-print-prog-name=objcopy");
     bool asked = run(build, &args, "objcopy");
     const char *name =
@@ -175,7 +175,7 @@ static const char *join_version(ProgramBuild *build, const char *version, const 
     Arena *arena = build->arena;
     const char *whole = arena_printf(arena, "%s/%swhole.o", build->folder, version);
     Args join = args_new(arena), hide = args_new(arena);
-    args_add_words(&join, build->compiler.command);
+    args_add_compiler(&join, &build->compiler);
     args_add_words(&join, "-r -nostdlib -o");
     args_add(&join, whole);
     for (int i = 0; i < build->jobs.count; i++)
@@ -219,7 +219,7 @@ static bool link_program(ProgramBuild *build, const char *to) {
     const ProgramParts *parts = build->parts;
     if (!collect_objects(build, &objects)) return false;
     Args args = args_new(build->arena);
-    args_add_words(&args, parts->cuda ? parts->cuda->command : build->compiler.command);
+    args_add_compiler(&args, parts->cuda ? parts->cuda : &build->compiler);
     args_add_words(&args, parts->cuda ? "-cudart static -Xcompiler -static-libgcc -Xcompiler "
                                         "-static-libstdc++ -Xlinker --gc-sections -o"
                                       : "-static-libgcc -Wl,--gc-sections -o");
@@ -231,23 +231,29 @@ static bool link_program(ProgramBuild *build, const char *to) {
     return run(build, &args, "link");
 }
 
+static const char *folder_of(Arena *arena, const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == path ? "/" : slash ? arena_strndup(arena, path, (size_t)(slash - path)) : ".";
+}
+
 bool jit_build_program(Arena *arena, const ProgramParts *parts, const char *output,
                        const char **error) {
     ProgramBuild build = {.arena = arena, .parts = parts};
     if (!compiler_find(arena, &build.compiler, error)) return false;
     build.folder = temporary_folder(arena, NULL);
     if (!build.folder) {
-        *error = "no folder to compile in: $TMPDIR (or /tmp) cannot be written";
+        *error = no_folder;
         return false;
     }
-    const char *temporary = arena_printf(arena, "%s.%ld.tmp", output, (long)getpid());
-    bool made = compile_all(&build) && link_program(&build, temporary);
-    bool built = made && rename(temporary, output) == 0;
+    const char *aside = folder_new(arena, folder_of(arena, output)); // on the same file system
+    const char *program = aside ? path_join(arena, aside, "program") : NULL;
+    bool built = aside && compile_all(&build) && link_program(&build, program) &&
+                 rename(program, output) == 0;
+    if (aside) folder_remove(aside);
     if (!built) {
         const char *says = build.failed ? first_line(arena, build.failed) : "";
         *error = arena_printf(arena, "'%s' could not make %s: %s", build.compiler.command, output,
                               *says ? says : "it cannot be written there");
-        unlink(temporary);
     }
     folder_remove(build.folder);
     return built;

@@ -2,8 +2,11 @@
 // Compiled objects, kept by content: what would make another object makes another key.
 //
 // An object carries a seal after its last byte (where the loader of shared objects does not look):
-// its key and a hash of all before it. A file that was cut short, damaged, renamed or put there by
-// someone else is compiled anew, never loaded: loading a damaged one would end the process.
+// its key and a hash of all before it. A file that was cut short, damaged or renamed is compiled
+// anew, never loaded: loading a damaged one would end the process. The hash is no signature: that
+// nobody else's code runs follows from owners and modes alone. The folder, all on the way to it,
+// and the object have to be such that others can write to none of them; so what was read and
+// checked is what is loaded by its name a moment later.
 #include "jit/internal.h"
 
 #include "support/hash.h"
@@ -29,13 +32,6 @@ static const char seal_magic[8] = "nncobj1";
 
 // --- The folder
 
-// Others' files are not to run as ours.
-bool cache_is_ours(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && info.st_uid == geteuid() &&
-           !(info.st_mode & (S_IWGRP | S_IWOTH));
-}
-
 static const char *default_folder(Arena *arena) {
     const char *own = getenv("NNC_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (own && *own) return own;
@@ -46,7 +42,7 @@ static const char *default_folder(Arena *arena) {
 Cache cache_open(Arena *arena, const char *folder) {
     if (!folder) folder = default_folder(arena);
     bool usable =
-        folder && folder_make(folder) && cache_is_ours(folder) && access(folder, W_OK | X_OK) == 0;
+        folder && folder_make(folder) && folder_is_ours(folder) && access(folder, W_OK | X_OK) == 0;
     return (Cache){usable ? folder : NULL};
 }
 
@@ -129,7 +125,7 @@ const char *cache_path(Arena *arena, Cache cache, CacheKey key) {
 bool cache_check(Arena *arena, const char *path, CacheKey key) {
     size_t length;
     Seal seal;
-    const char *object = cache_is_ours(path) ? file_read(arena, path, &length) : NULL;
+    const char *object = file_read_ours(arena, path, &length);
     if (!object || length < sizeof seal) return false;
     length -= sizeof seal;
     memcpy(&seal, object + length, sizeof seal);
@@ -192,7 +188,8 @@ static void trim(Arena *arena, Cache cache) {
 }
 
 bool cache_store(Arena *arena, Cache cache, const char *object, const char *path, CacheKey key) {
-    if (!seal_object(arena, object, key) || rename(object, path)) return false;
+    if (!seal_object(arena, object, key) || chmod(object, 0600) || rename(object, path))
+        return false;
     trim(arena, cache);
     return true;
 }

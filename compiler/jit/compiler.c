@@ -39,12 +39,24 @@ static const char *find_in_path(Arena *arena, const char *name) {
     return NULL;
 }
 
-// $CC may hold words after the program: "ccache gcc". The path stands for the first of them.
-static const char *find_command(Arena *arena, const char *command) {
-    command += strspn(command, " ");
-    size_t length = strcspn(command, " ");
-    const char *program = find_in_path(arena, arena_strndup(arena, command, length));
-    return program ? arena_printf(arena, "%s%s", program, command + length) : NULL;
+static const char blanks[] = " \t\n";
+
+// $CC is a path, blanks and all, or a program and words: "ccache gcc". The path stands for the
+// first of them. No shell reads it.
+static bool find_command(Arena *arena, const char *command, CCompiler *compiler) {
+    command += strspn(command, blanks);
+    size_t length =
+        strchr(command, '/') && is_program(command) ? strlen(command) : strcspn(command, blanks);
+    compiler->program = find_in_path(arena, arena_strndup(arena, command, length));
+    if (!compiler->program) return false;
+    compiler->words = arena_strdup(arena, command + length);
+    compiler->command = arena_printf(arena, "%s%s", compiler->program, compiler->words);
+    return true;
+}
+
+void args_add_compiler(Args *args, const CCompiler *compiler) {
+    args_add(args, compiler->program);
+    args_add_words(args, compiler->words);
 }
 
 // The line of its version: nvcc has others before it.
@@ -57,9 +69,9 @@ static const char *version_line(Arena *arena, const char *path) {
 }
 
 // What the compiler says of itself; "" where it does not.
-static const char *ask_version(Arena *arena, const char *command) {
+static const char *ask_version(Arena *arena, const CCompiler *compiler) {
     Args args = args_new(arena);
-    args_add_words(&args, command);
+    args_add_compiler(&args, compiler);
     args_add(&args, "--version");
     const char *folder = temporary_folder(arena, NULL), *version = NULL;
     if (folder) {
@@ -72,53 +84,60 @@ static const char *ask_version(Arena *arena, const char *command) {
 
 // A symbolic link to a wrapper says little; what the compiler says of itself, and the file behind
 // its name, say the rest.
-static const char *identify(Arena *arena, const char *command, const char *version) {
+static const char *identify(Arena *arena, const CCompiler *compiler) {
     struct stat info = {0};
-    const char *program = arena_strndup(arena, command, strcspn(command, " "));
-    char *real = realpath(program, NULL);
-    stat(program, &info);
-    const char *text = arena_printf(arena, "%s\n%s\n%lld %lld.%09ld\n%s", command, real ? real : "",
-                                    (long long)info.st_size, (long long)info.st_mtim.tv_sec,
-                                    info.st_mtim.tv_nsec, version);
+    char *real = realpath(compiler->program, NULL);
+    stat(compiler->program, &info);
+    const char *text =
+        arena_printf(arena, "%s\n%s\n%lld %lld.%09ld\n%s", compiler->command, real ? real : "",
+                     (long long)info.st_size, (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
+                     compiler->version);
     free(real);
     return text;
 }
 
-static const char *find_any(Arena *arena) {
+static bool find_any(Arena *arena, CCompiler *compiler) {
     const char *chosen = getenv("CC");
-    if (chosen && *chosen) return find_command(arena, chosen);
-    for (size_t i = 0; i < sizeof default_compilers / sizeof *default_compilers; i++) {
-        const char *found = find_in_path(arena, default_compilers[i]);
-        if (found) return found;
-    }
-    return NULL;
+    if (chosen && *chosen) return find_command(arena, chosen, compiler);
+    for (size_t i = 0; i < sizeof default_compilers / sizeof *default_compilers; i++)
+        if (find_command(arena, default_compilers[i], compiler)) return true;
+    return false;
 }
 
-const char *jit_find_compiler(Arena *arena) { return find_any(arena); }
+const char *jit_find_compiler(Arena *arena) {
+    CCompiler compiler;
+    return find_any(arena, &compiler) ? compiler.command : NULL;
+}
+
+static void complete(Arena *arena, CCompiler *compiler) {
+    compiler->version = ask_version(arena, compiler);
+    compiler->identity = identify(arena, compiler);
+}
 
 bool compiler_find(Arena *arena, CCompiler *compiler, const char **error) {
-    const char *command = find_any(arena), *chosen = getenv("CC");
-    if (!command) {
+    const char *chosen = getenv("CC");
+    *compiler = (CCompiler){0};
+    if (!find_any(arena, compiler)) {
         *error = chosen && *chosen
                      ? arena_printf(arena, "the C compiler named by $CC, '%s', is not to be found",
                                     chosen)
                      : "no C compiler: none of cc, gcc, clang is in $PATH (and $CC is not set)";
         return false;
     }
-    const char *version = ask_version(arena, command);
-    *compiler = (CCompiler){command, version, identify(arena, command, version), false};
+    complete(arena, compiler);
     return true;
 }
 
 static const char *const nvcc_places[] = {"nvcc", "/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc"};
 
 bool nvcc_find(Arena *arena, CCompiler *compiler, const char **error) {
-    const char *chosen = getenv("NVCC"), *command = NULL;
+    const char *chosen = getenv("NVCC");
     bool is_chosen = chosen && *chosen;
-    if (is_chosen) command = find_command(arena, chosen);
-    for (size_t i = 0; i < sizeof nvcc_places / sizeof *nvcc_places && !command && !is_chosen; i++)
-        command = find_in_path(arena, nvcc_places[i]);
-    if (!command) {
+    *compiler = (CCompiler){.cuda = true};
+    bool found = is_chosen && find_command(arena, chosen, compiler);
+    for (size_t i = 0; i < sizeof nvcc_places / sizeof *nvcc_places && !found && !is_chosen; i++)
+        found = find_command(arena, nvcc_places[i], compiler);
+    if (!found) {
         *error = is_chosen
                      ? arena_printf(arena,
                                     "the CUDA compiler named by $NVCC, '%s', is not to "
@@ -128,8 +147,7 @@ bool nvcc_find(Arena *arena, CCompiler *compiler, const char **error) {
                        "(and $NVCC is not set)";
         return false;
     }
-    const char *version = ask_version(arena, command);
-    *compiler = (CCompiler){command, version, identify(arena, command, version), true};
+    complete(arena, compiler);
     return true;
 }
 
@@ -145,7 +163,7 @@ const char *jit_march_text(const char *march) {
 
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug) {
     Args args = args_new(arena);
-    args_add_words(&args, compiler->command);
+    args_add_compiler(&args, compiler);
     if (compiler->cuda) {
         cuda_args_add(&args, march, debug);
         return args;
@@ -159,7 +177,7 @@ Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, b
 
 const char *compiler_quick_flags(Arena *arena, const CCompiler *compiler, const char *folder) {
     Args args = args_new(arena);
-    args_add_words(&args, compiler->command);
+    args_add_compiler(&args, compiler);
     args_add_words(&args, quick_flags);
     args_add_words(&args, "-fsyntax-only -x c /dev/null");
     return process_wait(process_start(&args, path_join(arena, folder, "flags.log"))) ? quick_flags

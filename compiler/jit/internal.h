@@ -52,13 +52,22 @@ bool folder_make(const char *path); // and those above it
 bool file_write(const char *path, const char *text, size_t length);
 const char *first_line(Arena *arena, const char *path);          // "" where it cannot be read
 char *file_read(Arena *arena, const char *path, size_t *length); // NULL where it cannot be read
+// Only a file of ours that nobody else may write to, and no symbolic link.
+char *file_read_ours(Arena *arena, const char *path, size_t *length);
+bool folder_is_safe(const char *path); // nobody else can put another one in its place
+bool folder_is_ours(const char *path); // and nobody else may write to it
 void folder_remove(const char *path);                            // and the files in it
-const char *temporary_folder(Arena *arena, const char *parent);  // new, for us alone; NULL
+const char *folder_new(Arena *arena, const char *parent);         // for us alone; NULL
+// The same in $TMPDIR, or /tmp, where there is no parent; NULL where others could replace it.
+const char *temporary_folder(Arena *arena, const char *parent);  
+
+extern const char no_folder[]; // the error where there is no temporary one
 
 // --- compiler.c
 
 typedef struct CCompiler {
-    const char *command;  // path, then words that $CC had after it
+    const char *program, *words; // path; what $CC had behind it
+    const char *command;         // both, for messages
     const char *version;  // the first line of what it says of itself
     const char *identity; // differs where another program would run: path, version, size, time
     bool cuda;            // nvcc
@@ -68,6 +77,7 @@ typedef struct CCompiler {
 bool compiler_find(Arena *arena, CCompiler *compiler, const char **error);
 // The same of nvcc: $NVCC, or in $PATH or where CUDA is installed.
 bool nvcc_find(Arena *arena, CCompiler *compiler, const char **error);
+void args_add_compiler(Args *args, const CCompiler *compiler);
 const char *compiler_flags(void); // without -march, which each call has, too
 // The first words of each call: command and flags; march NULL: native.
 Args compiler_args(Arena *arena, const CCompiler *compiler, const char *march, bool debug);
@@ -111,7 +121,6 @@ typedef struct CacheKey {
 } CacheKey;
 
 Cache cache_open(Arena *arena, const char *folder);
-bool cache_is_ours(const char *path); // and nobody else may write to it
 // Where what was measured of a target is kept: by its processor, its compiler and its flags. NULL:
 // nowhere.
 const char *cache_target_file(Arena *arena, Cache cache, const Target *target);

@@ -48,13 +48,30 @@ static const char *build_object(Build *build, const char *source) {
     return NULL;
 }
 
+// Does the log say of a place in the source, or of a name in it, that it is wrong? Else something
+// happened to the compiler: it was killed, there is no room on the disk.
+static bool blames_source(Arena *arena, const char *log) {
+    size_t length;
+    const char *text = file_read(arena, log, &length);
+    if (!text) return false;
+    for (const char *at = text; (at = strstr(at, ": error: ")); at++)
+        if (at > text && at[-1] >= '0' && at[-1] <= '9') return true;
+    return strstr(text, "undefined reference") != NULL;
+}
+
 // Returns where it is not our mistake.
 static void report_failure(Build *build, const char *source, CacheKey key, const char **error) {
     Arena *arena = build->arena;
     const char *log;
     if (!compiler_works(arena, build->compiler, build->options->march, build->folder, &log)) {
-        *error = arena_printf(arena, "the compiler '%s' does not work here: %s",
+        *error = arena_printf(arena, "the C compiler '%s' does not work here: %s",
                               build->compiler->command, *log ? log : "it cannot be run");
+        return;
+    }
+    if (!blames_source(arena, build->failed)) {
+        log = first_line(arena, build->failed);
+        *error = arena_printf(arena, "the C compiler '%s' failed: %s", build->compiler->command,
+                              *log ? log : "it does not say why");
         return;
     }
     const char *says = first_line(arena, build->failed), *folder = temporary_folder(arena, NULL);
@@ -111,7 +128,7 @@ Jit *native_load(Arena *arena, const CCompiler *compiler, const char *source,
     build.folder = cache.folder ? temporary_folder(arena, cache.folder) : NULL;
     if (!build.folder) build.folder = temporary_folder(arena, NULL);
     if (!build.folder) {
-        *error = "no folder to compile in: neither the cache nor $TMPDIR (or /tmp) can be written";
+        *error = no_folder;
         return NULL;
     }
     Jit *jit = compile_and_open(&build, cache, key, source, error);

@@ -9,9 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,11 +58,47 @@ Process process_start(const Args *args, const char *log) {
     return (Process){failed ? -1 : pid, log};
 }
 
+// What ended it, where that was none of its own, is the last line of its log.
+static void note(const char *log, const char *format, int number) {
+    int fd = open(log, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return;
+    dprintf(fd, format, number);
+    close(fd);
+}
+
+static int seconds_to_wait(void) {
+    const char *text = getenv("NNC_CC_SECONDS");
+    int seconds = text ? atoi(text) : 0;
+    return seconds > 0 && seconds < 1 << 20 ? seconds : 600;
+}
+
+// A compiler that hangs is ended. Where the system cannot wait for a process and a clock at once,
+// it is waited for.
+static void end_in_time(Process process) {
+#ifdef SYS_pidfd_open
+    int seconds = seconds_to_wait(), fd = (int)syscall(SYS_pidfd_open, process.pid, 0), ended;
+    if (fd < 0) return;
+    struct pollfd wanted = {.fd = fd, .events = POLLIN};
+    while ((ended = poll(&wanted, 1, seconds * 1000)) < 0 && errno == EINTR)
+        ;
+    if (ended == 0) {
+        note(process.log, "ended: it took more than %d seconds (NNC_CC_SECONDS)\n", seconds);
+        kill(process.pid, SIGTERM); // the driver takes its helpers along
+        if (poll(&wanted, 1, 1000) == 0) kill(process.pid, SIGKILL);
+    }
+    close(fd);
+#else
+    (void)process;
+#endif
+}
+
 bool process_wait(Process process) {
     int status;
     if (process.pid < 0) return false;
+    end_in_time(process);
     while (waitpid(process.pid, &status, 0) < 0)
         if (errno != EINTR) return false;
+    if (WIFSIGNALED(status)) note(process.log, "killed by signal %d\n", WTERMSIG(status));
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

@@ -20,6 +20,7 @@ static const Entry environment[] = {
                   "XDG_CACHE_HOME, or in .cache in HOME"},
     {"NNC_RUNTIME_DIR", "where the runtime lies that built programs carry; else beside nnc"},
     {"NNC_MARCH", "of a program that was built with --march portable: which of its versions runs"},
+    {"NNC_CC_SECONDS", "how long a compiler may take before it is ended; else 600"},
     {"TMPDIR", "where folders for the C compiler are made; else /tmp"},
 };
 

@@ -7,6 +7,7 @@
 #include "jit/internal.h"
 #include "pass/plan.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ static void warn(const char *path, const char *why) {
 static Tuning *read_file(Arena *arena, const char *path) {
     size_t length;
     if (access(path, F_OK)) return NULL;
-    char *text = cache_is_ours(path) ? file_read(arena, path, &length) : NULL;
+    char *text = file_read_ours(arena, path, &length);
     const char *problem = "others may write to this file, or it cannot be read";
     Tuning *tuning = text ? tuning_read(arena, text, length, &problem) : NULL;
     if (!tuning) warn(path, problem);
@@ -37,8 +38,10 @@ const Tuning *tuned_load(const Settings *settings, const Target *target) {
 
 // --- Writing
 
-static bool write_file(const char *path, const Target *target, const Tuning *tuning) {
-    FILE *file = fopen(path, "w");
+// The path ends in XXXXXX, which become others.
+static bool write_file(char *path, const Target *target, const Tuning *tuning) {
+    int descriptor = mkstemp(path);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "w");
     if (!file) return false;
     tuning_write(file, target->name, tuning);
     bool written = !ferror(file);
@@ -56,7 +59,7 @@ const char *tuned_keep(const Settings *settings, const Target *target, const Tun
     if (!all) all = tuning_new(arena);
     for (int i = 0; i < found->all.count; i++)
         tuning_put(all, found->all.at[i]);
-    const char *fresh = arena_printf(arena, "%s.%d", path, (int)getpid());
+    char *fresh = arena_printf(arena, "%s.XXXXXX", path);
     if (write_file(fresh, target, all) && rename(fresh, path) == 0) return path;
     report("%s cannot be written: %s", path, strerror(errno));
     unlink(fresh);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -214,6 +215,187 @@ Test(jit, compiler_that_does_not_work_is_no_bug_of_ours) {
     setenv("CC", "false", 1);
     cr_assert_null(jit_load(arena, half, &(JitOptions){.tier = JIT_NATIVE}, &error));
     cr_assert(strstr(error, "does not work"), "%s", error);
+}
+
+static const char *script(const char *name, const char *text) {
+    const char *path = path_join(arena, folder, name);
+    const char *whole = arena_printf(arena, "#!/bin/sh\n%s\n", text);
+    cr_assert(file_write(path, whole, strlen(whole)));
+    chmod(path, 0700);
+    return path;
+}
+
+// What the native tier says of a C compiler that is such a script.
+static const char *compiler_error(const char *text) {
+    const char *error = NULL;
+    setenv("CC", script(".cc", text), 1);
+    cr_assert_null(jit_load(arena, half, &(JitOptions){.tier = JIT_NATIVE}, &error));
+    unlink(path_join(arena, folder, ".cc"));
+    cr_assert(error && *error);
+    return error;
+}
+
+static int entries(void) {
+    int count = 0;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+// Only what compiles emitted code is in trouble here: the probe works.
+#define PROBED "case \"$*\" in *probe*|*--version*) exec cc \"$@\";; esac\n"
+
+Test(jit, compiler_that_is_killed_is_no_bug_of_ours) {
+    cr_assert(strstr(compiler_error("kill -9 $$"), "killed by signal 9"));
+    cr_assert(strstr(compiler_error(PROBED "kill -9 $$"), "killed by signal 9"));
+    cr_assert(strstr(compiler_error(PROBED "echo 'fatal error: Killed signal terminated program "
+                                           "cc1'; exit 1"),
+                     "Killed signal"));
+    cr_assert(strstr(compiler_error(PROBED "exit 1"), "does not say why"));
+    cr_assert_eq(entries(), 0, "something was left in the cache");
+}
+
+Test(jit, compiler_that_hangs_is_ended) {
+    setenv("NNC_CC_SECONDS", "1", 1);
+    cr_assert(strstr(compiler_error(PROBED "exec sleep 100"), "more than 1 seconds"));
+    cr_assert(strstr(compiler_error(PROBED "trap '' TERM; while :; do read -r x; done </dev/zero"),
+                     "more than 1 seconds"));
+    cr_assert_eq(entries(), 0, "something was left in the cache");
+}
+
+Test(jit, the_name_of_a_compiler_is_no_command_of_a_shell) {
+    const char *witness = path_join(arena, folder, ".witness"), *error = NULL;
+    // What cc itself makes of words that are no files is its own affair.
+    const char *const names[] = {"cc; touch %s", "cc $(touch %s)", "cc `touch %s`"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char text[200];
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(text, sizeof text, names[i], witness);
+        setenv("CC", text, 1);
+        cr_assert_null(jit_load(arena, half, &(JitOptions){.tier = JIT_NATIVE}, &error));
+        cr_assert_eq(access(witness, F_OK), -1, "%s was run by a shell", text);
+    }
+}
+
+Test(jit, a_compiler_may_have_blanks_in_its_path) {
+    const char *tools = path_join(arena, folder, ".my tools");
+    cr_assert(folder_make(tools));
+    const char *compiler = script(".my tools/cc", "exec cc \"$@\"");
+    setenv("CC", compiler, 1);
+    jit_free(load(JIT_NATIVE, half));
+    setenv("CC", arena_printf(arena, "%s -DX", compiler), 1);
+    const char *error = NULL;
+    cr_assert_null(jit_load(arena, half, &(JitOptions){.tier = JIT_NATIVE}, &error), "ambiguous");
+    unsetenv("CC");
+    const char *path = getenv("PATH");
+    setenv("PATH", arena_printf(arena, "%s:%s", tools, path), 1);
+    Jit *jit = load(JIT_NATIVE, half);
+    cr_assert_float_eq(call(jit, "half", 3), 1.5f, 0);
+    jit_free(jit);
+    folder_remove(tools);
+}
+
+// --- Whose code runs
+
+Test(jit, folders_others_may_write_to_are_no_cache) {
+    const mode_t modes[] = {0777, 0770, 01777, 0775};
+    for (int i = 0; i < 4; i++) {
+        chmod(folder, modes[i]);
+        cr_assert_null(cache_open(arena, folder).folder, "mode %o", (unsigned)modes[i]);
+        jit_free(load(JIT_NATIVE, half)); // done without
+        cr_assert_eq(entries(), 0);
+    }
+    chmod(folder, 0700);
+    cr_assert(cache_open(arena, folder).folder);
+}
+
+Test(jit, a_cache_in_a_folder_of_all_is_none) {
+    const char *shared = path_join(arena, folder, "shared"), *own = path_join(arena, shared, "own");
+    cr_assert(folder_make(own));
+    cr_assert(cache_open(arena, own).folder);
+    chmod(shared, 0777); // anyone could move `own` away and put another one there
+    cr_assert_null(cache_open(arena, own).folder);
+    cr_assert_null(temporary_folder(arena, shared));
+    setenv("TMPDIR", shared, 1);
+    cr_assert(strncmp(temporary_folder(arena, NULL), "/tmp/nnc-", 9) == 0);
+    chmod(shared, 01777); // as /tmp is
+    cr_assert(cache_open(arena, own).folder);
+    rmdir(own);
+    rmdir(shared);
+}
+
+Test(jit, another_user_s_folder_is_no_cache) {
+    if (geteuid() != 0) cr_skip_test("only root can give folders away");
+    const char *theirs = path_join(arena, folder, "theirs"), *own = path_join(arena, theirs, "own");
+    cr_assert(folder_make(own));
+    cr_assert_eq(chown(own, 12345, 12345), 0);
+    cr_assert_null(cache_open(arena, own).folder);
+    cr_assert_eq(chown(own, 0, 0), 0);
+    cr_assert_eq(chown(theirs, 12345, 12345), 0);
+    cr_assert_null(cache_open(arena, own).folder, "on the way to it there is another user's");
+    rmdir(own);
+    rmdir(theirs);
+}
+
+Test(jit, objects_of_others_and_links_are_not_loaded) {
+    jit_free(load(JIT_NATIVE, half));
+    const char *object = only_object(), *aside = path_join(arena, folder, ".aside");
+    struct stat info;
+    cr_assert_eq(stat(object, &info), 0);
+    cr_assert_eq(info.st_mode & 0777, 0600);
+    rename(object, aside);
+    cr_assert_eq(symlink(aside, object), 0);
+    Jit *jit = load(JIT_NATIVE, half);
+    cr_assert_not(jit_from_cache(jit), "a link was followed");
+    jit_free(jit);
+    cr_assert_eq(lstat(object, &info), 0);
+    cr_assert(S_ISREG(info.st_mode), "a link is replaced, what it leads to is left alone");
+    if (geteuid() != 0) return;
+    cr_assert_eq(chown(object, 12345, 12345), 0);
+    jit = load(JIT_NATIVE, half);
+    cr_assert_not(jit_from_cache(jit), "another user's object was loaded");
+    jit_free(jit);
+}
+
+Test(jit, what_is_no_file_is_not_loaded) {
+    jit_free(load(JIT_NATIVE, half));
+    const char *object = only_object();
+    unlink(object);
+    cr_assert_eq(mkfifo(object, 0600), 0); // to be read, it would wait for a writer
+    Jit *jit = load(JIT_NATIVE, half);
+    cr_assert_not(jit_from_cache(jit));
+    cr_assert_float_eq(call(jit, "half", 3), 1.5f, 0);
+    jit_free(jit);
+}
+
+Test(jit, a_mask_that_lets_the_group_write_does_no_harm) {
+    umask(0);
+    jit_free(load(JIT_NATIVE, half));
+    Jit *jit = load(JIT_NATIVE, half);
+    cr_assert(jit_from_cache(jit));
+    jit_free(jit);
+}
+
+Test(jit, several_processes_fill_one_cache) {
+    enum { PROCESSES = 4, OBJECTS = 3 };
+    pid_t pid[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+        pid[i] = fork();
+        for (int k = 0; k < OBJECTS && pid[i] == 0; k++) {
+            const char *text = arena_printf(arena, "float half(float x) { return x * %d; }\n", k);
+            Jit *jit = load(JIT_NATIVE, text);
+            if (call(jit, "half", 2) != (float)(2 * k)) _exit(1);
+            jit_free(jit);
+        }
+        if (pid[i] == 0) _exit(0);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status;
+        cr_assert(waitpid(pid[i], &status, 0) == pid[i] && status == 0);
+    }
+    cr_assert_eq(entries(), OBJECTS, "temporary folders are left, or objects are missing");
 }
 
 Test(jit, wrong_c_is_a_bug_of_ours, .exit_code = 3) {
