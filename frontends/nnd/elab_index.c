@@ -386,12 +386,14 @@ static bool steps_in(Dim room, int64_t coef, Dim *count) {
     return dim_div(count, room, dim_const(coef)) && dim_add(count, *count, dim_const(1));
 }
 
-// The largest range of term `k` with which the use stays in bounds, the others' being known.
+// The largest range of term `k` with which the use stays in bounds, the others' being known. An
+// index that counts backwards has one alone, as in x[7 - i]; beside another it would end where that
+// begins, which is a negative stride and never meant.
 static bool largest_range(const Loops *loops, const Affine *a, Dim extent, int k, Dim *range) {
     Dim low, high, room;
     int64_t coef = a->coef[k];
     if (!interval(loops, a, a->var[k], &low, &high)) return false;
-    if (coef < 0) return steps_in(low, -coef, range);
+    if (coef < 0) return a->count == 1 && steps_in(low, -coef, range);
     return dim_sub(&room, extent, dim_const(1)) && dim_sub(&room, room, high) &&
            steps_in(room, coef, range);
 }
@@ -445,6 +447,16 @@ static bool check_bounds(Elab *e, Loops *loops, const IndexUse *use, int axis) {
     return false;
 }
 
+static bool is_backwards(const Loops *loops, int index) {
+    for (int u = 0; u < loops->use.count; u++)
+        for (int axis = 0; axis < loops->use.at[u]->rank; axis++) {
+            const Affine *a = &loops->use.at[u]->at[axis];
+            for (int k = 0; k < a->count; k++)
+                if (a->var[k] == index && a->coef[k] < 0) return true;
+        }
+    return false;
+}
+
 static const char *room_text(Elab *e, const LoopVar *var) {
     if (!var->use) return "";
     return arena_printf(e->arena, " in axis %d of %s", var->axis,
@@ -488,7 +500,11 @@ static bool check_range(Elab *e, Loops *loops, int index) {
                   var->name);
     } else {
         elab_error(e, var->span, "the range of the index %s is not known", var->name);
-        diag_hint(e->diag, "give it: [%s: 3]", var->name);
+        diag_hint(e->diag,
+                  is_backwards(loops, index) ? "it counts backwards: is a stride negative? They are "
+                                               "at least 1; else give it: [%s: 3]"
+                                             : "give it: [%s: 3]",
+                  var->name);
     }
     return false;
 }

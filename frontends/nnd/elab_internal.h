@@ -246,6 +246,8 @@ Value elab_select(Elab *, Span, Value condition, Value yes, Value no);
 const Node *elab_to_node(Elab *, Span, Value, DType);
 Value elab_as_tensor(Elab *, Span, Value);     // any number as a TENSOR: indices and constants too
 bool elab_is_whole(Value);                      // of i32 as a tensor
+// Is it no tensor as a whole, which index notation has no use for? Reported, else.
+bool elab_is_element(Elab *, Span, Value);
 const Node *elab_to_step(Elab *, Span, Value); // f64 (bool: bool) of rank 0
 const Node *elab_expand_to(Elab *, Span, const Node *,
                            const Shape *); // from rank 0, size 1, or NULL: reported

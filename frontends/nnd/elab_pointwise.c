@@ -223,6 +223,13 @@ static DType common_type(Op op, const Value *in) {
     return numbers ? DT_F32 : type;
 }
 
+bool elab_is_element(Elab *e, Span span, Value value) {
+    if (value.kind != VALUE_TENSOR || value.loops || value.node->shape.rank == 0) return true;
+    elab_error(e, span, "this is a whole %s inside of index notation", value_describe(e, value));
+    diag_hint(e->diag, "give it indices, as in x[n, c]");
+    return false;
+}
+
 static bool find_loops(Elab *e, Span span, const Value *in, int count, Loops **loops,
                        uint32_t *axes) {
     *loops = NULL;
@@ -237,12 +244,7 @@ static bool find_loops(Elab *e, Span span, const Value *in, int count, Loops **l
         *axes |= in[i].axes;
     }
     for (int i = 0; i < count && *loops; i++)
-        if (in[i].kind == VALUE_TENSOR && !in[i].loops && in[i].node->shape.rank > 0) {
-            elab_error(e, span, "this is a whole %s inside of index notation",
-                       value_describe(e, in[i]));
-            diag_hint(e->diag, "give it indices, as in x[n, c]");
-            return false;
-        }
+        if (!elab_is_element(e, span, in[i])) return false;
     return true;
 }
 

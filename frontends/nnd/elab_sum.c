@@ -55,7 +55,8 @@ static bool collect_factors(Elab *e, Scope *scope, Loops *loops, const Expr *exp
         factor.axes = use_axes(use);
     } else {
         factor.value = elab_expr(e, scope, expr);
-        if (value_is_poison(factor.value)) return false;
+        if (value_is_poison(factor.value) || !elab_is_element(e, expr->span, factor.value))
+            return false;
         if (factor.value.kind == VALUE_INDEX) factor.value = elab_iota(e, factor.value);
         factor.axes = factor.value.loops ? factor.value.axes : 0;
     }
@@ -174,7 +175,7 @@ static bool is_number(Elab *e, Value value, Span span) {
 
 static Value reduce(Elab *e, Loops *loops, Op op, Value value, uint32_t summed, Span span) {
     value = elab_as_tensor(e, span, value);
-    if (value_is_poison(value)) return POISON;
+    if (value_is_poison(value) || !elab_is_element(e, span, value)) return POISON;
     if (!is_number(e, value, span)) return POISON;
     const Node *node = value.node;
     uint32_t axes = (value.loops ? value.axes : 0) | summed, places = 0;
@@ -249,7 +250,8 @@ static Value product(Elab *e, Loops *loops, Value value, uint32_t summed, Span s
         return POISON;
     }
     value = elab_as_tensor(e, span, value);
-    if (value_is_poison(value) || !is_number(e, value, span)) return POISON;
+    if (value_is_poison(value) || !elab_is_element(e, span, value)) return POISON;
+    if (!is_number(e, value, span)) return POISON;
     uint32_t has = value.loops ? value.axes : 0, axes = has | summed;
     if (!loops_check(e, loops, axes, span)) return POISON;
     const Node *node = loops_align(e, loops, value.node, has, axes);
@@ -274,7 +276,8 @@ static Value reduce_condition(Elab *e, Loops *loops, Op op, Value value, uint32_
         return POISON;
     }
     value.node = node_cast(e->graph, DT_I32, value.node);
-    return elab_binary(e, span, OP_ne, reduce(e, loops, op, value, axes, span), value_int(0));
+    value = reduce(e, loops, op, value, axes, span);
+    return value_is_poison(value) ? POISON : elab_binary(e, span, OP_ne, value, value_int(0));
 }
 
 Value elab_reduction(Elab *e, Scope *scope, const Expr *expr) {

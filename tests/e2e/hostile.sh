@@ -6,7 +6,11 @@
 
 # many COUNT TEXT: the text so often, @ being 1, 2 ..
 many() { awk -v n="$1" -v text="$2" 'BEGIN {
-    for (i = 1; i <= n; i++) { line = text; gsub(/%/, i - 1, line); gsub(/@/, i, line); printf "%s", line } }'; }
+    parts = split(text, part, /[@%]/)
+    for (k = 1; k <= parts; k++) { at += length(part[k]) + 1; mark[k] = substr(text, at, 1) }
+    for (i = 1; i <= n; i++)
+        for (k = 1; k <= parts; k++)
+            printf "%s%s", part[k], mark[k] == "@" ? i : mark[k] == "%" ? i - 1 : "" }'; }
 wrap() { printf 'nnd 1\n%s\n' "$1"; cat; printf '\n%s\n' "$2"; }
 model() { # COUNT STATEMENTS LAST: a model of many statements and its last ones
     many "$1" "$2" | wrap 'model m {
