@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+torch.set_flush_denormal(True)  # as nnc does: on batches that are learned, gradients become that small
+
 NAME = "PyTorch " + torch.__version__.split("+")[0]
 
 
