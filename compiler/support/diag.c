@@ -118,17 +118,21 @@ static Excerpt excerpt(Span span) {
 
 static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
 
-// The user's line as it is, but for control characters, which a terminal would obey, and bytes that
-// are no text.
-static void print_line(Buf *out, const Excerpt *line, int number) {
-    buf_printf(out, "%4d | ", number);
-    for (size_t i = 0, length; i < line->length; i += length ? length : 1) {
-        const char *c = line->text + i;
-        length = utf8_length(c, line->length - i);
+// What comes from the user as it is, but for control characters, which a terminal would obey, and
+// bytes that are no text.
+static void print_text(Buf *out, const char *text, size_t size) {
+    for (size_t i = 0, length; i < size; i += length ? length : 1) {
+        const char *c = text + i;
+        length = utf8_length(c, size - i);
         bool control = !length || (iscntrl((unsigned char)*c) && *c != '\t');
-        if (*c == '\r' && i + 1 == line->length) continue;
         buf_add_n(out, control ? "?" : c, control ? 1 : length);
     }
+}
+
+static void print_line(Buf *out, const Excerpt *line, int number) {
+    bool carriage = line->length > 0 && line->text[line->length - 1] == '\r';
+    buf_printf(out, "%4d | ", number);
+    print_text(out, line->text, line->length - carriage);
     buf_add(out, "\n");
 }
 
@@ -151,10 +155,14 @@ static void print_message(Buf *out, const Message *message, const Style *style) 
                                                        : style->hint;
     Span span = message->span;
     if (message->level == LEVEL_HINT) buf_add(out, "     = ");
-    if (span.source)
-        buf_printf(out, "%s%s:%d:%d:%s ", style->bold, span.source->name, span_line(span),
-                   span_column(span), style->off);
-    buf_printf(out, "%s%s:%s %s\n", color, word[message->level], style->off, message->text);
+    if (span.source) {
+        buf_add(out, style->bold);
+        print_text(out, span.source->name, strlen(span.source->name));
+        buf_printf(out, ":%d:%d:%s ", span_line(span), span_column(span), style->off);
+    }
+    buf_printf(out, "%s%s:%s ", color, word[message->level], style->off);
+    print_text(out, message->text, strlen(message->text));
+    buf_add(out, "\n");
     if (!span.source || message->level == LEVEL_NOTE) return;
     Excerpt line = excerpt(span);
     print_line(out, &line, span_line(span));

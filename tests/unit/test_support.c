@@ -151,6 +151,15 @@ Test(support, diag_counts_characters_and_hides_control_bytes) {
                                              "     |           ^~~\n");
 }
 
+Test(support, diag_hides_control_bytes_of_names) {
+    const Source *source = source_from_text(arena, "a\033[2J\xff.nnd", "bad\n");
+    Diag *diag = diag_new(arena);
+    diag_error(diag, span_of(source, "bad"), "no '%s'", "\033]0;title\a");
+    cr_assert_str_eq(diag_text(diag, arena), "a?[2J?.nnd:1:1: error: no '?]0;title?'\n"
+                                             "   1 | bad\n"
+                                             "     | ^~~\n");
+}
+
 Test(support, diag_shows_a_part_of_a_long_line) {
     char *text = arena_alloc(arena, 5001);
     memset(text, 'x', 5000);
