@@ -8,6 +8,7 @@
 #include "nnd/parse.h"
 #include "nnc.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { MAX_ERRORS = 100 };
@@ -238,10 +239,32 @@ static int parse_version(Parser *p) {
     return 1;
 }
 
+// Does the text begin as none of this language can? Its words and signs are not looked at then.
+static bool is_other_text(const Source *source, Span *span) {
+    const char *c = source->text;
+    while (isspace((unsigned char)*c) || *c == '#')
+        c += *c == '#' ? strcspn(c, "\n") : 1;
+    unsigned start = (unsigned)(c - source->text);
+    *span = (Span){source, start, start + 1};
+    return ispunct((unsigned char)*c) && *c != '_';
+}
+
+static void report_other_text(Diag *diag, Span span) {
+    diag_error(diag, span, "the first line has to be: nnd 1");
+    diag_hint(diag, "it is the version of the language; is this a file of another kind?");
+}
+
 // file = version { declaration }
 // declaration = fn | layer | model | optimizer | data | train
 File *nnd_parse(Arena *arena, const Source *source, Diag *diag) {
     int errors = diag_error_count(diag);
+    Span beginning;
+    if (is_other_text(source, &beginning)) {
+        File *other = ARENA_NEW(arena, File);
+        *other = (File){.source = source, .lost = true};
+        report_other_text(diag, beginning);
+        return other;
+    }
     Lexer *lexer = lexer_new(arena, source, diag);
     Parser p = {.arena = arena, .lexer = lexer, .diag = diag};
     p.has_bad_tokens = diag_error_count(diag) > errors;
