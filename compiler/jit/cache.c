@@ -53,7 +53,7 @@ static bool starts(const char *at, const char *text) {
 }
 
 char *source_normalize(Arena *arena, const char *source) {
-    char *out = arena_alloc(arena, strlen(source) + 1), *to = out;
+    char *out = arena_alloc(arena, strlen(source) + 2), *to = out; // a last line gets its end
     for (const char *line = source; *line;) {
         line += strspn(line, " ");
         size_t length = strcspn(line, "\n"), keep = length;

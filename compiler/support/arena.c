@@ -2,6 +2,9 @@
 // Arenas as a chain of blocks: memory is handed out from the newest block by moving a pointer, and
 // a request that does not fit starts a new one. Blocks double in size, so a large compilation makes
 // few, and those are of large pages.
+//
+// Where addresses are checked (a sanitizer, or NNC_ARENA_APART for valgrind), each request is a block
+// of its own, so that what reaches beyond it is seen.
 #include "support/arena.h"
 #include "nnc.h"
 #include "support/diag.h"
@@ -13,6 +16,17 @@
 #include <string.h>
 
 enum { ALIGN = 16, FIRST_BLOCK = 16 << 10, SMALL_BLOCKS = 256 << 10, LARGE_BLOCK = 4 << 20 };
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NNC_ARENA_APART 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(NNC_ARENA_APART)
+static const bool apart = true;
+#else
+static const bool apart = false;
+#endif
 
 typedef struct Block {
     struct Block *older;
@@ -43,12 +57,17 @@ void arena_free(Arena *arena) {
     free(arena);
 }
 
-// Both kinds of memory are zero already where they come fresh from the system.
-static void add_block(Arena *arena, size_t least) {
+static size_t block_size(const Arena *arena, size_t least) {
+    if (apart) return least;
     size_t size = arena->newest ? arena->newest->size * 2 : FIRST_BLOCK;
     if (size > SMALL_BLOCKS) size = LARGE_BLOCK - sizeof(Block);
-    if (size < least) size = least;
-    bool is_mapped = size > SMALL_BLOCKS;
+    return size < least ? least : size;
+}
+
+// Both kinds of memory are zero already where they come fresh from the system.
+static void add_block(Arena *arena, size_t least) {
+    size_t size = block_size(arena, least);
+    bool is_mapped = size > SMALL_BLOCKS && !apart;
     Block *block =
         is_mapped ? nnc_memory_new(sizeof *block + size) : calloc(1, sizeof *block + size);
     if (!block) bug("out of memory: %zu bytes", size);
@@ -60,9 +79,9 @@ static void add_block(Arena *arena, size_t least) {
 
 void *arena_alloc(Arena *arena, size_t bytes) {
     if (bytes > PTRDIFF_MAX / 2) bug("out of memory: %zu bytes", bytes);
-    bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if (!apart) bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     Block *block = arena->newest;
-    if (!block || block->size - block->used < bytes) {
+    if (!block || apart || block->size - block->used < bytes) {
         add_block(arena, bytes);
         block = arena->newest;
     }

@@ -26,8 +26,10 @@ const FuzzTarget fuzz_targets[] = {
 
 static const Source *source_of(Arena *arena, const char *text, size_t length) {
     Source *source = ARENA_NEW(arena, Source);
-    *source = *source_from_text(arena, "fuzz", arena_strndup(arena, text, length));
-    source->length = length; // beyond a zero byte, too
+    const char *copy = arena_strndup(arena, text, length);
+    *source = *source_from_text(arena, "fuzz", copy);
+    source->text = copy; // beyond a zero byte, too
+    source->length = length;
     return source;
 }
 

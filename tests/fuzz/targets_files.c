@@ -155,7 +155,7 @@ static const char *read_csv(const char *path) {
 static const char *read_cifar10(Arena *arena, const void *bytes, size_t count) {
     enum { RECORD = 3073 };
     size_t whole = (count + RECORD - 1) / RECORD * RECORD; // else few would get behind the size
-    char *record = arena_alloc(arena, whole + 1);
+    char *record = arena_alloc(arena, whole + RECORD);
     memcpy(record, bytes, count);
     for (int i = 1; i <= 5; i++)
         put(arena, arena_printf(arena, "data_batch_%d.bin", i), record, i == 1 ? whole : RECORD);
