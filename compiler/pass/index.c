@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Indices of a loop nest: sums of variables with constant coefficients, kept in one normal form so
-// that equal ones compare as bytes.
+// that equal ones have equal terms.
 #include "pass/index.h"
 
-#include <string.h>
-
-Index index_const(int64_t value) {
-    Index index;
-    memset(&index, 0, sizeof index);
-    index.constant = value;
-    return index;
-}
+Index index_const(int64_t value) { return (Index){.constant = value}; }
 
 Index index_var(int var) {
     Index index = index_const(0);
@@ -45,7 +38,12 @@ Index index_scale(Index a, int64_t factor) {
     return a;
 }
 
-bool index_equal(const Index *a, const Index *b) { return memcmp(a, b, sizeof *a) == 0; }
+bool index_equal(const Index *a, const Index *b) {
+    bool same = a->constant == b->constant && a->count == b->count;
+    for (int i = 0; same && i < a->count; i++)
+        same = a->term[i].var == b->term[i].var && a->term[i].coef == b->term[i].coef;
+    return same;
+}
 
 int64_t index_coefficient(const Index *index, int var) {
     for (int i = 0; i < index->count; i++)

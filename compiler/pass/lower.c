@@ -411,8 +411,8 @@ static const Node *channels_behind_taps(const Lowering *l, const Node *node, Acc
         dim_eval(node->shape.dim[channels], 1) % SEVERAL)
         return node;
     for (int part = 0; part < 2; part++)
-        for (int8_t axis = 0; axis < rank; axis++)
-            if (axis != channels && (int)(taps >> axis & 1) == part) perm[count++] = axis;
+        for (int axis = 0; axis < rank; axis++)
+            if (axis != channels && (int)(taps >> axis & 1) == part) perm[count++] = (int8_t)axis;
     perm[count] = channels;
     memcpy(given, access, sizeof *access * (size_t)rank);
     for (int axis = 0; axis < rank; axis++)

@@ -89,9 +89,9 @@ static int64_t widened_elements(const Tiling *tiling, Side side) {
 }
 
 static int64_t rows_end(const Tiling *tiling) { // behind the panel and the rows
+    if (!tiling->packed_rows) return tiling_panel_elements(tiling);
     int64_t blocks = (tiling->row.count + tiling->row_tiles - 1) / tiling->row_tiles;
-    int64_t rows = tiling->packed_rows ? blocks * tiling->row.size : 0;
-    return tiling_panel_elements(tiling) + rows * packed_length(tiling);
+    return tiling_panel_elements(tiling) + blocks * tiling->row.size * packed_length(tiling);
 }
 
 int64_t tiling_widened_start(const Tiling *tiling, Side side) {

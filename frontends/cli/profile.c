@@ -144,7 +144,7 @@ Profile *profile_new(Trainer *net, NncFunctionKind function, ProfileClock clock)
     profile->walk = ARENA_NEW(arena, Walk);
     *profile->walk = walk_new(net, function, profile);
     profile->walk->clock = clock;
-    find_reach(profile, profile->plan->root, NULL, profile->walk->threads);
+    find_reach(profile, profile->plan->root, profile->plan->root, profile->walk->threads);
     trainer_start(net);
     for (int i = 0; i < WARM_UP; i++)
         trainer_run(net, function);

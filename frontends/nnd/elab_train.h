@@ -68,6 +68,7 @@ const char *hyper_prefix(Elab *, const Program *, const Minimize *); // "", or "
 void optimizer_check(Elab *, const Decl *, const Expr *call, Scope *);
 // The next value of the flat parameters; adds the roots of the optimizer's state to elab->graph,
 // and rows to the program and its module. NULL after an error.
-const Node *optimizer_apply(Elab *, Program *, Minimize *, Scope *, const Node *p, const Node *g);
+const Node *optimizer_apply(Elab *, Program *, Minimize *, Scope *, const Node *param,
+                            const Node *grad);
 
 #endif
