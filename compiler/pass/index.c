@@ -3,7 +3,15 @@
 // that equal ones have equal terms.
 #include "pass/index.h"
 
-Index index_const(int64_t value) { return (Index){.constant = value}; }
+#include <string.h>
+
+// Padding and all: bytes of indices are keys (loops.c), where one more than needed does no harm.
+Index index_const(int64_t value) {
+    Index index;
+    memset(&index, 0, sizeof index);
+    index.constant = value;
+    return index;
+}
 
 Index index_var(int var) {
     Index index = index_const(0);
