@@ -9,8 +9,8 @@ typedef struct Planes { // an image: planes of height x width bytes
 } Planes;
 
 typedef struct Augmentation {
-    const char *name;
-    const char *const *arguments;
+    const char *const *arguments; // their names
+    const char *takes;            // and defaults, for messages
     NncStatus (*check)(const NncCall *call, Planes planes, NncError *error);
     void (*apply)(const NncCall *call, Planes planes, NncDraw *draw, unsigned char *image,
                   unsigned char *spare);
@@ -38,7 +38,7 @@ static NncStatus crop_padding(const NncCall *call, Planes planes, long long *pad
                               NncError *error) {
     *padding = 4;
     long long most = planes.height < planes.width ? planes.height : planes.width;
-    return nnc_argument_integer(call, "padding", 1, 0, most, padding, error);
+    return nnc_argument_integer(call, "padding", 0, 0, most, padding, error);
 }
 
 static NncStatus check_crop(const NncCall *call, Planes planes, NncError *error) {
@@ -68,21 +68,45 @@ static void apply_crop(const NncCall *call, Planes planes, NncDraw *draw, unsign
 static const char *const no_arguments[] = {NULL};
 static const char *const crop_arguments[] = {"padding", NULL};
 
-static const Augmentation augmentations[] = {
-    {"random_flip", no_arguments, check_flip, apply_flip},
-    {"random_crop", crop_arguments, check_crop, apply_crop},
+static const char *const names[] = {"random_flip", "random_crop"};
+enum { AUGMENTATIONS = sizeof names / sizeof *names };
+
+static const Augmentation augmentations[AUGMENTATIONS] = {
+    {no_arguments, "", check_flip, apply_flip},
+    {crop_arguments, "padding = 4", check_crop, apply_crop},
 };
 
 static const Augmentation *find(const char *name) {
-    for (size_t i = 0; i < sizeof augmentations / sizeof augmentations[0]; i++)
-        if (!strcmp(augmentations[i].name, name)) return &augmentations[i];
+    for (int i = 0; i < AUGMENTATIONS; i++)
+        if (!strcmp(names[i], name)) return &augmentations[i];
     return NULL;
 }
 
-bool nnc_augmentation_exists(const char *name) { return find(name) != NULL; }
+const char *const *nnc_augmentation_names(int *count) {
+    *count = AUGMENTATIONS;
+    return names;
+}
+
+const char *nnc_augmentation_takes(const char *name) {
+    const Augmentation *found = find(name);
+    return found ? found->takes : NULL;
+}
 
 NncStatus nnc_augmentation_arguments(const NncCall *call, NncError *error) {
     return nnc_arguments_check(call, find(call->name)->arguments, 1, error);
+}
+
+void nnc_data_hyper_name(char text[NNC_HYPER_NAME], const NncCall *augment, int count,
+                         const char *argument) {
+    int ordinal = 0;
+    const char *name = count ? augment[count - 1].name : "source";
+    for (int i = 0; i < count; i++)
+        ordinal += !strcmp(augment[i].name, name);
+    const char *before = count ? "augment." : "";
+    if (ordinal < 2)
+        snprintf(text, NNC_HYPER_NAME, "%s%s.%s", before, name, argument);
+    else
+        snprintf(text, NNC_HYPER_NAME, "%s%s_%d.%s", before, name, ordinal, argument);
 }
 
 static Planes planes_of(const NncField *image) {
@@ -119,7 +143,7 @@ static NncStatus check_call(const NncColumns *columns, const NncCall *call, NncE
 NncStatus nnc_augment_check(const NncColumns *columns, NncError *error) {
     NncStatus status = NNC_OK;
     for (int i = 0; i < columns->program->augment_count && !status; i++)
-        status = check_call(columns, &columns->program->augment[i], error);
+        status = check_call(columns, &columns->augment[i], error);
     return status;
 }
 
@@ -127,7 +151,7 @@ void nnc_augment(const NncColumns *columns, long long seed, long long epoch,
                  const NncExample *example, void *spare) {
     NncDraw draw = nnc_draw((uint64_t)seed, (uint64_t)epoch, (uint64_t)example->index);
     for (int i = 0; i < columns->program->augment_count; i++) {
-        const NncCall *call = &columns->program->augment[i];
+        const NncCall *call = &columns->augment[i];
         const NncField *image = image_of(columns, call);
         find(call->name)
             ->apply(call, planes_of(image), &draw, nnc_example_field(example, image), spare);

@@ -203,7 +203,7 @@ NncStatus nnc_columns_match(NncColumns *columns, const NncProgram *program, cons
                             bool needs_targets, NncError *error) {
     // A column takes one field, or is the one that takes the rest.
     size_t most = (size_t)program->input_count + (size_t)source->field_count;
-    *columns = (NncColumns){.program = program, .source = source};
+    *columns = (NncColumns){.program = program, .source = source, .augment = program->augment};
     columns->start = calloc((size_t)program->input_count + 1, sizeof *columns->start);
     columns->taken = calloc(most + 1, sizeof *columns->taken);
     if (!columns->start || !columns->taken)

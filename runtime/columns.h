@@ -20,6 +20,7 @@
 typedef struct NncColumns {
     const NncProgram *program;
     const NncSource *source;
+    const NncCall *augment; // the program's, or as they were set
     // Input i takes the fields source->field[taken[start[i]]] .. before start[i + 1].
     int *start, *taken;
 } NncColumns;

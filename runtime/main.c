@@ -271,14 +271,20 @@ static void print_help(FILE *out, const NncProgram *program, const char *name) {
     fprintf(out, "\n  code for %s\n", program->target ? program->target : "any processor");
 }
 
-// Below the options of train: what --set takes.
-static void describe_settings(const NncProgram *program, char *text, size_t size) {
-    int at = snprintf(text, size, "\v");
-    for (int i = 0; i < program->hyper_count && at < (int)size; i++)
-        if (nnc_hyper_is_given(&program->hyper[i]))
-            at += snprintf(text + at, size - (size_t)at, "%s  %s = %g\n",
-                           at == 1 ? "Hyper-parameters:\n" : "", program->hyper[i].name,
-                           program->hyper[i].value);
+// Below the options of train: what --set takes. NULL where there is no memory; free.
+static char *describe_settings(const NncProgram *program) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return NULL;
+    const char *before = "\vHyper-parameters, for --set:\n";
+    for (int i = 0; i < program->hyper_count; i++) {
+        if (!nnc_hyper_is_given(&program->hyper[i])) continue;
+        fprintf(out, "%s  %s = %g\n", before, program->hyper[i].name, program->hyper[i].value);
+        before = "";
+    }
+    fclose(out);
+    return text;
 }
 
 // --- Running
@@ -304,25 +310,26 @@ static int run_command(const NncProgram *program, Command command, const char *r
     line.options.set_name = line.set_name;
     line.options.set_value = line.set_value;
     line.options.log = line.log;
-    char settings[2048];
-    describe_settings(program, settings, sizeof settings);
+    char *settings = command == TRAIN ? describe_settings(program) : NULL;
     struct argp_option options[OPTIONS + 1];
     list_options(command, options);
     struct argp argp = {
         .options = options,
         .parser = parse_option,
-        .doc = command == TRAIN ? settings : NULL,
+        .doc = settings,
         .args_doc = command == PREDICT ? "INPUT..." : "",
     };
     if (nnc_options_check(options, argc, argv, &error)) {
         fprintf(stderr, "%s: %s\n`%s --help` lists them\n", argv[0], error.text, argv[0]);
         free(line.input);
+        free(settings);
         return EXIT_USAGE;
     }
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &line);
     NncStatus status = run(program, &line, &error);
     free(line.input);
+    free(settings);
     if (status) fprintf(stderr, "%s: %s\n", program->model, error.text);
     if (!status && fflush(stdout)) {
         fprintf(stderr, "%s: standard output cannot be written\n", program->model);

@@ -93,7 +93,7 @@ typedef struct NncFunction {
 
 typedef enum NncHyperKind {
     NNC_GIVEN,
-    NNC_OF_DATA, // given, but the data source's: source.radius
+    NNC_OF_DATA, // given, but of the data block: source.radius, validation
     NNC_RUN_EPOCHS,
     NNC_RUN_STEPS,
     NNC_RUN_PLATEAUS
@@ -260,7 +260,13 @@ typedef struct NncSourceInfo {
 
 const NncSourceInfo *nnc_source_info(const char *name); // NULL where there is none
 const char *const *nnc_source_names(int *count);
-bool nnc_augmentation_exists(const char *name);         // random_flip, random_crop
+// What an augmentation takes behind its column, "padding = 4"; NULL where there is none of that name.
+const char *nnc_augmentation_takes(const char *name);
+const char *const *nnc_augmentation_names(int *count);
+enum { NNC_HYPER_NAME = 300 };
+// The hyper-parameter of a number in a call of the data block: source.radius; augment.random_crop.padding, and of the
+// second random_crop augment.random_crop_2.padding. `augment`: the calls up to that one; count 0: it is the source's.
+void nnc_data_hyper_name(char text[NNC_HYPER_NAME], const NncCall *augment, int count, const char *argument);
 NncStatus nnc_augmentation_arguments(const NncCall *call, NncError *error); // are they its own?
 
 // What is known of a source's examples without its files: as many fields as *count says, 0 where it is the files that

@@ -84,6 +84,7 @@ void nnc_session_close(NncSession *session) {
     free(session->late_output);
     nnc_columns_free(&session->columns);
     nnc_source_close(&session->source);
+    free(session->augment);
     nnc_pool_free(session->pool);
     nnc_checkpoint_free(&session->checkpoint);
     nnc_memory_free(session->memory, session->memory_size);
@@ -179,19 +180,21 @@ static NncStatus copy_class_names(NncCheckpoint *checkpoint, const NncField *lab
                      label->classes);
 }
 
-enum { MOST_ARGUMENTS = 32 };
+enum { MOST_ARGUMENTS = 32 }; // of a call; there are fewer
 
-// The program's data with the numbers that were set. Are those its own?
-static bool take_numbers(const NncSession *session, NncCall *call,
-                         NncArgument argument[MOST_ARGUMENTS]) {
+typedef NncArgument Arguments[MOST_ARGUMENTS];
+
+// A call of the data block with the numbers that were set. Are those its own?
+static bool take_numbers(const NncSession *session, const NncCall *of, int augments, NncCall *call,
+                         Arguments argument) {
     bool own = true;
     const NncProgram *program = session->program;
-    *call = program->data;
+    *call = *of;
     if (call->argument_count > MOST_ARGUMENTS) return true;
     for (int i = 0; i < call->argument_count; i++) {
-        char name[100];
+        char name[NNC_HYPER_NAME];
         argument[i] = call->argument[i];
-        snprintf(name, sizeof name, "source.%s", argument[i].name);
+        nnc_data_hyper_name(name, program->augment, augments, argument[i].name);
         int hyper = *argument[i].name && !argument[i].text ? find_hyper(program, name) : -1;
         if (hyper >= 0) argument[i].number = session->checkpoint.hyper[hyper];
         own &= hyper < 0 || argument[i].number == call->argument[i].number;
@@ -201,15 +204,29 @@ static bool take_numbers(const NncSession *session, NncCall *call,
 }
 
 static NncStatus open_source(NncSession *session, NncError *error) {
-    NncArgument argument[MOST_ARGUMENTS];
+    Arguments argument;
     NncCall call;
     NncSource *opened = session->options->opened;
-    if (!take_numbers(session, &call, argument) || !opened || !opened->info)
+    bool own = take_numbers(session, &session->program->data, 0, &call, argument);
+    if (!own || !opened || !opened->info)
         return nnc_source_open(&session->source, &call, session->options->data, error);
     session->source = *opened;
     *opened = (NncSource){0};
     return NNC_OK;
 }
+
+static NncStatus set_augmentations(NncSession *session, NncError *error) {
+    const NncProgram *program = session->program;
+    size_t count = (size_t)program->augment_count;
+    session->augment = calloc(count + 1, sizeof(NncCall) + sizeof(Arguments));
+    if (!session->augment) return nnc_error(error, NNC_ERROR_MEMORY, "no memory for the data");
+    Arguments *argument = (Arguments *)(session->augment + count);
+    for (int i = 0; i < program->augment_count; i++)
+        take_numbers(session, &program->augment[i], i + 1, &session->augment[i], argument[i]);
+    session->columns.augment = session->augment;
+    return NNC_OK;
+}
+
 
 NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncError *error) {
     const NncProgram *program = session->program;
@@ -217,6 +234,7 @@ NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncErro
     if (!status)
         status =
             nnc_columns_match(&session->columns, program, &session->source, needs_targets, error);
+    if (!status) status = set_augmentations(session, error);
     if (!status)
         status =
             copy_class_names(&session->checkpoint, nnc_columns_label(&session->columns), error);
@@ -224,8 +242,14 @@ NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncErro
 }
 
 NncStatus nnc_session_hold_out(NncSession *session, NncError *error) {
-    return nnc_source_hold_out(&session->source, session->program->validation,
-                               session->checkpoint.at.seed, error);
+    int hyper = find_hyper(session->program, "validation");
+    bool of_data = hyper >= 0 && session->program->hyper[hyper].kind == NNC_OF_DATA;
+    double own = session->program->validation;
+    double part = of_data ? session->checkpoint.hyper[hyper] : own;
+    if (own > 0 && part == 0)
+        return nnc_error(error, NNC_ERROR_VALUE, "validation = 0 holds nothing out, which this "
+                                                 "program was made for");
+    return nnc_source_hold_out(&session->source, part, session->checkpoint.at.seed, error);
 }
 
 // --- Checkpoints

@@ -30,6 +30,7 @@ typedef struct NncSession {
     NncPool *pool;
     NncSource source;                      // opened by nnc_session_open_data,
     NncColumns columns;                    // as are these
+    NncCall *augment;                      // the program's, with the numbers that were set
     char *state, *work, *output, *scratch; // in `memory`
     void *memory;
     size_t memory_size;

@@ -226,6 +226,12 @@ static NncStatus held_count(const NncSource *source, double validation, long lon
     long long all = source->count[NNC_SPLIT_TRAIN];
     *count = (long long)(validation < 1 ? floor((double)all * validation + 0.5)
                                         : fmin(validation, (double)all));
+    bool whole = validation < 1 || validation == floor(validation);
+    if (validation > 0 && !whole)
+        return nnc_error(error, NNC_ERROR_VALUE,
+                         "validation = %g is neither a part of the training examples, as 0.1, nor "
+                         "how many of them",
+                         validation);
     if (*count > 0 && *count < all) return NNC_OK;
     return nnc_error(error, NNC_ERROR_VALUE,
                      "validation = %g takes %lld of the %lld training examples of %s: at least one "

@@ -30,10 +30,11 @@ typedef struct LayerInfo {
     Shape output;
 } LayerInfo;
 
-// What is known when compiling, and can be set then: a parameter of the model, an optimizer's
-// default.
+// What is known when compiling, and can be set then: a parameter of the model, a key of the train
+// block, an optimizer's default, a whole expression.
 typedef struct SettingInfo {
     const char *name;
+    const char *text; // the expression that a number would stand in place of; NULL: it is a value
     double value;
     bool is_bool;
 } SettingInfo;

@@ -48,18 +48,23 @@ static bool is_first_use(const Module *module, int index) {
     return true;
 }
 
-// What --set takes, as it is now.
+// What --set takes, as it is now: of nnc what is compiled in, an expression, too, for a number in its
+// place; of a built program the numbers that it takes when it starts.
 static void print_settings(const Module *module) {
-    printf("\n%-24s %12s  %s\n", "setting", "value", "--set of");
+    printf("\n%-32s %-20s %s\n", "setting", "--set of", "value");
     for (int i = 0; i < module->setting.count; i++) {
         const SettingInfo *setting = &module->setting.at[i];
-        printf("%-24s ", setting->name);
-        setting->is_bool ? printf("%12s  nnc\n", setting->value != 0 ? "true" : "false")
-                         : printf("%12g  nnc\n", setting->value);
+        printf("%-32s %-20s ", setting->name, "nnc");
+        if (setting->text)
+            printf("%s\n", setting->text);
+        else if (setting->is_bool)
+            printf("%s\n", setting->value != 0 ? "true" : "false");
+        else
+            printf("%g\n", setting->value);
     }
     for (int i = 0; i < module->hyper.count; i++)
         if (nnc_hyper_is_given(&module->hyper.at[i]))
-            printf("%-24s %12g  nnc, a built program\n", module->hyper.at[i].name,
+            printf("%-32s %-20s %g\n", module->hyper.at[i].name, "nnc, a built program",
                    module->hyper.at[i].value);
 }
 

@@ -61,7 +61,7 @@ static const OptionRow option_table[] = {
     {TRAIN | BIT(CMD_BUILD) | BIT(CMD_EMIT),
      {"lr", OPT_LR, "X", 0, "learning rate: --set lr=X", 0}},
     {ANY, {"seed", OPT_SEED, "N", 0, "of all random numbers", 0}},
-    {ANY, {"set", OPT_SET, "NAME=VALUE", 0, "a parameter of the model or of its optimizer", 0}},
+    {ANY, {"set", OPT_SET, "NAME=VALUE", 0, "any number of FILE that `nnc check` lists", 0}},
     {RUN | MEASURED | BIT(CMD_PLOT), {"threads", OPT_THREADS, "N", 0, "how many (default: one a processor)", 0}},
     {RUN | BIT(CMD_PLOT), {"data", OPT_DATA, "DIR", 0, "where the paths of data sources start", 0}},
     {RUN, {"limit", OPT_LIMIT, "N", 0, "take the first N training examples", 0}},
@@ -135,7 +135,7 @@ static const char *const descriptions[CMD_COUNT] = {
         "Makes one program that trains, evaluates and predicts, and needs neither nnc nor a "
         "compiler where it runs.",
     [CMD_EMIT] = "Writes that program as C source, with its runtime and a Makefile.",
-    [CMD_CHECK] = "Prints all errors of FILE, or its layers with their shapes and parameters.",
+    [CMD_CHECK] = "Prints all errors of FILE; or its layers with their shapes and parameters, and what --set takes.",
     [CMD_GRAPH] =
         "Prints what is computed, after any pass of the compiler; or draws it (--format, --depth): "
         "the calls of the model, their gradients and the update as boxes, shapes on the arrows.",

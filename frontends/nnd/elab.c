@@ -127,6 +127,7 @@ static void check_sets(Elab *e, const Module *module) {
                 VEC_PUSH(e->arena, names, module->hyper.at[k].name);
         elab_unknown(e, SPAN_NONE, "hyper-parameter", e->options->set_name[i], names.at,
                      names.count);
+        diag_hint(e->diag, "nnc check %s lists what can be set", e->user->name);
     }
 }
 
@@ -134,6 +135,7 @@ static Module *module_new(Elab *e, const File *file) {
     Module *module = ARENA_NEW(e->arena, Module);
     module->source = file->source;
     module->batch = 32;
+    module->accumulate = 1;
     module->epochs = 1;
     module->seed = 1;
     module->shuffle = true;
@@ -175,7 +177,7 @@ Module *nnd_elaborate(Arena *arena, const File *file, const ElabOptions *options
     eval_run = elab_model(e, model, data, false, module);
     elab_program(e, train, module, train_run, eval_run);
     elab_run_numbers(e, module);
-    elab_source_hypers(e, module);
+    elab_data_hypers(e, module);
     if (train) elab_goals(e, train, module, eval_run);
     if (!elab_failed(e)) check_sets(e, module);
     return elab_failed(e) ? NULL : module;

@@ -252,6 +252,13 @@ Value elab_random(Elab *e, Shape shape) {
 // random_like(x): uniform in [0, 1), of x's shape.
 static Value apply_random(Elab *e, Span span, const Value *in) {
     Value x = in[0];
+    if (value_is_structural(x)) {
+        elab_error(e, span, "random_like takes a tensor, for its shape: this is %s",
+                   value_describe(e, x));
+        if (e->in_init)
+            diag_hint(e->diag, "random numbers of the parameter's shape are uniform(0, 1)");
+        return POISON;
+    }
     if (!whole(e, span, "random_like", &x)) return POISON;
     return elab_random(e, x.node->shape);
 }

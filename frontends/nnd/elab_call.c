@@ -246,13 +246,16 @@ Value elab_apply(Elab *e, const Arguments *from, Span call) {
     CallSite site = {.name = from->decl->name, .span = call};
     Scope *scope = scope_new(e, NULL);
     Loops *loops = e->loops;
+    const FirstValues *first_values = e->first_values;
     Value value = POISON;
     if (from->failed || !arguments_bind(e, scope, from, call)) return POISON;
     if (!enter_call(e, &site)) return POISON;
     const Section *outer = e->graph->inside;
     e->graph->inside = section_of_call(e, from->decl);
     e->loops = NULL;
+    e->first_values = NULL;
     value = body_value(e, from, scope, call);
+    e->first_values = first_values;
     e->loops = loops;
     e->graph->inside = outer;
     leave_call(e, &site);
@@ -412,6 +415,62 @@ static Value call_operator(Elab *e, Scope *scope, const Expr *call, Op op) {
     return POISON;
 }
 
+// --- Random numbers
+
+// Behind `~`, does a function begin with random numbers? One whose first parameter is a tensor does;
+// one that says nothing of it, where it is called by itself: `~ mine(2)`.
+static bool wants_random(const Elab *e, const Expr *call, const Decl *decl) {
+    if (!e->first_values || decl->kind != DECL_FN || decl->param_count == 0) return false;
+    const Parameter *first = &decl->param[0];
+    if (first->type) return first->type->kind <= TYPE_SHAPE;
+    return call == e->first_values->whole && !first->default_value;
+}
+
+static bool is_number(Value value) { return value_is_step(value) && value.kind != VALUE_BOOL; }
+
+static Arguments match(Elab *e, Scope *scope, const Expr *call, const Decl *decl,
+                       const Value *first) {
+    Arguments from = arguments_new(e, decl);
+    if (first && decl->param_count > 0) {
+        from.given[0] = true;
+        from.value[0] = *first;
+        from.span[0] = call->span;
+    }
+    arguments_match(e, scope, call, 1, ACCEPT_ALL, &from);
+    return from;
+}
+
+// The library's first values, called where no random numbers come by themselves.
+static void check_random(Elab *e, const Expr *call, Arguments *from) {
+    const Decl *decl = from->decl;
+    bool makes_first_values = !elab_is_users(e, decl->name_span) && decl->param_count > 0 &&
+                              !strcmp(decl->param[0].name, "u");
+    if (!makes_first_values || from->failed || (from->given[0] && !is_number(from->value[0])))
+        return;
+    if (!elab_is_users(e, call->span)) return;
+    from->failed = true;
+    elab_error(e, elab_call_span(call), "%s makes first values of a parameter, behind ~",
+               decl->name);
+    diag_hint(e->diag, "random numbers come first, and come by themselves in param w: [I] ~ %s(..) alone; "
+                       "in each step anew: random_like(x) |> %s(..)",
+              decl->name, decl->name);
+}
+
+// What a call is given; random numbers of the parameter's shape, where they are its first argument
+// and no tensor stands there already.
+static Arguments take_arguments(Elab *e, Scope *scope, const Expr *call, const Decl *decl,
+                                const Value *first) {
+    Arguments from = match(e, scope, call, decl, first);
+    if (first || from.failed) return from;
+    if (!wants_random(e, call, decl)) {
+        check_random(e, call, &from);
+        return from;
+    }
+    if (from.given[0] && !is_number(from.value[0])) return from;
+    Value random = elab_random(e, *e->first_values->shape);
+    return match(e, scope, call, decl, &random);
+}
+
 static Value call_decl(Elab *e, Scope *scope, const Expr *call, const Decl *decl, Value *first) {
     static const char *const what[] = {[DECL_OPTIMIZER] = "an optimizer",
                                        [DECL_MODEL] = "a model",
@@ -424,13 +483,7 @@ static Value call_decl(Elab *e, Scope *scope, const Expr *call, const Decl *decl
             diag_hint(e->diag, "it belongs in a train block: optimizer = %s(..)", decl->name);
         return POISON;
     }
-    Arguments from = arguments_new(e, decl);
-    if (first && decl->param_count > 0) {
-        from.given[0] = true;
-        from.value[0] = *first;
-        from.span[0] = call->span;
-    }
-    arguments_match(e, scope, call, 1, ACCEPT_ALL, &from);
+    Arguments from = take_arguments(e, scope, call, decl, first);
     if (decl->kind == DECL_LAYER) return apply_layer(e, call, &from);
     if (call->instance) {
         elab_error(e, call->instance_span, "%s is a function: it has no parameters to name",

@@ -104,7 +104,8 @@ void elab_goals(Elab *e, const Decl *train, Module *module, const Run *eval_run)
         module->best_is_lowest = true;
     }
     if (module->patience && !module->best && !chosen) {
-        elab_error(e, find_patience(train)->span, "patience waits for a better score: of what?");
+        const Stmt *patience = find_patience(train);
+        elab_error(e, patience ? patience->span : train->span, "patience waits for a better score: of what?");
         diag_hint(e->diag, "validation = 0.1 in the data block, or best = train.loss here");
     }
 }

@@ -13,9 +13,11 @@
 //   elab_sum.c        reductions; sums of products as contractions
 //   elab_stmt.c       statements, parameters, state
 //   elab_model.c      model and data
+//   elab_keys.c       train: batch, epochs and the like
 //   elab_train.c      train: which parameters lie where, gradients, the program's graphs
 //   elab_optimizer.c  optimizers on flat vectors
-//   elab_numbers.c    train: numbers that can be set when a program runs
+//   elab_numbers.c    what can be set: numbers of the train block
+//   elab_source.c     and of the data block
 //   elab_freeze.c     train: what stays as it is
 //   elab_run.c        numbers of the run: epochs, steps, plateaus
 //   elab_goals.c      train: the best epoch, what is expected
@@ -154,6 +156,11 @@ typedef struct StateNow { // of a layer's state in the graph being built
     const Node *leaf, *value; // value: the next one, once it was given
 } StateNow;
 
+typedef struct FirstValues { // `param w: shape ~ whole`
+    const Expr *whole;
+    const Shape *shape;
+} FirstValues;
+
 typedef struct OptimizerRun OptimizerRun; // elab_optimizer.c
 
 typedef struct Elab {
@@ -174,6 +181,7 @@ typedef struct Elab {
     bool not_pointwise; // more than pointwise operators was used: an optimizer runs by parameter
                         // then
     bool in_init;       // an initialiser: nothing of the step can be read
+    const FirstValues *first_values; // the expression behind `~` itself, not what it calls; or NULL
     Frame *frame;       // NULL: no layers here
     Loops *loops;       // index notation that is being elaborated
     OptimizerRun *optimizer;
@@ -398,6 +406,8 @@ typedef struct Run { // the model elaborated once
 
 // The value that --set gives a name, if it does.
 bool elab_set_value(Elab *, const char *name, double *value);
+// What --set takes when compiling, once for a name.
+void elab_add_setting(Elab *, Module *, SettingInfo);
 void elab_data(Elab *, const Decl *, Module *);
 const Stmt *data_each(const Decl *data, const char *input);
 Run *elab_model(Elab *, const Decl *model, const Decl *data, bool training, Module *);
@@ -427,7 +437,9 @@ void elab_run_numbers(Elab *, Module *); // adds a row to module->hyper for each
 
 // All numbers of the source under their names, as the command line sets them.
 void elab_source_numbers(Elab *, const NncSourceInfo *, NncCall *);
-void elab_source_hypers(Elab *, Module *);
+void elab_augment_numbers(Elab *, Module *); // of the last one
+// Lists them, behind the numbers of the train block.
+void elab_data_hypers(Elab *, Module *);
 
 // --- elab.c
 

@@ -19,6 +19,12 @@ bool elab_set_value(Elab *e, const char *name, double *value) {
     return found;
 }
 
+void elab_add_setting(Elab *e, Module *module, SettingInfo setting) {
+    for (int i = 0; i < module->setting.count; i++)
+        if (!strcmp(module->setting.at[i].name, setting.name)) return;
+    VEC_PUSH(e->arena, module->setting, setting);
+}
+
 // --- Data
 
 static const char *const data_keys[] = {"source", "each", "augment", "validation"};
@@ -90,28 +96,33 @@ static void data_augment(Elab *e, Scope *scope, const Stmt *stmt, Module *module
                        "an augmentation is a call with the column first: "
                        "random_flip(%s)",
                        stmt->name);
-        } else if (!nnc_augmentation_exists(call->in[0]->text)) {
-            static const char *const known[] = {"random_flip", "random_crop"};
-            elab_unknown(e, call->operator_span, "augmentation", call->in[0]->text, known, 2);
+        } else if (!nnc_augmentation_takes(call->in[0]->text)) {
+            int count;
+            const char *const *known = nnc_augmentation_names(&count);
+            elab_unknown(e, call->operator_span, "augmentation", call->in[0]->text, known, count);
         } else if (constant_call(e, scope, call, 2, &made)) {
             made.column = stmt->name;
-            if (nnc_augmentation_arguments(&made, &error))
+            if (nnc_augmentation_arguments(&made, &error)) {
                 elab_error(e, call->span, "%s", error.text);
-            else
-                VEC_PUSH(e->arena, module->augment, made);
+                continue;
+            }
+            VEC_PUSH(e->arena, module->augment, made);
+            elab_augment_numbers(e, module);
         }
     }
 }
 
-// A part of the training examples, or how many of them.
+// A part of the training examples, or how many of them; what is set may be 0, which is none.
 static void data_validation(Elab *e, Scope *scope, const Stmt *stmt, Module *module) {
-    double number;
-    Value value = elab_expr(e, scope, stmt->value);
+    double number = 0;
+    Value value = stmt ? elab_expr(e, scope, stmt->value) : value_int(0);
     if (value_is_poison(value)) return;
-    if (value_number(value, &number) && number > 0 && (number < 1 || number == floor(number)))
+    bool is_number = value_number(value, &number), is_set = elab_set_value(e, "validation", &number);
+    bool is_none = (is_set || !stmt) && number == 0;
+    if (is_none || (is_number && number > 0 && (number < 1 || number == floor(number))))
         module->validation = number;
     else
-        elab_error(e, stmt->value->span,
+        elab_error(e, is_set ? SPAN_NONE : stmt->value->span,
                    "validation is a part of the training examples, as 0.1, or how many of them");
 }
 
@@ -131,6 +142,7 @@ static void data_unknown(Elab *e, const Stmt *stmt, const char *key) {
 void elab_data(Elab *e, const Decl *data, Module *module) {
     Scope *scope = scope_new(e, NULL);
     Map *seen = map_new(e->arena);
+    const Stmt *validation = NULL;
     bool has_source = false;
     for (int i = 0; i < data->body_count; i++) {
         const Stmt *stmt = data->body[i];
@@ -145,12 +157,13 @@ void elab_data(Elab *e, const Decl *data, Module *module) {
             has_source = true;
             data_source(e, scope, stmt->value, module);
         } else if (!strcmp(key, "validation")) {
-            data_validation(e, scope, stmt, module);
+            validation = stmt;
         } else {
             data_unknown(e, stmt, *key ? key : NULL);
             has_source = true; // maybe under that name
         }
     }
+    data_validation(e, scope, validation, module);
     if (has_source) return;
     elab_error(e, data->name_span, "%s has no source", data->name);
     diag_hint(e->diag, "source = csv(\"iris.csv\") says where the examples come from");
@@ -426,7 +439,7 @@ static void list_settings(Elab *e, const Scope *scope, const Decl *model, Module
             setting.value = number;
         else
             continue;
-        VEC_PUSH(e->arena, module->setting, setting);
+        elab_add_setting(e, module, setting);
     }
 }
 

@@ -14,6 +14,13 @@
 
 #include <string.h>
 
+// As it is written, in one line.
+static const char *expr_words(Elab *e, const Expr *expr) {
+    Buf words = buf_new(e->arena);
+    expr_print(&words, expr);
+    return words.text;
+}
+
 static bool is_number(const Expr *expr) {
     return expr->kind == EXPR_NUMBER || (expr->kind == EXPR_UNARY && !strcmp(expr->text, "-") &&
                                          expr->in[0]->kind == EXPR_NUMBER);
@@ -98,6 +105,7 @@ const Expr *numbers_of(Elab *e, Module *module, Scope *scope, const Expr *expr, 
     if (expr->kind == EXPR_UNARY && is_number(expr)) value = -expr->in[0]->number;
     if (is_number(expr) || elab_set_value(e, name, &value))
         return number(e, module, scope, expr, value, name);
+    elab_add_setting(e, module, (SettingInfo){.name = name, .text = expr_words(e, expr)});
     if (expr->kind == EXPR_UNARY || expr->kind == EXPR_BINARY)
         return numbers_of_operands(e, module, scope, expr, name);
     const Decl *decl = expr->kind == EXPR_CALL ? map_get(e->decls, expr->in[0]->text) : NULL;

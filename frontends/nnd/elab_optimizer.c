@@ -54,13 +54,11 @@ static Value setting(const Parameter *param, Value otherwise, double value) {
 
 static void list_setting(Elab *e, Program *p, const char *name, Value value) {
     SettingInfo info = {.name = name, .is_bool = value.kind == VALUE_BOOL};
-    for (int i = 0; i < p->module->setting.count; i++)
-        if (!strcmp(p->module->setting.at[i].name, name)) return;
     if (info.is_bool)
         info.value = value.boolean;
     else if (!value_number(value, &info.value))
         return;
-    VEC_PUSH(e->arena, p->module->setting, info);
+    elab_add_setting(e, p->module, info);
 }
 
 static void take_settings(Elab *e, Program *p, const Minimize *m, Arguments *to) {

@@ -187,6 +187,7 @@ const Node *elab_to_node(Elab *e, Span span, Value v, DType dtype) {
     if (v.kind == VALUE_TENSOR) return node_cast(e->graph, dtype, v.node);
     if (v.kind != VALUE_POISON)
         elab_error(e, span, "a tensor is wanted, but this is %s", value_describe(e, v));
+    if (v.kind == VALUE_FUNCTION) diag_hint(e->diag, "brackets behind its name call it: f(x)");
     return NULL;
 }
 

@@ -39,10 +39,11 @@ typedef struct Outside { // what an excursion into another graph has to put back
     Frame *frame;
     Map *random_count;
     bool in_init;
+    const FirstValues *first_values;
 } Outside;
 
 static Outside enter_init(Elab *e, const char *path) {
-    Outside outside = {e->graph, e->frame, e->random_count, e->in_init};
+    Outside outside = {e->graph, e->frame, e->random_count, e->in_init, e->first_values};
     e->init->here = e->graph->here;
     e->graph = e->init;
     e->frame = frame_new(e, path); // names the random numbers after the parameter
@@ -56,18 +57,18 @@ static void leave_init(Elab *e, Outside outside) {
     e->frame = outside.frame;
     e->random_count = outside.random_count;
     e->in_init = outside.in_init;
+    e->first_values = outside.first_values;
 }
 
-// `~ uniform(-1, 1)` is random numbers of the parameter's shape |> uniform(-1, 1); anything but a
-// call is the value itself, in every element.
+// `~ uniform(-1, 1)` is random numbers of the parameter's shape |> uniform(-1, 1), in `~ 1 + 0.1 *
+// normal()` too (elab_call.c); what has no such call is the value itself, in every element.
 const Node *elab_initial(Elab *e, Scope *scope, const Expr *expr, const Shape *shape,
                          const char *path, Span span) {
     Outside outside = enter_init(e, path);
     Span before = elab_here(e, span);
     const Node *node = NULL;
-    Value value = expr->kind == EXPR_CALL && map_get(e->decls, expr->in[0]->text)
-                      ? elab_call_piped(e, scope, expr, elab_random(e, *shape))
-                      : elab_expr(e, scope, expr);
+    e->first_values = &(FirstValues){expr, shape};
+    Value value = elab_expr(e, scope, expr);
     if (!value_is_poison(value)) node = elab_to_node(e, expr->span, value, DT_F32);
     if (node) node = elab_expand_to(e, expr->span, node, shape);
     e->graph->here = before;

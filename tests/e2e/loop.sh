@@ -183,9 +183,47 @@ evaluates_wide() {
     grep -q '"test":{' built.eval && cmp built.eval wide.eval
 }
 ok "for an evaluation, too" evaluates_wide
-ok "check lists them" sh -c "'$nnc' check discs.nnd | grep -q '^source.radius  *0.5 '"
+ok "check lists them" sh -c "'$nnc' check discs.nnd | grep -q '^source.radius .* 0.5$'"
 ok "a name that there is not is an error" fails 1 'source.radius' "$nnc" train discs.nnd --set source.radios=1
 ok "as is a value that cannot be" fails 1 'radius is to be above 0' "$nnc" train discs.nnd --set source.radius=-1
+
+# --- Numbers of the whole data block
+sed 's/^  each image/  augment image { random_crop(image, 2) }\n&/; s/epochs = 8/epochs = 1/' loop.nnd >moved.nnd
+sed 's/image, 2)/image, padding = 1)/; s/validation = 0.1/validation = 0.25/' moved.nnd >meant.nnd
+hash_of() { # NAME COMMAND...
+    name=$1
+    shift
+    "$@" --json --out "$name" | sed -n 's/.*"hash":"\([^"]*\)".*/\1/p' >"$name.hash"
+    test -s "$name.hash"
+}
+moved() {
+    set -- --set validation=0.25 --set augment.random_crop.padding=1
+    "$nnc" build moved.nnd -o moved && "$nnc" build meant.nnd -o meant && hash_of own ./moved train &&
+        hash_of other ./moved train "$@" && hash_of wanted ./meant train &&
+        cmp other.hash wanted.hash && not cmp -s own.hash other.hash &&
+        "$nnc" check moved.nnd "$@" | grep -q '^augment.random_crop.padding .* 1$' &&
+        "$nnc" check moved.nnd "$@" | grep -q '^validation .* 0.25$'
+}
+ok "validation and augmentation can be set, as if they stood there" moved
+ok "each within its bounds" fails 1 'padding is to be an integer from 0 to 32' ./moved train --set augment.random_crop.padding=99
+ok "something has to be held out" fails 1 'holds nothing out' ./moved train --set validation=0
+sed 's/best = val.accuracy; patience = 3;//' moved.nnd >plain.nnd
+ok "nnc can do without" "$nnc" train plain.nnd --jit tcc --set validation=0 --set source.train=32 --epochs 1 --out without
+ok "keys of the train block can be set" sh -c "'$nnc' check moved.nnd --set patience=1 | grep '^patience .* 1$'"
+ok "in their range" fails 1 'batch is a whole number from 1' "$nnc" check moved.nnd --set batch=0
+
+# --- Expressions of first values
+first() { # VALUE OUT
+    sed "s/^  logits = image/  param own: [3] ~ $1\n&/; s/entropy(logits, label)/& + 0 * mean(own)/" loop.nnd >first.nnd
+    "$nnc" train first.nnd --jit tcc --out "$2" --set lr=0 --set source.train=32 --epochs 1 >/dev/null &&
+        "$nnc" show "$2/first.safetensors" own | tail -n 1 >"$2.values"
+}
+expressed() {
+    first 'normal(0, 1)' plain && first '1 + 0.1 * normal(0, 1)' scaled &&
+        paste -d ' ' plain.values scaled.values | awk '{ for (i = 1; i <= 3; i++) {
+            d = $(i + 3) - 1 - 0.1 * $i; if (d * d > 1e-9) exit 1 }; exit NF != 6 || $1 == $2 }'
+}
+ok "a first value is an expression of random numbers" expressed
 
 # --- What is missing is said at once
 sed 's/source = blobs(radius = 0.5)/source = idx("nowhere")/' discs.nnd >nowhere.nnd

@@ -379,26 +379,73 @@ Test(program, what_is_set_stands_for_a_number_or_a_whole_expression) {
     arena_free(trial.arena);
 }
 
-Test(program, settings_that_are_compiled_in_are_listed) {
-    const char *const name[] = {"debias", "width"};
-    const double value[] = {1, 5};
-    ElabOptions options = {.set_name = name, .set_value = value, .set_count = 2};
+// "name=value ..", what is compiled in and, behind a bar, what a program takes when it starts.
+static const char *settable(const Trial *trial) {
+    Buf text = buf_new(trial->arena);
+    const Module *module = trial->module;
+    for (int i = 0; i < module->setting.count; i++) {
+        const SettingInfo *setting = &module->setting.at[i];
+        buf_printf(&text, "%s=", setting->name);
+        if (setting->text)
+            buf_printf(&text, "%s ", setting->text);
+        else
+            buf_printf(&text, setting->is_bool ? "%s " : "%.0s%g ", setting->value != 0 ? "yes" : "no",
+                       setting->value);
+    }
+    buf_add(&text, "|");
+    for (int i = 0; i < module->hyper.count; i++)
+        if (nnc_hyper_is_given(&module->hyper.at[i]))
+            buf_printf(&text, " %s=%g", module->hyper.at[i].name, module->hyper.at[i].value);
+    return text.text;
+}
+
+Test(program, what_can_be_set_is_listed) {
+    const char *const name[] = {"debias", "width", "patience"};
+    const double value[] = {1, 5, 0};
+    ElabOptions options = {.set_name = name, .set_value = value, .set_count = 3};
     Trial trial = elaborate("model M(width = 2) { input x: f32[N, 3]; y = x |> linear(width)\n"
                             "output y; loss mean(y) }\n"
-                            "train M on d { optimizer = amsgrad(lr = 0.1, beta1 = 0.8) }",
+                            "train M on d { batch = 4; seed = 3; shuffle = false; patience = 2\n"
+                            "best = train.loss\n"
+                            "optimizer = amsgrad(lr = 2 * cosine(0.1), beta1 = 0.8) }",
                             &options);
     ASSERT_ELABORATED(trial);
-    static const SettingInfo wanted[] = {{"width", 5, false},
-                                         {"beta2", 0.999, false},
-                                         {"epsilon", 1e-8, false},
-                                         {"decay", 0, false},
-                                         {"debias", 1, true}};
-    cr_assert_eq(trial.module->setting.count, 5);
-    for (int i = 0; i < 5; i++) {
-        const SettingInfo *setting = &trial.module->setting.at[i];
-        cr_expect_str_eq(setting->name, wanted[i].name);
-        cr_expect(setting->value == wanted[i].value && setting->is_bool == wanted[i].is_bool, "%s",
-                  setting->name);
-    }
+    cr_expect_str_eq(settable(&trial),
+                     "batch=4 accumulate=1 epochs=1 patience=0 plateau=10 seed=3 shuffle=no width=5 "
+                     "lr=2 * cosine(0.1) lr.cosine=cosine(0.1) beta2=0.999 epsilon=1e-08 decay=0 "
+                     "debias=yes validation=0 | lr.cosine.peak=0.1 beta1=0.8");
+    arena_free(trial.arena);
+}
+
+static const char augmented[] =
+    "model M { input x: f32[N, 3, 32, 32]; y = x |> global_avg_pool |> linear(2)\n"
+    "output y; loss mean(y) }\n"
+    "data drawn { source = shapes(train = 50, test = 10); validation = 0.2\n"
+    "augment x { random_crop(x, 1); random_flip(x); random_crop(x) } }\n"
+    "train M on drawn { optimizer = sgd(lr = 0.1) }";
+
+Test(program, numbers_of_the_data_block_can_be_set) {
+    Trial trial = elaborate(augmented, NULL);
+    ASSERT_ELABORATED(trial);
+    const char *text = settable(&trial);
+    cr_expect(strstr(text, " source.seed=1 source.first=0 source.classes=10 "
+                           "augment.random_crop_2.padding=4 |"),
+              "%s", text);
+    cr_expect(strstr(text, " source.train=50 source.test=10 validation=0.2 "
+                           "augment.random_crop.padding=1"),
+              "%s", text);
+    arena_free(trial.arena);
+
+    const char *const name[] = {"validation", "augment.random_crop_2.padding", "source.test"};
+    const double value[] = {0, 3, 20};
+    trial = elaborate(augmented, &(ElabOptions){.set_name = name, .set_value = value, .set_count = 3});
+    ASSERT_ELABORATED(trial);
+    text = settable(&trial);
+    cr_expect(strstr(text, " validation=0 |"), "%s", text);
+    cr_expect(strstr(text, "| lr=0.1 source.train=50 source.test=20 augment.random_crop.padding=1 "
+                           "augment.random_crop_2.padding=3"),
+              "%s", text);
+    cr_expect_eq(trial.module->augment.at[2].argument[0].number, 3);
+    cr_expect_eq(trial.module->augment.at[0].argument[0].number, 1);
     arena_free(trial.arena);
 }

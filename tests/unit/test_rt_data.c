@@ -571,6 +571,7 @@ Test(rt_data, the_table_of_sources_agrees_with_itself) {
         cr_assert_str_eq(nnc_source_info(names[i])->name, names[i]);
     }
     cr_assert_null(nnc_source_info("nothing"));
-    cr_assert(nnc_augmentation_exists("random_flip") && nnc_augmentation_exists("random_crop"));
-    cr_assert_not(nnc_augmentation_exists("random_blur"));
+    cr_assert_str_eq(nnc_augmentation_takes("random_flip"), "");
+    cr_assert_str_eq(nnc_augmentation_takes("random_crop"), "padding = 4");
+    cr_assert_null(nnc_augmentation_takes("random_blur"));
 }
