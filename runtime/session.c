@@ -227,7 +227,6 @@ static NncStatus set_augmentations(NncSession *session, NncError *error) {
     return NNC_OK;
 }
 
-
 NncStatus nnc_session_open_data(NncSession *session, bool needs_targets, NncError *error) {
     const NncProgram *program = session->program;
     NncStatus status = open_source(session, error);
@@ -247,8 +246,9 @@ NncStatus nnc_session_hold_out(NncSession *session, NncError *error) {
     double own = session->program->validation;
     double part = of_data ? session->checkpoint.hyper[hyper] : own;
     if (own > 0 && part == 0)
-        return nnc_error(error, NNC_ERROR_VALUE, "validation = 0 holds nothing out, which this "
-                                                 "program was made for");
+        return nnc_error(error, NNC_ERROR_VALUE,
+                         "validation = 0 holds nothing out, which this "
+                         "program was made for");
     return nnc_source_hold_out(&session->source, part, session->checkpoint.at.seed, error);
 }
 

@@ -48,8 +48,8 @@ static bool is_first_use(const Module *module, int index) {
     return true;
 }
 
-// What --set takes, as it is now: of nnc what is compiled in, an expression, too, for a number in its
-// place; of a built program the numbers that it takes when it starts.
+// What --set takes, as it is now: of nnc what is compiled in, an expression, too, for a number in
+// its place; of a built program the numbers that it takes when it starts.
 static void print_settings(const Module *module) {
     printf("\n%-32s %-20s %s\n", "setting", "--set of", "value");
     for (int i = 0; i < module->setting.count; i++) {

@@ -314,8 +314,9 @@ Value elab_use(Elab *e, Scope *scope, const Expr *call, const char *name, Span n
     if (value_is_poison(callee)) return POISON;
     if (!callee.decl || callee.decl->kind != DECL_LAYER) {
         elab_error(e, call->operator_span, "%s is no layer", call->in[0]->text);
-        diag_hint(e->diag, "use makes an instance of a layer, with its parameters; a function needs "
-                           "none: %s(x)",
+        diag_hint(e->diag,
+                  "use makes an instance of a layer, with its parameters; a function needs "
+                  "none: %s(x)",
                   call->in[0]->text);
         return POISON;
     }
@@ -417,8 +418,8 @@ static Value call_operator(Elab *e, Scope *scope, const Expr *call, Op op) {
 
 // --- Random numbers
 
-// Behind `~`, does a function begin with random numbers? One whose first parameter is a tensor does;
-// one that says nothing of it, where it is called by itself: `~ mine(2)`.
+// Behind `~`, does a function begin with random numbers? One whose first parameter is a tensor
+// does; one that says nothing of it, where it is called by itself: `~ mine(2)`.
 static bool wants_random(const Elab *e, const Expr *call, const Decl *decl) {
     if (!e->first_values || decl->kind != DECL_FN || decl->param_count == 0) return false;
     const Parameter *first = &decl->param[0];
@@ -451,8 +452,9 @@ static void check_random(Elab *e, const Expr *call, Arguments *from) {
     from->failed = true;
     elab_error(e, elab_call_span(call), "%s makes first values of a parameter, behind ~",
                decl->name);
-    diag_hint(e->diag, "random numbers come first, and come by themselves in param w: [I] ~ %s(..) alone; "
-                       "in each step anew: random_like(x) |> %s(..)",
+    diag_hint(e->diag,
+              "random numbers come first, and come by themselves in param w: [I] ~ %s(..) alone; "
+              "in each step anew: random_like(x) |> %s(..)",
               decl->name, decl->name);
 }
 

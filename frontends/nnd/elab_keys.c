@@ -29,8 +29,10 @@ static int *whole_key(Module *module, const char *name, int64_t *least, int64_t 
         int64_t least, most;
         int *to;
     } whole[] = {
-        {"batch", 1, 1 << 20, &module->batch},       {"accumulate", 1, 1 << 20, &module->accumulate},
-        {"epochs", 1, 1 << 30, &module->epochs},     {"plateau", 1, 1 << 30, &module->plateau},
+        {"batch", 1, 1 << 20, &module->batch},
+        {"accumulate", 1, 1 << 20, &module->accumulate},
+        {"epochs", 1, 1 << 30, &module->epochs},
+        {"plateau", 1, 1 << 30, &module->plateau},
         {"patience", 0, 1 << 30, &module->patience},
     };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
@@ -94,7 +96,8 @@ static void shuffle_key(Elab *e, Scope *scope, const Expr *value, Module *module
 
 static void seed_key(Elab *e, Scope *scope, const Expr *value, Module *module) {
     int64_t seed;
-    if (elab_int(e, scope, value, &seed) && is_in_range(e, "seed", value->span, (double)seed, 0, INT64_MAX))
+    if (elab_int(e, scope, value, &seed) &&
+        is_in_range(e, "seed", value->span, (double)seed, 0, INT64_MAX))
         module->seed = seed;
 }
 

@@ -117,7 +117,8 @@ static void data_validation(Elab *e, Scope *scope, const Stmt *stmt, Module *mod
     double number = 0;
     Value value = stmt ? elab_expr(e, scope, stmt->value) : value_int(0);
     if (value_is_poison(value)) return;
-    bool is_number = value_number(value, &number), is_set = elab_set_value(e, "validation", &number);
+    bool is_number = value_number(value, &number),
+         is_set = elab_set_value(e, "validation", &number);
     bool is_none = (is_set || !stmt) && number == 0;
     if (is_none || (is_number && number > 0 && (number < 1 || number == floor(number))))
         module->validation = number;

@@ -389,8 +389,8 @@ static const char *settable(const Trial *trial) {
         if (setting->text)
             buf_printf(&text, "%s ", setting->text);
         else
-            buf_printf(&text, setting->is_bool ? "%s " : "%.0s%g ", setting->value != 0 ? "yes" : "no",
-                       setting->value);
+            buf_printf(&text, setting->is_bool ? "%s " : "%.0s%g ",
+                       setting->value != 0 ? "yes" : "no", setting->value);
     }
     buf_add(&text, "|");
     for (int i = 0; i < module->hyper.count; i++)
@@ -410,10 +410,11 @@ Test(program, what_can_be_set_is_listed) {
                             "optimizer = amsgrad(lr = 2 * cosine(0.1), beta1 = 0.8) }",
                             &options);
     ASSERT_ELABORATED(trial);
-    cr_expect_str_eq(settable(&trial),
-                     "batch=4 accumulate=1 epochs=1 patience=0 plateau=10 seed=3 shuffle=no width=5 "
-                     "lr=2 * cosine(0.1) lr.cosine=cosine(0.1) beta2=0.999 epsilon=1e-08 decay=0 "
-                     "debias=yes validation=0 | lr.cosine.peak=0.1 beta1=0.8");
+    cr_expect_str_eq(
+        settable(&trial),
+        "batch=4 accumulate=1 epochs=1 patience=0 plateau=10 seed=3 shuffle=no width=5 "
+        "lr=2 * cosine(0.1) lr.cosine=cosine(0.1) beta2=0.999 epsilon=1e-08 decay=0 "
+        "debias=yes validation=0 | lr.cosine.peak=0.1 beta1=0.8");
     arena_free(trial.arena);
 }
 
@@ -438,7 +439,8 @@ Test(program, numbers_of_the_data_block_can_be_set) {
 
     const char *const name[] = {"validation", "augment.random_crop_2.padding", "source.test"};
     const double value[] = {0, 3, 20};
-    trial = elaborate(augmented, &(ElabOptions){.set_name = name, .set_value = value, .set_count = 3});
+    trial =
+        elaborate(augmented, &(ElabOptions){.set_name = name, .set_value = value, .set_count = 3});
     ASSERT_ELABORATED(trial);
     text = settable(&trial);
     cr_expect(strstr(text, " validation=0 |"), "%s", text);
