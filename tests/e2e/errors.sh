@@ -61,7 +61,7 @@ ok "examples that need one another are no chunks" fails 1 'needs what is compute
 ok "then there is a batch that fits" fails 1 'batch = [0-9]+ is the largest that fits' \
     "$nnc" check "$(normed "$(budget '600 kB')")"
 accumulate() { edit "s/batch = 16/accumulate = $1; batch = 16/"; }
-ok "no chunks at all" fails 1 "$place accumulate is from 1" "$nnc" check "$(accumulate 0)"
+ok "no chunks at all" fails 1 "$place accumulate is a whole number from 1" "$nnc" check "$(accumulate 0)"
 ok "more chunks than examples" fails 1 "$place a batch of 16 has no 17 chunks" "$nnc" check "$(accumulate 17)"
 ok "chunks of examples that need one another" fails 1 "$place the batch of Tiny cannot be taken in chunks" \
     "$nnc" check "$(normed "$(accumulate 4)")"
