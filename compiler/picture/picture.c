@@ -321,6 +321,23 @@ static const char *model_name(const Graph *graph) {
     return "";
 }
 
+static bool is_output(const Root *root, const char *name) {
+    return root->kind == ROOT_OUTPUT && !strcmp(root->name, name);
+}
+
+const Graph *picture_without_metrics(Arena *arena, const Graph *step, const Graph *eval) {
+    Graph *shown = ARENA_NEW(arena, Graph);
+    *shown = *step;
+    memset(&shown->root, 0, sizeof shown->root);
+    for (int i = 0; i < step->root.count; i++) {
+        bool is_metric = false;
+        for (int k = 1; eval && k < eval->root.count; k++)
+            is_metric |= is_output(&step->root.at[i], eval->root.at[k].name);
+        if (!is_metric) VEC_PUSH(arena, shown->root, step->root.at[i]);
+    }
+    return shown;
+}
+
 Picture *picture_make(Arena *arena, const Graph *graph, int depth) {
     int count = graph->node.count + 1;
     Picture *picture = ARENA_NEW(arena, Picture);

@@ -63,6 +63,10 @@ typedef struct Picture {
     VEC(Arrow *) arrow;
 } Picture;
 
+// A step without what it only measures: without the outputs that `eval` has behind its loss. NULL:
+// nothing is measured.
+const Graph *picture_without_metrics(Arena *arena, const Graph *step, const Graph *eval);
+
 Picture *picture_make(Arena *arena, const Graph *graph, int depth);
 
 const char *box_title(Arena *arena, const Box *box);       // relu 2

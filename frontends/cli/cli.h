@@ -50,6 +50,7 @@ typedef struct Settings { // what the command line says
     bool baseline;        // compiled as what nnc bench compares with
     const char *plot;   // bench: where the roofline goes
     const char *stage, *format, *function, *target;
+    bool metrics; // graph: in a step's picture
     bool draws; // graph: a picture in any format
     int depth;
     VEC(const char *) set_name;

@@ -117,7 +117,8 @@ static const Module *fit_module(const Settings *settings, const Module *module,
     return compiled ? compiled->module : NULL;
 }
 
-// The picture of a graph in the format that was asked for.
+// The picture of a graph in the format that was asked for: of a step, as it learns; what it measures
+// besides would crowd it.
 static void draw(Buf *out, const Settings *settings, const Graph *graph) {
     const Picture *picture =
         picture_make(settings->arena, graph, settings->draws ? settings->depth : 1);
@@ -150,6 +151,8 @@ int command_graph(const Settings *settings) {
     }
     const Graph *graph = stage_graph(settings->arena, module, target, function, name);
     if (!graph) return report("stage '%s' is no graph: there is no picture of it", name);
+    if (function == NNC_TRAIN && !settings->metrics)
+        graph = picture_without_metrics(settings->arena, graph, module->graph[NNC_EVAL]);
     draw(&text, settings, graph);
     return write_out(settings, &text);
 }

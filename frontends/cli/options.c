@@ -48,6 +48,7 @@ enum {
     OPT_STAGE,
     OPT_FORMAT,
     OPT_DEPTH,
+    OPT_METRICS,
     OPT_FUNCTION,
     OPT_DEBUG,
     OPT_PLOT,
@@ -106,6 +107,7 @@ static const OptionRow option_table[] = {
     {BIT(CMD_GRAPH),
      {"depth", OPT_DEPTH, "N|operators", 0,
       "open calls down to level N (default: 1) in a picture; with text, a picture as lines", 0}},
+    {BIT(CMD_GRAPH), {"metrics", OPT_METRICS, NULL, 0, "draw also what a step only measures", 0}},
     {BIT(CMD_GRAPH) | BIT(CMD_EXPLAIN),
      {"function", OPT_FUNCTION, "train|eval|predict|init", 0, "which one (default: train)", 0}},
     {BIT(CMD_GRAPH), {"output", 'o', "FILE", 0, "instead of standard output", 0}},
@@ -317,6 +319,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPT_PLOT: settings->plot = text; break;
     case OPT_STAGE: settings->stage = parse_stage(state, text); break;
     case OPT_DEPTH: settings->draws = true; settings->depth = parse_depth(state, text); break;
+    case OPT_METRICS: settings->metrics = true; break;
     case OPT_FORMAT: settings->format = parse_format(state, text); break;
     case OPT_FUNCTION: settings->function = parse_function(state, text); break;
     case 'o': settings->output = text; break;

@@ -15,6 +15,12 @@ ok "check lists a layer with shape and parameters" says '^head +linear +\[N, 10\
 ok "check adds the parameters up" says '^total +1506$' "$nnc" check "$tiny"
 ok "check lists what can be set" says '^lr .* 0.001$' "$nnc" check "$tiny"
 ok "with its value" says '^beta1 .* 0.8$' "$nnc" check "$tiny" --set beta1=0.8
+pictured() { # OPTION...: is accuracy in the picture of a step?
+    "$nnc" graph "$tiny" --depth 1 "$@" >pictured.txt && grep -q accuracy pictured.txt
+}
+ok "a step's picture has no metrics" not pictured
+ok "but where they are asked for" pictured --metrics
+ok "and an evaluation's has them" pictured --function eval
 ok "check takes another batch" "$nnc" check "$tiny" --batch 3
 
 for stage in $("$nnc" graph --help | sed -n '/^Stages/,$s/^  \([a-z]*\) .*/\1/p'); do

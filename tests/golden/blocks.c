@@ -198,9 +198,12 @@ static const char *output_of(Arena *arena, const char *command) {
     NncFunctionKind kind = NNC_TRAIN;
     for (int i = 0; function && i < NNC_FUNCTIONS; i++)
         if (!strcmp(function, function_name((NncFunctionKind)i))) kind = (NncFunctionKind)i;
-    if (word_after(arena, command, "--depth"))
-        picture_list(&out, picture_make(arena, module->graph[kind],
-                                        atoi(word_after(arena, command, "--depth"))));
+    const char *depth = word_after(arena, command, "--depth");
+    const Graph *graph = module->graph[kind];
+    if (depth && kind == NNC_TRAIN)
+        graph = picture_without_metrics(arena, graph, module->graph[NNC_EVAL]);
+    if (depth)
+        picture_list(&out, picture_make(arena, graph, atoi(depth)));
     else
         cr_assert(target && stage_dump(&out, module, target, kind, stage ? stage : "elab"), "%s",
                   command);
