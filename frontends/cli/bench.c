@@ -31,6 +31,7 @@ static const char *const side_name[SIDES] = {"nnc", "baseline"};
 // --- Measuring
 
 static bool compare_losses(Bench *bench) {
+    waiting("comparing losses");
     for (int side = 0; side < SIDES; side++)
         trainer_start(bench->net[side]);
     for (int i = 0; i < COMPARED_STEPS; i++) {
@@ -39,6 +40,7 @@ static bool compare_losses(Bench *bench) {
         double difference = fabs(bench->loss[0] - bench->loss[1]) / fabs(bench->loss[1]);
         if (isnan(difference) || difference > bench->difference) bench->difference = difference;
     }
+    waiting_over();
     return bench->difference <= most_difference;
 }
 
@@ -64,12 +66,14 @@ static void run_rounds(Bench *bench) {
     }
     for (int round = 0; round < ROUNDS; round++) {
         double rate[SIDES];
+        waiting("measuring, round %d of %d", round + 1, ROUNDS);
         for (int side = 0; side < SIDES; side++) {
             rate[side] = take_turn(bench, side);
             sample_add(&bench->rate[side], rate[side]);
         }
         sample_add(&bench->ratio, rate[0] / rate[1]);
     }
+    waiting_over();
 }
 
 // --- Report

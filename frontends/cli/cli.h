@@ -74,6 +74,12 @@ Jit *load_functions(const Settings *settings, Compiled *compiled);
 int report(const char *format, ...)
     __attribute__((format(printf, 1, 2))); // nnc: error: ..; EXIT_USER
 
+// --- cli/waiting.c
+
+// Says on a terminal what is being done, until the next one or until it is over.
+void waiting(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void waiting_over(void);
+
 // --- cli/tuned.c: what was measured, in a file of the cache
 
 // What is known of the target; NULL: nothing, or it is not to be used. A file that is not ours or

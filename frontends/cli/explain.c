@@ -387,7 +387,9 @@ static void print_json(const Explain *explain) {
 static void measure(Explain *explain) {
     Trainer *net = explain->net;
     explain->fusion = net->compiled->plan[explain->function]->fusion;
+    waiting("measuring %s", function_name(explain->function));
     explain->profile = profile_run(net, explain->function, PROFILE_SECONDS);
+    waiting_over();
     explain->cost = (Cost){0};
     explain->kernel_seconds = explain->limit_seconds = explain->prepared_seconds = 0;
     for (int k = 0; k < explain->fusion->kernel.count; k++) {
@@ -423,6 +425,7 @@ int command_explain(const Settings *settings) {
     if (exists) {
         explain.threads = nnc_pool_threads(net->session.pool);
         explain.memory = nnc_arenas(&net->compiled->program, explain.threads);
+        waiting("measuring this machine");
         explain.machine = machine_measure(&net->settings, net->compiled->target, net->session.pool);
         for (int f = NNC_CHUNK; !settings->function && f < NNC_FUNCTIONS; f++)
             if (module->graph[f]) explain_function(&explain, (NncFunctionKind)f);

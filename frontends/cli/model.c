@@ -222,7 +222,9 @@ static Jit *or_processor(const Settings *settings, Compiled *compiled, Jit *jit)
 Jit *load_functions(const Settings *settings, Compiled *compiled) {
     const char *error;
     unsigned needed = needed_functions(settings, compiled->module);
+    if (!settings->run.quiet) waiting("compiling %s", settings->file);
     Jit *jit = load_tier(settings, compiled, &error);
+    if (!settings->run.quiet) waiting_over();
     if (!jit) {
         report("%s", error);
         return NULL;

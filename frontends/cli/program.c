@@ -78,8 +78,10 @@ int command_build(const Settings *settings) {
                           .runtime = &runtime,
                           .cuda = target->gpu ? target->compiler : NULL,
                           .here = target->gpu || target_is_here(target)};
-    if (!jit_build_program(arena, &parts, settings->output, &error)) return report("%s", error);
-    return EXIT_DONE;
+    waiting("compiling %s", settings->output);
+    bool built = jit_build_program(arena, &parts, settings->output, &error);
+    waiting_over();
+    return built ? EXIT_DONE : report("%s", error);
 }
 
 // --- emit

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "budget.h"
+#include "progress.h"
 #include "session.h"
 
 #include <signal.h>
@@ -20,6 +21,27 @@ static int status_of(NncStatus status, const NncError *error) {
     if (status == NNC_OK) return EXIT_DONE;
     report("%s", error->text);
     return status == NNC_INTERRUPTED ? EXIT_STOPPED : EXIT_USER;
+}
+
+// Of training, as lines of JSON: that nnc has begun, before anything is read, and that there is code
+// to run.
+static void tell_begin(const Settings *settings) {
+    NncReport report = nnc_report(&settings->run, NULL);
+    if (settings->command != CMD_TRAIN || !nnc_report_event(&report, "compile")) return;
+    nnc_report_integer(&report, "version", NNC_EVENTS);
+    nnc_report_text(&report, "file", settings->file);
+    nnc_report_end(&report);
+}
+
+static void tell_done(const Settings *settings, const Compiled *compiled, const Jit *jit,
+                      double seconds) {
+    NncReport report = nnc_report(&settings->run, NULL);
+    if (settings->command != CMD_TRAIN || !nnc_report_event(&report, "compiled")) return;
+    nnc_report_text(&report, "jit", jit_tier_name(jit_tier(jit)));
+    nnc_report_text(&report, "plan", compiled->program.plan);
+    nnc_report_truth(&report, "cached", jit_from_cache(jit));
+    nnc_report_measure(&report, "seconds", seconds);
+    nnc_report_end(&report);
 }
 
 // Said before the C compiler is at work, which takes seconds.
@@ -73,6 +95,7 @@ static bool look_at_files(const Settings *settings, const NncProgram *program, N
 // Compiled and loaded; NULL after an error, which is printed.
 static Jit *prepare(const Settings *settings, NncFunctionKind function, Compiled **compiled) {
     NncError error;
+    tell_begin(settings);
     *compiled = load_compiled(settings);
     if (!*compiled) return NULL;
     if (!(*compiled)->module->graph[function]) {
@@ -87,7 +110,9 @@ static Jit *prepare(const Settings *settings, NncFunctionKind function, Compiled
     announce(settings, *compiled);
     double start = now();
     Jit *jit = load_functions(settings, *compiled);
-    if (jit) announce_done(settings, jit, now() - start);
+    if (!jit) return NULL;
+    announce_done(settings, jit, now() - start);
+    tell_done(settings, *compiled, jit, now() - start);
     return jit;
 }
 

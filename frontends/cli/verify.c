@@ -121,6 +121,7 @@ const char *check_place(Check *check, const Graph *graph, const Node *node) {
 void check_report(Check *check, const char *name, const char *place, double error,
                   double tolerance) {
     bool good = error <= tolerance; // a NaN is not
+    waiting_over();
     printf("  %-34s %-10s %10.2e  %s\n", name, place, error, good ? "ok" : "OFF");
     check->done++;
     check->off += !good;

@@ -158,6 +158,7 @@ void verify_gradients(Check *check) {
     const Graph *train = module->graph[NNC_TRAIN];
     const Node *value = find_output(train, "loss");
     if (!value) return;
+    waiting("interpreting gradients in double precision");
     Graph *graph = loss_graph(check, train, value);
     Graph *lowered = lower(check->arena, graph, EXAMPLES, 0, check->compiled->target);
     Loss loss = {.check = check, .graph = with_choices(check->arena, lowered)};
@@ -167,12 +168,14 @@ void verify_gradients(Check *check) {
     Graph *with_gradients = lower(check->arena, graph, EXAMPLES, 0, check->compiled->target);
     double **gradient =
         interpret(with_gradients, check_leaves(check, with_gradients), NULL, check->arena);
+    waiting_over();
     printf("gradients: against finite differences of the loss, %d example\n", EXAMPLES);
     for (int i = 0; i < module->tensor.count; i++) {
         const TensorInfo *tensor = &module->tensor.at[i];
         const Node *leaf = find_leaf(loss.graph, tensor->leaf);
         if (tensor->kind != NNC_PARAMETER || !leaf) continue;
         const Node *output = find_output(with_gradients, tensor->leaf);
+        waiting("  %s", tensor->name);
         double error =
             difference_error(&loss, loss.leaf[leaf->id] + tensor->offset,
                              gradient[output->id] + tensor->offset, shape_eval(&tensor->shape, 1));

@@ -179,6 +179,7 @@ static void verify_kernel(Run *run, const Kernel *kernel) {
                                       kernel->name, check->device ? "_launch" : "");
     JitFunction *call = jit_function(check->jit, symbol);
     if (!call) bug("emitted code has no kernel %s", symbol);
+    waiting("  %s", kernel->name);
     Part part;
     if (!find_part(run->plan->root, NULL, kernel, run->n, &part))
         bug("the plan does not call %s", kernel->name);
@@ -248,6 +249,9 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n) {
     Run run = {.check = check, .function = function, .n = n};
     run.plan = check->compiled->plan[function];
     run.graph = run.plan->fusion->graph;
+    printf("%s: %d kernels, %lld examples\n", function_name(function),
+           run.plan->fusion->kernel.count, (long long)n);
+    waiting("interpreting %s in double precision", function_name(function));
     Arena *values = arena_new();
     const double *const *leaf = (const double *const *)(void *)check_leaves(check, run.graph);
     run.value = graph_interpret(run.graph, &(Interp){.n = n, .seed = 1, .leaf = leaf}, values);
@@ -268,8 +272,6 @@ void verify_function(Check *check, NncFunctionKind function, int64_t n) {
                        .scalar = scalar,
                        .n = n,
                        .seed_low = 1};
-    printf("%s: %d kernels, %lld examples\n", function_name(function),
-           run.plan->fusion->kernel.count, (long long)n);
     verify_scalars(&run, scalar);
     for (int i = 0; i < run.plan->fusion->kernel.count; i++)
         verify_kernel(&run, run.plan->fusion->kernel.at[i]);

@@ -14,7 +14,12 @@ same_checkpoint() { cmp "$1"/*.safetensors "$2"/*.safetensors; }
 
 # --- What it reports
 ok "trains" train whole --threads 2
-ok "the first event is the start" sh -c "head -n 1 whole.json | grep -q '\"event\":\"start\".*\"jit\":\"'"
+events() { head -n "$1" whole.json | sed 's/^{"event":"\([a-z]*\)".*}$/\1/' | paste -sd ' '; }
+ok "the first events are what is done until it starts" test "$(events 3)" = "compile compiled start"
+ok "with where the code is from" sh -c "sed -n 2p whole.json | grep -q '\"jit\":\".*\"cached\":false'"
+ok "an error comes behind the first" fails 1 'expected' sh -c "echo 'nnd 1
+model' >bad.nnd; '$nnc' train bad.nnd --json | tee bad.json; exec '$nnc' train bad.nnd --json"
+ok "and nothing else on standard output" sh -c "grep -c . bad.json | grep -qx 1 && grep -q '\"event\":\"compile\"' bad.json"
 ok "the last event is the end, with the checkpoint's hash" \
     sh -c "tail -n 1 whole.json | grep -q '\"event\":\"done\".*\"hash\":\"[0-9a-f]'"
 ok "trains for longer" train learned --epochs 20 --lr 0.01
