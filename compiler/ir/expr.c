@@ -160,9 +160,12 @@ static Expr *parse_primary(Parser *p) {
                                                   : EXPR_NAME;
     if (lexer_take(p->lexer, "(")) {
         Expr *expr = parse_expr(p);
+        bool is_list = expr && lexer_is(p->lexer, ",");
         if (!expr ||
-            !lexer_expect_close(p->lexer, ")", token->span, "after the expression in brackets"))
+            !lexer_expect_close(p->lexer, ")", token->span, "after the expression in brackets")) {
+            if (is_list) diag_hint(p->diag, "a list stands in square brackets: [1, 2]");
             return NULL;
+        }
         expr->span = (Span){token->span.source, token->span.start, lexer_last_end(p->lexer)};
         return expr;
     }

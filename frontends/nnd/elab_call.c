@@ -52,8 +52,7 @@ static int param_of(Elab *e, const Expr *call, int i, Accept accept, Arguments *
         for (int k = 0; k < decl->param_count; k++)
             VEC_PUSH(e->arena, names, decl->param[k].name);
         elab_error(e, call->arg_span[i], "%s has no parameter %s", decl->name, name);
-        const char *near = nnc_nearest(name, names.at, names.count);
-        if (near) diag_hint(e->diag, "did you mean %s?", near);
+        elab_hint_parameter(e, name, names.at, names.count);
         elab_declared(e, decl, decl->span);
     } else if (to->given[at]) {
         elab_error(e, call->arg_span[i], "%s: %s is given twice", decl->name, name);

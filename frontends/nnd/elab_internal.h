@@ -231,6 +231,8 @@ void elab_note(Elab *, Span, const char *format, ...) __attribute__((format(prin
 void elab_declared(Elab *, const Decl *, Span span);
 // The nearest of the names as a hint; else what it is called here, or all names if they are few.
 void elab_hint_near(Elab *, const char *name, const char *const *names, int count);
+// Likewise of parameters of what is called.
+void elab_hint_parameter(Elab *, const char *name, const char *const *names, int count);
 // There is no such name in the scope, which has it from then on as a poisoned value.
 void elab_unknown_name(Elab *, Scope *, const char *name, Span);
 bool elab_is_users(const Elab *, Span); // and not the library's

@@ -85,6 +85,30 @@ static const struct Synonym {
     {"mseloss", "it is called mse"},
     {"meansquarederror", "it is called mse"},
     {"swish", "it is called silu"},
+    {"nllloss", "cross_entropy(logits, label) takes softmax, logarithm and mean by itself"},
+    {"nll", "cross_entropy(logits, label) takes softmax, logarithm and mean by itself"},
+    {"bceloss", "mean(-t * log(p) - (1 - t) * log(1 - p)) is that, p being sigmoid(z)"},
+    {"bcewithlogitsloss", "mean(max(z, 0) - z * t + log(1 + exp(-abs(z)))) is that"},
+    {"binarycrossentropy", "mean(max(z, 0) - z * t + log(1 + exp(-abs(z)))) is that, of logits z"},
+    {"l1loss", "mean(abs(y - target)) is that"},
+    {"sequential", "a pipe is that: x |> linear(64) |> relu |> linear(10)"},
+    {"module", "layer NAME(x: [.., I]) { .. } declares one"},
+    {"parameter", "param w: [I] ~ normal(0, 0.1) declares one"},
+    {"view", "x |> flatten keeps the examples, reshape(x, [N, 4, 8]) gives any shape"},
+    {"cat", "it is called concat: concat([a, b], axis = 1)"},
+    {"matmul", "index notation multiplies: y[n, o] = sum[i] x[n, i] * w[i, o]"},
+    {"mm", "index notation multiplies: y[n, o] = sum[i] x[n, i] * w[i, o]"},
+    {"bmm", "index notation multiplies: y[n, i, o] = sum[k] x[n, i, k] * w[n, k, o]"},
+    {"einsum", "index notation is that: y[n, o] = sum[i] x[n, i] * w[i, o]"},
+    {"permute", "index notation changes the order of axes: y[n, j, i] = x[n, i, j]"},
+    {"transpose", "index notation changes the order of axes: y[n, j, i] = x[n, i, j]"},
+    {"scheduler", "a schedule stands in the optimizer's call: adam(lr = cosine(1e-3))"},
+    {"lrscheduler", "a schedule stands in the optimizer's call: adam(lr = cosine(1e-3))"},
+    {"criterion", "it belongs in the model: loss cross_entropy(logits, label)"},
+    {"device", "nnc train FILE --device cuda says where it runs"},
+    {"inchannels", "how many there are it sees from what it is given: leave it out"},
+    {"infeatures", "how many there are it sees from what it is given: leave it out"},
+    {"momentum", "there is an optimizer momentum(lr, gamma = 0.9)"},
     {"mnist", "its files are read by idx(\"FOLDER\")"},
     {"learningrate", "it is an argument of the optimizer: sgd(lr = 0.1)"},
     {"lr", "it is an argument of the optimizer: sgd(lr = 0.1)"},
@@ -107,6 +131,14 @@ static const struct Synonym {
     {"yes", "it is written true"},
     {"no", "it is written false"},
     {"none", "where there is nothing to say, leave it out"},
+};
+
+// Likewise parameters, where the callee has one of the second name.
+static const char *const parameter_synonyms[][2] = {
+    {"kernelsize", "kernel"}, {"filtersize", "kernel"}, {"outchannels", "units"},
+    {"outfeatures", "units"}, {"filters", "units"},     {"bias", "has_bias"},
+    {"usebias", "has_bias"},  {"learningrate", "lr"},   {"weightdecay", "decay"},
+    {"betas", "beta1"},       {"eps", "epsilon"},       {"momentum", "gamma"},
 };
 
 static bool equal_letters(const char *a, const char *b) {
@@ -143,6 +175,17 @@ void elab_hint_near(Elab *e, const char *name, const char *const *names, int cou
         diag_hint(e->diag, "%s", other);
     else
         hint_list(e, names, count);
+}
+
+void elab_hint_parameter(Elab *e, const char *name, const char *const *names, int count) {
+    const char *near = nnc_nearest(name, names, count), *hint = hint_of_synonym(name);
+    for (size_t i = 0; i < sizeof parameter_synonyms / sizeof *parameter_synonyms && !near; i++)
+        for (int k = 0; k < count && equal_letters(name, parameter_synonyms[i][0]); k++)
+            if (!strcmp(names[k], parameter_synonyms[i][1])) near = names[k];
+    if (near)
+        diag_hint(e->diag, "did you mean %s?", near);
+    else if (hint)
+        diag_hint(e->diag, "%s", hint);
 }
 
 void elab_unknown(Elab *e, Span span, const char *what, const char *name, const char *const *names,

@@ -38,7 +38,8 @@ static bool parse_body(Parser *p, Stmt *stmt, Place place, const char *where) {
 
 static bool take_tilde(Parser *p) {
     if (lexer_expect(p->lexer, "~", "and how the parameter is initialised")) return true;
-    diag_hint(p->diag, "param w: [I] ~ normal(std = 0.1) begins with random numbers, ~ 0 with zeros");
+    diag_hint(p->diag,
+              "param w: [I] ~ normal(std = 0.1) begins with random numbers, ~ 0 with zeros");
     return false;
 }
 
@@ -345,7 +346,12 @@ static bool parse_plain(Parser *p, Stmt *stmt) {
 static void report_no_end(Parser *p, Span start) {
     Span found = lexer_peek(p->lexer)->span;
     int errors = diag_error_count(p->diag);
+    bool is_comma = lexer_is(p->lexer, ","), is_colon = lexer_is(p->lexer, ":");
     lexer_unexpected(p->lexer, "the end of the statement");
+    if (diag_error_count(p->diag) > errors && is_comma)
+        diag_hint(p->diag, "statements stand on lines of their own, or with ; between them");
+    else if (diag_error_count(p->diag) > errors && is_colon && p->place >= PLACE_DATA)
+        diag_hint(p->diag, "a key is given its value by =");
     if (diag_error_count(p->diag) > errors && span_line(start) != span_line(found))
         diag_note(p->diag, start, "the statement begins here, and its lines go on");
     else if (diag_error_count(p->diag) > errors && lexer_peek(p->lexer)->kind == TOKEN_NAME)
@@ -382,9 +388,9 @@ static bool begins_with_operator(Parser *p) {
     if (!found) return false;
     diag_error(p->diag, lexer_peek(p->lexer)->span,
                "a line that begins with '%s' does not go on with the one before", found);
-    diag_hint(p->diag, *found == '-'
-                           ? "end that line with the '-'; a negative result is written (-x)"
-                           : "end that line with the '%s'",
+    diag_hint(p->diag,
+              *found == '-' ? "end that line with the '-'; a negative result is written (-x)"
+                            : "end that line with the '%s'",
               found);
     return true;
 }
