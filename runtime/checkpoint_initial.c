@@ -113,6 +113,7 @@ static NncStatus read_initial(NncHeader *header, NncReader *reader, const NncPro
         status = nnc_reader_take(reader, &data, (size_t)header->data_size, "the tensors", error);
     for (int i = 0; i < program->tensor_count && !status; i++)
         if (match[i]) convert(match[i], &program->tensor[i], data, state);
+    nnc_checkpoint_free(&ignored);
     free(data);
     free(match);
     return status;

@@ -3,6 +3,7 @@
 # Installs the Debian packages that building nnc takes, those that are missing alone.
 #   install-deps.sh          to build and run
 #   install-deps.sh test     also to test; what tests of other machines' code take only if it can be had
+#   install-deps.sh analyse  also for scripts/analyse.sh, coverage.sh and sanitize.sh
 set -eu
 
 packages="gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libtcc-dev zlib1g-dev libpng-dev libxxhash-dev"
@@ -10,6 +11,8 @@ optional=
 if [ "${1-}" = test ]; then
     packages="$packages libcriterion-dev clang make"
     optional="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+elif [ "${1-}" = analyse ]; then
+    packages="$packages libcriterion-dev clang clang-tidy cppcheck valgrind gcovr"
 fi
 
 is_installed() { dpkg -s "$1" 2>/dev/null | grep -q '^Status: .* installed$'; }

@@ -97,7 +97,8 @@ void cuda_args_add(Args *args, const char *march, bool debug) {
         const char *number = arena_printf(args->arena, "%.*s", (int)length - 3, name + 3);
         args_add(args, "-gencode");
         args_add(args, arena_printf(args->arena, "arch=compute_%s,code=sm_%s", number, number));
-        if (atoi(number) > newest) newest = atoi(number);
+        int capability = (int)strtol(number, NULL, 10);
+        if (capability > newest) newest = capability;
         name += length + (name[length] == ',');
     }
     args_add(args, "-gencode");

@@ -68,8 +68,8 @@ static void note(const char *log, const char *format, int number) {
 
 static int seconds_to_wait(void) {
     const char *text = getenv("NNC_CC_SECONDS");
-    int seconds = text ? atoi(text) : 0;
-    return seconds > 0 && seconds < 1 << 20 ? seconds : 600;
+    long seconds = text ? strtol(text, NULL, 10) : 0;
+    return seconds > 0 && seconds < 1 << 20 ? (int)seconds : 600;
 }
 
 // A compiler that hangs is ended. Where the system cannot wait for a process and a clock at once,

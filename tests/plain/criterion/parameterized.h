@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// As Criterion has it.
+#include "criterion/criterion.h"
