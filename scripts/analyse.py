@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs static analysers over compiler, runtime and frontends, and prints a table.
 
-    analyse.py BUILD [gcc] [clang] [tidy] [cppcheck]      BUILD has a compile_commands.json
+    analyse.py BUILD [gcc] [clang] [tidy] [cppcheck] [FOLDER/]...      BUILD has a compile_commands.json
 
 What a tool finds is either mended or a line of analyse.known, `tool|check|file|words of the message|why it is none`.
 Everything else is printed. Ends with status 0 where nothing is.
@@ -85,8 +85,11 @@ def justifies(row, finding):
             and row[3] in finding.text)
 
 
-def main(build, tools):
-    files, known, used, clean = sources(build), read_known(), set(), True
+def main(build, asked):
+    tools = [word for word in asked if word in COMMANDS] or list(COMMANDS)
+    folders = tuple(word for word in asked if word not in COMMANDS) or FOLDERS
+    files = {name: flags for name, flags in sources(build).items() if name.startswith(folders)}
+    known, used, clean = read_known(), set(), True
     table = []
     for tool in tools:
         findings, failed = set(), []
@@ -107,7 +110,7 @@ def main(build, tools):
         version = subprocess.run([VERSION[tool], "--version"], capture_output=True, text=True, check=False).stdout
         table.append((tool, re.search(r"\d+\.\d+(\.\d+)?", version)[0], len(files), len(findings) - len(rest), len(rest)))
     for i, row in enumerate(known):
-        if row[0] in tools and i not in used:
+        if row[0] in tools and i not in used and folders == FOLDERS:
             print("no longer found:", "|".join(row))
     print(f"{'tool':10} {'version':8} {'files':>6} {'justified':>10} {'open':>6}")
     for row in table:
@@ -116,4 +119,4 @@ def main(build, tools):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:] or list(COMMANDS)))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

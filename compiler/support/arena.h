@@ -18,11 +18,12 @@ Arena *arena_new(void);
 void arena_free(Arena *arena); // NULL is fine
 
 // Zeroed, aligned to 16 bytes. Never NULL: running out of memory ends the process through bug().
-void *arena_alloc(Arena *arena, size_t bytes);
+void *arena_alloc(Arena *arena, size_t bytes) __attribute__((returns_nonnull));
 
-char *arena_strdup(Arena *arena, const char *text);
-char *arena_strndup(Arena *arena, const char *text, size_t length);
-char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *arena_strdup(Arena *arena, const char *text) __attribute__((returns_nonnull));
+char *arena_strndup(Arena *arena, const char *text, size_t length) __attribute__((returns_nonnull));
+char *arena_printf(Arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3), returns_nonnull));
 char *arena_vprintf(Arena *arena, const char *format, va_list args);
 
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))

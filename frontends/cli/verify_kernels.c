@@ -181,7 +181,7 @@ static void verify_kernel(Run *run, const Kernel *kernel) {
     if (!call) bug("emitted code has no kernel %s", symbol);
     waiting("  %s", kernel->name);
     Part part;
-    if (!find_part(run->plan->root, NULL, kernel, run->n, &part))
+    if (!find_part(run->plan->root, run->plan->root, kernel, run->n, &part))
         bug("the plan does not call %s", kernel->name);
     double worst = 0;
     while (part.low < part.count) {

@@ -261,5 +261,7 @@ Test(steps, losses_agree, .timeout = 600) {
     }
     follow(&s, &native, "native");
     if (!same) follow(&s, &tcc, "tcc"); // else it is the same program
+    jit_free(native.jit);
+    jit_free(tcc.jit);
     arena_free(s.arena);
 }

@@ -49,7 +49,9 @@ _Noreturn void plain_skip(const char *format, ...) __attribute__((format(printf,
         plain_add(&test);                                                                          \
     }
 
-#define TestSuite(suite_, ...) PLAIN_REGISTER(suite_, .suite = #suite_, __VA_ARGS__)
+#define TestSuite(suite_, ...)                                                                     \
+    PLAIN_REGISTER(suite_, .suite = #suite_, __VA_ARGS__)                                          \
+    struct PlainTest // for the semicolon
 #define Test(suite_, name_, ...)                                                                   \
     static void suite_##_##name_(void);                                                            \
     PLAIN_REGISTER(suite_##_##name_, .suite = #suite_, .name = #name_, .run = suite_##_##name_,    \
