@@ -38,7 +38,8 @@ static void print_usage(FILE *to) {
                 "Compiles the neural network in FILE (.nnd) to native code, and runs it.\n\n");
     for (int i = 0; i < CMD_COUNT; i++)
         fprintf(to, "  nnc %-8s FILE   %s\n", commands[i].name, commands[i].help);
-    fprintf(to, "\n`nnc COMMAND --help` lists a command's options; `nnc --manual` prints nnc(1),\n`nnc --library` the reference of layers, functions and optimizers.\n");
+    fprintf(to, "\n`nnc COMMAND --help` lists a command's options; `nnc --manual` prints "
+                "nnc(1),\n`nnc --library` the reference of layers, functions and optimizers.\n");
 }
 
 static int print_library(void) {
@@ -61,7 +62,14 @@ static int unknown_command(const char *name) {
     const char *names[CMD_COUNT];
     for (int i = 0; i < CMD_COUNT; i++)
         names[i] = commands[i].name;
-    const char *near = nnc_nearest(name, names, CMD_COUNT);
+    const char *near = nnc_nearest(name, names, CMD_COUNT), *dot = strrchr(name, '.');
+    if (dot && !strcmp(dot, ".nnd")) {
+        fprintf(stderr,
+                "nnc: what is to be done with %s? `nnc train %s` trains it; `nnc --help` lists the "
+                "commands\n",
+                name, name);
+        return EXIT_USAGE_ERROR;
+    }
     fprintf(stderr, "nnc: there is no command '%s'%s%s%s; `nnc --help` lists them\n", name,
             near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return EXIT_USAGE_ERROR;

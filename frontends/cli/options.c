@@ -287,7 +287,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     // clang-format off
     switch (key) {
     case OPT_EPOCHS: run->epochs = (int)parse_integer(state, "epochs", text, 1, INT_MAX); break;
-    case OPT_BATCH: settings->elab.batch = (int)parse_integer(state, "batch", text, 1, 1 << 24); break;
+    case OPT_BATCH: settings->elab.batch = (int)parse_integer(state, "batch", text, 1, 1 << 20); break;
     case OPT_LR: add_set(settings, "lr", parse_real(state, "lr", text)); break;
     case OPT_SEED: run->has_seed = true; run->seed = parse_integer(state, "seed", text, 0, LLONG_MAX); break;
     case OPT_SET: parse_set(state, settings, text); break;

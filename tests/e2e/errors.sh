@@ -15,6 +15,7 @@ ok "a number out of range is usage" fails 2 "batch.*'0'" "$nnc" train "$tiny" --
 ok "a missing file name is usage" fails 2 'FILE' "$nnc" train
 ok "an unknown tier is usage" fails 2 "'nativ'.*'native'" "$nnc" train "$tiny" --jit nativ
 ok "an unknown stage is usage" fails 2 "'fusee'" "$nnc" graph "$tiny" --stage fusee
+ok "a file alone is no command" fails 2 'nnc train .*trains it' "$nnc" "$tiny"
 ok "--set without a value is usage" fails 2 'NAME=VALUE' "$nnc" train "$tiny" --set lr
 ok "an unknown --set is named" fails 1 'learning_rate' "$nnc" train "$tiny" --set learning_rate=1
 ok "help goes to standard output" "$nnc" train --help
