@@ -389,6 +389,17 @@ NncScores nnc_session_rates(const NncSession *session, const NncDone *done) {
     return rates;
 }
 
+// On a terminal, where it may take a while; each percent once.
+static void show_measured(const NncReport *report, NncSplit split, const NncScores *scores,
+                          long long all, int *shown) {
+    int percent = (int)(100 * scores->examples / all);
+    if (report->mode != NNC_REPORT_BAR || percent == *shown) return;
+    *shown = percent;
+    nnc_report_clear_bar(report);
+    fprintf(report->out, "measuring %lld %s examples  %d%%", all, nnc_split_name(split), percent);
+    fflush(report->out);
+}
+
 NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
                                const volatile sig_atomic_t *stop, NncScores *scores,
                                NncError *error) {
@@ -396,14 +407,16 @@ NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
     *scores = (NncScores){0};
     if (session->source.count[split] == 0) return NNC_OK; // of no examples there are none
     *scores = nnc_scores_of(&session->program->function[NNC_EVAL]);
-    NncLoader *loader = nnc_loader_new(
-        &session->columns,
-        &(NncLoading){.split = split,
-                      .limit = split == NNC_SPLIT_TRAIN ? session->options->limit : 0},
-        error);
+    NncLoading loading = {.split = split,
+                          .limit = split == NNC_SPLIT_TRAIN ? session->options->limit : 0};
+    NncLoader *loader = nnc_loader_new(&session->columns, &loading, error);
     if (!loader) return error->status;
     NncStatus status;
+    const NncReport report = nnc_report(session->options, NULL);
+    long long all = nnc_loading_count(&session->source, &loading);
+    int shown = -1;
     while (!(status = nnc_loader_next(loader, &batch, error)) && batch.count) {
+        show_measured(&report, split, scores, all, &shown);
         nnc_session_run(session, NNC_EVAL, batch.input, batch.count);
         if ((status = nnc_session_check(session, error))) break;
         nnc_session_add(session, NNC_EVAL, batch.count, scores);
@@ -413,6 +426,7 @@ NncStatus nnc_session_evaluate(NncSession *session, NncSplit split,
         }
     }
     nnc_loader_free(loader);
+    nnc_report_clear_bar(&report);
     *scores = nnc_scores_mean(scores);
     return status;
 }

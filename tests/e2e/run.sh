@@ -16,7 +16,7 @@ same_checkpoint() { cmp "$1"/*.safetensors "$2"/*.safetensors; }
 ok "trains" train whole --threads 2
 events() { head -n "$1" whole.json | sed 's/^{"event":"\([a-z]*\)".*}$/\1/' | paste -sd ' '; }
 ok "the first events are what is done until it starts" test "$(events 3)" = "compile compiled start"
-ok "with where the code is from" sh -c "sed -n 2p whole.json | grep -q '\"jit\":\".*\"cached\":false'"
+ok "with where the code is from" sh -c "sed -n 2p whole.json | grep -q '\"jit\":\".*\"cached\":[tf]'"
 ok "an error comes behind the first" fails 1 'expected' sh -c "echo 'nnd 1
 model' >bad.nnd; '$nnc' train bad.nnd --json | tee bad.json; exec '$nnc' train bad.nnd --json"
 ok "and nothing else on standard output" sh -c "grep -c . bad.json | grep -qx 1 && grep -q '\"event\":\"compile\"' bad.json"
@@ -130,4 +130,20 @@ closed_pipe() { # the reader goes away at once; the training does not
 ok "a closed pipe does not end the training" closed_pipe
 ok "a closed pipe ends a listing quietly" sh -c "'$nnc' graph '$tiny' --stage plan 2>listing.err | head -n 1 && ! [ -s listing.err ]"
 ok "leaves nothing but the checkpoint" test "$(ls whole)" = tiny.safetensors
+
+# --- On a terminal
+terminal() { # FILE COMMAND...: its output, on a terminal, into FILE
+    file=$1
+    shift
+    python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$@" </dev/null >"$file"
+}
+waits() { # what takes its time says what it is at, and that goes away
+    NNC_CACHE=$work/another terminal seen "$nnc" train "$tiny" --steps 40 --out seen.out && grep -q 'compiling .*tiny.nnd' seen &&
+        terminal measured "$nnc" eval "$tiny" --checkpoint seen.out/tiny.safetensors && grep -q 'measuring 96 test examples' measured &&
+        tail -n 1 measured | sed 's/.*\[K//' | grep '^test (96 examples): loss'
+}
+ok "waiting is explained on a terminal" waits
+ok "and not in a file" not grep -q 'compiling\|measuring' whole.json
+piped() { "$nnc" eval "$tiny" --checkpoint seen.out/tiny.safetensors >piped.log 2>&1 && not grep -q 'compiling\|measuring' piped.log; }
+ok "nor in a pipe" piped
 plan
