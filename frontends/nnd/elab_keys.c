@@ -143,6 +143,15 @@ static void set_keys(Elab *e, Module *module) {
                      (SettingInfo){.name = "shuffle", .value = module->shuffle, .is_bool = true});
 }
 
+static void report_key(Elab *e, const Stmt *stmt) {
+    if (strcmp(stmt->name, "loss") != 0) {
+        elab_unknown(e, stmt->name_span, "key of train", stmt->name, train_keys, TRAIN_KEYS);
+        return;
+    }
+    elab_error(e, stmt->name_span, "there is no key of train loss");
+    diag_hint(e->diag, "it belongs in the model: loss cross_entropy(logits, label)");
+}
+
 static bool is_train_key(const char *name) {
     for (int i = 0; i < TRAIN_KEYS; i++)
         if (!strcmp(name, train_keys[i])) return true;
@@ -162,7 +171,7 @@ void elab_train_keys(Elab *e, const Decl *train, Module *module) {
         }
         const Stmt *old = map_get(seen, stmt->name);
         if (!is_train_key(stmt->name))
-            elab_unknown(e, stmt->name_span, "key of train", stmt->name, train_keys, TRAIN_KEYS);
+            report_key(e, stmt);
         else if (old) {
             elab_error(e, stmt->name_span, "%s stands here a second time", stmt->name);
             elab_note(e, old->name_span, "the first is here");

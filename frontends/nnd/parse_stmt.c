@@ -352,6 +352,9 @@ static void report_no_end(Parser *p, Span start) {
         diag_hint(p->diag, "statements stand on lines of their own, or with ; between them");
     else if (diag_error_count(p->diag) > errors && is_colon && p->place >= PLACE_DATA)
         diag_hint(p->diag, "a key is given its value by =");
+    else if (diag_error_count(p->diag) > errors && is_colon && p->place != PLACE_FN)
+        diag_hint(p->diag,
+                  "a parameter is declared by param w: [I] ~ 0, a column by input x: f32[N, I]");
     if (diag_error_count(p->diag) > errors && span_line(start) != span_line(found))
         diag_note(p->diag, start, "the statement begins here, and its lines go on");
     else if (diag_error_count(p->diag) > errors && lexer_peek(p->lexer)->kind == TOKEN_NAME)
